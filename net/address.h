@@ -1,0 +1,75 @@
+// IP and MAC addresses: values, text and order.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/byte_order.h"
+
+namespace guideway::net {
+
+// Six bytes as they stand in an Ethernet header.
+struct MacAddress {
+  std::array<uint8_t, 6> bytes{};
+  friend constexpr auto operator<=>(const MacAddress&, const MacAddress&) = default;
+  constexpr bool is_zero() const { return *this == MacAddress{}; }
+};
+static_assert(sizeof(MacAddress) == 6 && alignof(MacAddress) == 1);
+
+// An IPv6 address, or an IPv4 one as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2): one key for both families wherever speed
+// isn't at stake. A real IPv4-mapped IPv6 address never appears on the wire (RFC 4038), so nothing is lost.
+struct IpAddress {
+  std::array<uint8_t, 16> bytes{};
+
+  static constexpr IpAddress v4(Be32 a) {
+    const uint32_t h = a.host();
+    IpAddress r;
+    r.bytes[10] = r.bytes[11] = 0xff;
+    r.bytes[12] = static_cast<uint8_t>(h >> 24);
+    r.bytes[13] = static_cast<uint8_t>(h >> 16);
+    r.bytes[14] = static_cast<uint8_t>(h >> 8);
+    r.bytes[15] = static_cast<uint8_t>(h);
+    return r;
+  }
+  constexpr bool is_v4() const {
+    for (int i = 0; i < 10; ++i)
+      if (bytes[i] != 0) return false;
+    return bytes[10] == 0xff && bytes[11] == 0xff;
+  }
+  // The IPv4 address; only if is_v4().
+  constexpr Be32 as_v4() const {
+    return Be32{static_cast<uint32_t>(bytes[12]) << 24 | static_cast<uint32_t>(bytes[13]) << 16 |
+                static_cast<uint32_t>(bytes[14]) << 8 | bytes[15]};
+  }
+  constexpr bool is_zero() const { return *this == IpAddress{}; }
+  friend constexpr auto operator<=>(const IpAddress&, const IpAddress&) = default;
+};
+static_assert(sizeof(IpAddress) == 16 && alignof(IpAddress) == 1);
+
+// "192.0.2.1", "2001:db8::1" as inet_pton(3) takes them; no zone, no brackets, no leading zeros. Nothing otherwise.
+std::optional<IpAddress> parse_ip(std::string_view text);
+// "02:00:00:00:00:01"; nothing otherwise.
+std::optional<MacAddress> parse_mac(std::string_view text);
+// The shortest form (RFC 5952).
+std::string to_string(const IpAddress& a);
+std::string to_string(const MacAddress& m);
+// "192.0.2.1:80", "[2001:db8::1]:80".
+std::string to_string(const IpAddress& a, uint16_t port);
+
+}  // namespace guideway::net
+
+template <>
+struct std::hash<guideway::net::IpAddress> {
+  size_t operator()(const guideway::net::IpAddress& a) const noexcept {
+    uint64_t w[2];
+    std::memcpy(w, a.bytes.data(), sizeof w);
+    uint64_t h = w[0] * 0x9e3779b97f4a7c15U ^ w[1];
+    h *= 0xff51afd7ed558ccdU;
+    return h ^ h >> 32;
+  }
+};

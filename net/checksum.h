@@ -1,0 +1,51 @@
+// The Internet checksum (RFC 1071) and its incremental update (RFC 1624). Sums are over words as they stand on the
+// wire; a one's complement sum doesn't care for byte order as long as it is the same throughout.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "net/headers.h"
+
+namespace guideway::net {
+
+constexpr uint16_t fold(uint64_t sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(sum);
+}
+
+// One's complement sum of `length` bytes, unfolded: add several, then fold once.
+inline uint64_t sum_of(const void* bytes, size_t length) {
+  const auto* p = static_cast<const uint8_t*>(bytes);
+  uint64_t sum = 0;
+  for (; length >= 4; length -= 4, p += 4) {
+    uint32_t w;
+    std::memcpy(&w, p, 4);
+    sum += w;
+  }
+  uint32_t tail = 0;
+  std::memcpy(&tail, p, length);
+  return sum + tail;
+}
+
+// Zero if the IPv4 header (20 bytes and its options) carries its right checksum; else what is missing.
+inline uint16_t ipv4_header_error(const Ipv4Header* h, size_t header_length) {
+  return static_cast<uint16_t>(~fold(sum_of(h, header_length)));
+}
+
+// What RFC 1624 (eqn. 3) adds to a checksum when `before` becomes `after` (both sums of words, unfolded): build it once
+// per connection, apply it to each packet.
+constexpr uint16_t checksum_delta(uint64_t before, uint64_t after) {
+  return fold(static_cast<uint64_t>(static_cast<uint16_t>(~fold(before))) + fold(after));
+}
+
+constexpr Be16 adjust(Be16 checksum, uint16_t delta) {
+  const uint64_t sum = static_cast<uint64_t>(static_cast<uint16_t>(~checksum.wire())) + delta;
+  return Be16::from_wire(static_cast<uint16_t>(~fold(sum)));
+}
+
+}  // namespace guideway::net

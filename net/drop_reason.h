@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ * The one list of reasons for which a packet doesn't arrive. C, so that BPF counts with the same numbers.
+ * The name is what metrics, the contract and `guideway status` show; the text says what it means. Append only.
+ */
+#pragma once
+
+/* clang-format off */
+#define GW_DROP_REASONS(X)                                                                       \
+  X(NONE,                 "none",                 "not dropped")                                 \
+  X(TRUNCATED,            "truncated",            "shorter than its headers say")                \
+  X(NOT_IP,               "not_ip",               "neither IPv4 nor IPv6")                       \
+  X(BAD_IP_HEADER,        "bad_ip_header",        "version, header length or total length is wrong") \
+  X(BAD_IP_CHECKSUM,      "bad_ip_checksum",      "the IPv4 header checksum is wrong")           \
+  X(BAD_L4_HEADER,        "bad_l4_header",        "a TCP or UDP header with a wrong length")     \
+  X(BAD_ADDRESS,          "bad_address",          "a source that no host may use (multicast, loopback, zero)") \
+  X(FRAGMENT,             "fragment",             "an IP fragment: its ports can't be told")     \
+  X(ICMP_UNSUPPORTED,     "icmp_unsupported",     "an ICMP message to a VIP or SNAT address")    \
+  X(PROTOCOL_UNSUPPORTED, "protocol_unsupported", "neither TCP nor UDP")                         \
+  X(LOOP,                 "loop",                 "our own encapsulated or translated packet came back") \
+  X(NO_VIP,               "no_vip",               "its destination is no VIP")                   \
+  X(NO_BACKEND,           "no_backend",           "the service has no backend to send it to")    \
+  X(NO_CONNECTION,        "no_connection",        "belongs to no known connection and can't begin one") \
+  X(CONNECTIONS_FULL,     "connections_full",     "nat needs a connection entry and the table is full") \
+  X(NO_SNAT_ADDRESS,      "no_snat_address",      "nat without an SNAT address of this family")  \
+  X(NO_SNAT_PORT,         "no_snat_port",         "no free SNAT port towards this real")         \
+  X(HANDOVER_FULL,        "handover_full",        "the ring to the worker that owns the flow is full") \
+  X(TTL_EXCEEDED,         "ttl_exceeded",         "its TTL or hop limit ended here")             \
+  X(MTU_EXCEEDED,         "mtu_exceeded",         "too large for the next link once it is encapsulated") \
+  X(NO_HEADROOM,          "no_headroom",          "no room in the buffer for the outer headers") \
+  X(NO_ENCAP_SOURCE,      "no_encap_source",      "no address of ours to encapsulate from")      \
+  X(NO_ROUTE,             "no_route",             "no route to where it goes")                   \
+  X(NO_NEIGHBOR,          "no_neighbor",          "the next hop's MAC address isn't known (yet)") \
+  X(FOREIGN_PORT,         "foreign_port",         "would leave by an interface that isn't the engine's") \
+  X(NOT_ON_LINK,          "not_on_link",          "dsr-l2 to a real that isn't on a link of ours") \
+  X(TX_FULL,              "tx_full",              "the port's transmit queue is full")           \
+  X(NO_SOCKET,            "no_socket",            "for a VIP, while no engine listens (counted by XDP)")
+/* clang-format on */
+
+#define GW_DROP_ENUM(symbol, name, text) GW_DROP_##symbol,
+enum gw_drop_reason { GW_DROP_REASONS(GW_DROP_ENUM) GW_DROP_COUNT };
+#undef GW_DROP_ENUM
+
+#ifdef __cplusplus
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace guideway::net {
+
+#define GW_DROP_ENUM(symbol, name, text) symbol = GW_DROP_##symbol,
+enum class DropReason : uint8_t { GW_DROP_REASONS(GW_DROP_ENUM) };
+#undef GW_DROP_ENUM
+inline constexpr size_t kDropReasons = GW_DROP_COUNT;
+
+struct DropReasonText {
+  std::string_view name;
+  std::string_view text;
+};
+#define GW_DROP_TEXT(symbol, name, text) DropReasonText{name, text},
+inline constexpr std::array<DropReasonText, kDropReasons> kDropReasonTexts{{GW_DROP_REASONS(GW_DROP_TEXT)}};
+#undef GW_DROP_TEXT
+
+constexpr std::string_view to_string(DropReason r) { return kDropReasonTexts[static_cast<size_t>(r)].name; }
+
+}  // namespace guideway::net
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ * What the XDP programs and their loader both see: keys, values and names of the pinned maps.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+/* Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports in network order. */
+struct gw_address {
+  __u8 bytes[16];
+};
+
+struct gw_vip_key {
+  struct gw_address address;
+  __u16 port;
+  __u8 protocol;
+  __u8 zero;
+};
+
+/* How an address is steered beside its VIPs. */
+enum gw_address_flag {
+  GW_ADDRESS_VIP = 1,       /* ICMP and fragments go to the engine */
+  GW_ADDRESS_SNAT = 2,      /* TCP and UDP to [port_min, port_max] go to the engine */
+  GW_ADDRESS_DEDICATED = 4, /* everything IP goes to the engine */
+};
+
+struct gw_address_value {
+  __u16 port_min; /* host order, inclusive */
+  __u16 port_max;
+  __u32 flags;
+};
