@@ -1,0 +1,229 @@
+// Flow → connection, one table a worker and family; nobody but the worker writes it. Memory comes from control.
+//
+// A lookup is three passes over a burst, because the cache miss is the cost and only many at once hide it:
+//   prefetch_bucket(hash)      hash all
+//   candidates(hash)           compare tags, prefetch the entry that matches
+//   verify(key, …)             compare full keys
+//
+//   bucket, 64 bytes: 8 × { tag 16 | time 16 | reference 32 }
+//   reference: state 4 bits | overflow 1 bit (first slot only) | index of the entry 27 bits
+//
+// Entry first, tag last, so that a kill or a reader beside us never meets a half entry under a tag.
+#pragma once
+
+#include <emmintrin.h>
+#include <rte_prefetch.h>
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/path/connection.h"
+
+namespace guideway::path {
+
+struct alignas(64) Bucket {
+  std::array<uint16_t, 8> tag{};  // 0: free
+  std::array<Tick, 8> time{};     // of the last packet
+  std::array<uint32_t, 8> reference{};
+};
+static_assert(sizeof(Bucket) == 64);
+
+// A slot of a table, or nothing.
+struct SlotRef {
+  uint32_t bucket = 0xffffffffU;
+  uint32_t slot = 0;
+  explicit operator bool() const { return bucket != 0xffffffffU; }
+};
+
+template <typename Entry>
+class ConnectionTable {
+ public:
+  using Key = typename Entry::KeyType;
+  static constexpr uint32_t kMaxEntries = 1U << 27;
+
+  // buckets: a power of two, at least entries / 2, so that the load is at most a quarter; zeroed.
+  // free: as many as entries.
+  ConnectionTable(std::span<Bucket> buckets, std::span<Entry> entries, std::span<uint32_t> free)
+      : buckets_(buckets.data()),
+        mask_(static_cast<uint32_t>(buckets.size() - 1)),
+        entries_(entries.data()),
+        capacity_(static_cast<uint32_t>(entries.size())),
+        free_(free.data()),
+        free_count_(capacity_) {
+    for (uint32_t i = 0; i < capacity_; ++i) free_[i] = capacity_ - 1 - i;
+  }
+
+  void prefetch_bucket(uint64_t hash) const { rte_prefetch0(&buckets_[home(hash)]); }
+
+  // Bits of the slots in the home bucket whose tag fits; the first one's entry is on its way.
+  uint32_t candidates(uint64_t hash) const {
+    const Bucket& b = buckets_[home(hash)];
+    const uint32_t fit = matches(b, tag_of(hash));
+    if (fit != 0) prefetch_entry(b.reference[std::countr_zero(fit)]);
+    return fit;
+  }
+
+  // The slot of `key`, or nothing; an entry whose time is up doesn't count. `fit` is what candidates() said.
+  SlotRef verify(const Key& key, uint64_t hash, uint32_t fit, Tick now) const {
+    const uint32_t at = home(hash);
+    if (const SlotRef s = among(at, fit, key, now)) return s;
+    if (!overflowed(buckets_[at])) return {};
+    return among(at ^ 1, matches(buckets_[at ^ 1], tag_of(hash)), key, now);
+  }
+
+  SlotRef find(const Key& key, uint64_t hash, Tick now) const { return verify(key, hash, candidates(hash), now); }
+
+  Entry& entry(SlotRef s) const { return entries_[index(buckets_[s.bucket].reference[s.slot])]; }
+  uint32_t index_of(SlotRef s) const { return index(buckets_[s.bucket].reference[s.slot]); }
+  ConnectionState state(SlotRef s) const { return state_of(buckets_[s.bucket].reference[s.slot]); }
+
+  // The one write per packet, and only when a tick or the state has changed; both directions of a nat flow live alike.
+  void touch(SlotRef s, Tick now, ConnectionState state) {
+    Bucket& b = buckets_[s.bucket];
+    if (b.time[s.slot] == now && state_of(b.reference[s.slot]) == state) [[likely]]
+      return;
+    stamp(s, now, state);
+    const Entry& e = entry(s);
+    if (e.partner == kNoPartner) return;
+    if (const SlotRef p = slot_of(e.partner, e.partner_hash)) stamp(p, now, state);
+  }
+
+  // Nothing if the table, or both buckets that the hash allows, are full of living entries.
+  SlotRef insert(const Entry& value, uint64_t hash, Tick now, ConnectionState state) {
+    if (free_count_ == 0) return {};
+    const uint32_t at = home(hash);
+    SlotRef s = vacancy(at, now);
+    if (!s) {
+      s = vacancy(at ^ 1, now);
+      if (!s) return {};
+      buckets_[at].reference[0] |= kOverflow;
+    }
+    Bucket& b = buckets_[s.bucket];
+    const uint32_t i = free_[--free_count_];
+    entries_[i] = value;
+    b.time[s.slot] = now;
+    b.reference[s.slot] = (b.reference[s.slot] & kOverflow) | static_cast<uint32_t>(state) << kStateShift | i;
+    std::atomic_ref(b.tag[s.slot]).store(tag_of(hash), std::memory_order_release);
+    return s;
+  }
+
+  // Also the other direction, if it has one.
+  void erase(SlotRef s) {
+    const Entry& e = entry(s);
+    if (e.partner != kNoPartner)
+      if (const SlotRef p = slot_of(e.partner, e.partner_hash)) release(p);
+    release(s);
+  }
+
+  // Frees what idled out in `count` buckets from `from` on; gives where to go on. Called from housekeeping.
+  uint32_t expire(uint32_t from, uint32_t count, Tick now) {
+    for (uint32_t n = 0; n < count; ++n, from = (from + 1) & mask_) {
+      Bucket& b = buckets_[from];
+      for (uint32_t slot = 0; slot < 8; ++slot)
+        if (b.tag[slot] != 0 && expired(b, slot, now)) erase({from, slot});
+      if (overflowed(b) && !any_guest(from)) b.reference[0] &= ~kOverflow;
+    }
+    return from;
+  }
+
+  // What a reader beside the worker may see: a copy of the entry in a slot, and nothing if it changed meanwhile.
+  bool peek(uint32_t bucket, uint32_t slot, Entry* out, Tick now) const {
+    Bucket& b = buckets_[bucket];
+    const uint16_t tag = std::atomic_ref(b.tag[slot]).load(std::memory_order_acquire);
+    if (tag == 0 || expired(b, slot, now)) return false;
+    const uint32_t reference = std::atomic_ref(b.reference[slot]).load(std::memory_order_relaxed);
+    *out = entries_[index(reference)];
+    std::atomic_thread_fence(std::memory_order_acquire);
+    return std::atomic_ref(b.tag[slot]).load(std::memory_order_relaxed) == tag &&
+           index(std::atomic_ref(b.reference[slot]).load(std::memory_order_relaxed)) == index(reference);
+  }
+
+  uint32_t size() const { return capacity_ - free_count_; }
+  uint32_t capacity() const { return capacity_; }
+  uint32_t buckets() const { return mask_ + 1; }
+
+ private:
+  static constexpr uint32_t kStateShift = 28;
+  static constexpr uint32_t kOverflow = 1U << 27;
+  static constexpr uint32_t kIndex = kOverflow - 1;
+
+  static uint32_t index(uint32_t reference) { return reference & kIndex; }
+  static ConnectionState state_of(uint32_t reference) { return static_cast<ConnectionState>(reference >> kStateShift); }
+  static bool overflowed(const Bucket& b) { return (b.reference[0] & kOverflow) != 0; }
+  static uint16_t tag_of(uint64_t hash) {
+    const auto t = static_cast<uint16_t>(hash >> 48);
+    return t == 0 ? 1 : t;
+  }
+  uint32_t home(uint64_t hash) const { return static_cast<uint32_t>(hash) & mask_; }
+
+  static bool expired(const Bucket& b, uint32_t slot, Tick now) {
+    const auto idle = static_cast<Tick>(now - b.time[slot]);
+    return idle >= kIdleTimeout[static_cast<size_t>(state_of(b.reference[slot]))];
+  }
+
+  static uint32_t matches(const Bucket& b, uint16_t tag) {
+    const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(b.tag.data()));
+    const __m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<int16_t>(tag)));
+    return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())));
+  }
+
+  void prefetch_entry(uint32_t reference) const {
+    const auto* e = reinterpret_cast<const char*>(&entries_[index(reference)]);
+    for (size_t line = 0; line < sizeof(Entry); line += 64) rte_prefetch0(e + line);
+  }
+
+  SlotRef among(uint32_t bucket, uint32_t fit, const Key& key, Tick now) const {
+    for (; fit != 0; fit &= fit - 1) {
+      const auto slot = static_cast<uint32_t>(std::countr_zero(fit));
+      const Bucket& b = buckets_[bucket];
+      if (entries_[index(b.reference[slot])].key == key && !expired(b, slot, now)) return {bucket, slot};
+    }
+    return {};
+  }
+
+  // A free slot; else one whose entry idled out, freed.
+  SlotRef vacancy(uint32_t bucket, Tick now) {
+    Bucket& b = buckets_[bucket];
+    if (const uint32_t free = matches(b, 0); free != 0) return {bucket, static_cast<uint32_t>(std::countr_zero(free))};
+    for (uint32_t slot = 0; slot < 8; ++slot)
+      if (expired(b, slot, now)) {
+        erase({bucket, slot});
+        return {bucket, slot};
+      }
+    return {};
+  }
+
+  void stamp(SlotRef s, Tick now, ConnectionState state) {
+    Bucket& b = buckets_[s.bucket];
+    b.time[s.slot] = now;
+    b.reference[s.slot] = (b.reference[s.slot] & (kOverflow | kIndex)) | static_cast<uint32_t>(state) << kStateShift;
+  }
+
+  // The slot that refers to entry `i`, whose hash is `hash`.
+  SlotRef slot_of(uint32_t i, uint64_t hash) const {
+    for (const uint32_t at : {home(hash), home(hash) ^ 1})
+      for (uint32_t slot = 0; slot < 8; ++slot)
+        if (buckets_[at].tag[slot] != 0 && index(buckets_[at].reference[slot]) == i) return {at, slot};
+    return {};
+  }
+
+  void release(SlotRef s) {
+    Bucket& b = buckets_[s.bucket];
+    std::atomic_ref(b.tag[s.slot]).store(0, std::memory_order_release);
+    free_[free_count_++] = index(b.reference[s.slot]);
+  }
+
+  // Whether the bucket beside holds an entry: it may be one of ours, as the entry doesn't say its bucket.
+  bool any_guest(uint32_t bucket) const { return matches(buckets_[bucket ^ 1], 0) != 0xff; }
+
+  Bucket* buckets_;
+  uint32_t mask_;
+  Entry* entries_;
+  uint32_t capacity_;
+  uint32_t* free_;
+  uint32_t free_count_;
+};
+
+}  // namespace guideway::path

@@ -1,0 +1,88 @@
+#include "dataplane/path/hand.h"
+
+namespace guideway::path {
+
+namespace {
+
+using net::DropReason;
+
+struct Ends {
+  net::IpAddress source;
+  VipKey destination;
+};
+
+Ends ends_of(const Packet& p) {
+  const net::FlowKey6 k = p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6;
+  return {k.source, {k.destination, k.destination_port, p.protocol}};
+}
+
+// What we sent ourselves, encapsulated or translated, and that comes back in.
+bool is_ours(const Tables& t, const net::IpAddress& source) {
+  for (uint32_t i = 0; i < t.snat_count; ++i)
+    if (t.snat[i].address == source) return true;
+  return source == t.encap_source[0] || source == t.encap_source[1];
+}
+
+bool is_snat(const Tables& t, const VipKey& destination) {
+  const uint16_t port = destination.port.host();
+  for (uint32_t i = 0; i < t.snat_count; ++i)
+    if (t.snat[i].address == destination.address && port >= t.snat[i].port_min && port <= t.snat[i].port_max)
+      return true;
+  return false;
+}
+
+// The worker that keeps the flow's state, `self` if anybody may; or drops it.
+unsigned owner_of(Packet& p, const Tables& t, unsigned self, unsigned workers) {
+  const Ends ends = ends_of(p);
+  if (p.service == kNone<ServiceIndex>) p.service = t.vips->lookup(ends.destination);
+  if (p.service == kNone<ServiceIndex>) {
+    if (is_snat(t, ends.destination)) return t.snat_owner[ends.destination.port.host() >> kSnatBlockBits];
+    p.drop(DropReason::NO_VIP);
+    return self;
+  }
+  if (is_ours(t, ends.source)) {
+    p.drop(DropReason::LOOP);
+    return self;
+  }
+  return t.services[p.service].mode == Mode::kNat ? gw_slot(p.flow_hash, workers) : self;
+}
+
+void give(Burst& burst, const std::array<uint8_t, kBurst>& owner, unsigned to, rte_ring* ring, Counters& counters) {
+  for (unsigned i = 0; i < burst.count; ++i) {
+    Packet& p = burst.packets[i];
+    if (!p.live() || owner[i] != to) continue;
+    if (rte_ring_sp_enqueue(ring, p.mbuf) != 0) {
+      p.drop(DropReason::HANDOVER_FULL);
+      continue;
+    }
+    p.fate = Fate::kHandedOver;
+    counters.handed_over.add(1);
+  }
+}
+
+}  // namespace
+
+void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& counters) {
+  std::array<uint8_t, kBurst> owner;
+  uint32_t others = 0;  // a bit for each worker that is to have some
+  for (unsigned i = 0; i < burst.count; ++i) {
+    Packet& p = burst.packets[i];
+    owner[i] = static_cast<uint8_t>(handover.self);
+    if (!p.live() || p.decided) continue;
+    const unsigned w = owner_of(p, t, handover.self, handover.workers);
+    if (!p.live()) continue;
+    // What was handed here stays here, even if the tables have changed on its way.
+    if (w != handover.self && !burst.handed_over) {
+      owner[i] = static_cast<uint8_t>(w);
+      others |= 1U << w;
+    } else if (p.service == kNone<ServiceIndex>) {
+      p.drop(DropReason::NO_CONNECTION);  // to an SNAT port, and we know no flow of it
+    }
+  }
+  for (; others != 0; others &= others - 1) {
+    const auto w = static_cast<unsigned>(__builtin_ctz(others));
+    give(burst, owner, w, handover.to[w], counters);
+  }
+}
+
+}  // namespace guideway::path

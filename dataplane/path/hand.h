@@ -1,0 +1,25 @@
+// Packets of unknown flows whose state is another worker's to keep go to their owner, over a ring for each pair.
+#pragma once
+
+#include <rte_ring.h>
+
+#include <array>
+
+#include "dataplane/path/burst.h"
+#include "dataplane/path/counters.h"
+#include "dataplane/path/tables.h"
+
+namespace guideway::path {
+
+// From one worker to the others; its own place is empty.
+struct Handover {
+  unsigned self = 0;
+  unsigned workers = 1;
+  std::array<rte_ring*, kMaxWorkers> to{};
+};
+
+// Finds the service of what is undecided. A nat flow belongs to the worker of its flow hash, a reply to the worker of
+// its SNAT port's block; a DSR flow to nobody.
+void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& counters);
+
+}  // namespace guideway::path

@@ -1,0 +1,16 @@
+// Indices are types: a real's can't be taken for a service's. Each has a value that means "none".
+#pragma once
+
+#include <cstdint>
+
+namespace guideway::path {
+
+enum class ServiceIndex : uint32_t {};
+enum class RealIndex : uint32_t {};
+enum class RouteIndex : uint32_t {};
+enum class NextHopIndex : uint32_t {};
+
+template <typename Index>
+inline constexpr Index kNone = static_cast<Index>(0xffffffffU);
+
+}  // namespace guideway::path

@@ -1,0 +1,33 @@
+// The life of a burst, all of it: whoever reads this has seen the path.
+#include "dataplane/path/apply.h"
+#include "dataplane/path/balance.h"
+#include "dataplane/path/hand.h"
+#include "dataplane/path/learn.h"
+#include "dataplane/path/parse.h"
+#include "dataplane/path/route.h"
+#include "dataplane/path/track.h"
+#include "dataplane/path/worker.h"
+
+namespace guideway::path {
+
+bool Worker::round(Tick now) {
+  const Tables& t = tables();     // one snapshot per round, reclaimed by QSBR
+  bool busy = forward();          // what others finished and only we can send
+  for (const RxQueue& q : rx_) {  // the ports' queues, and the rings from other workers
+    if (receive(q) == 0) continue;
+    Burst& b = burst_;
+    parse(b, {t.hash_seed, learner_.table_seed});  // L2 to L4, the flow and its hashes
+    track(b, conns_, t, now);                      // known connection: what to do was decided by its first packet
+    hand(b, t, handover_, counters_);              // unknown, and its state is another worker's to keep: over the ring
+    balance(b, t);                                 // the others: VIP → real
+    learn(b, conns_, t, learner_, now);            // remember
+    apply(b, conns_, t);                           // translate or encapsulate, TTL, checksums
+    route(b, t);                                   // next hop, L2 header
+    send(b);                                       // and free what was dropped, counting the reason
+    busy = true;
+  }
+  counters_.rounds.add(1);
+  return busy;
+}
+
+}  // namespace guideway::path

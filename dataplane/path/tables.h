@@ -1,0 +1,120 @@
+// What control publishes and workers read: one snapshot, the root of pointers to chunks of rows. A commit copies the
+// root and the chunks that it changes; the old ones are reclaimed once all workers were quiescent.
+// dataplane: ro, control: wo.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/path/fib.h"
+#include "dataplane/path/index.h"
+#include "dataplane/path/vip_table.h"
+#include "lb/selection.h"
+#include "net/address.h"
+#include "net/drop_reason.h"
+
+struct rte_hash;
+
+namespace guideway::path {
+
+inline constexpr unsigned kMaxWorkers = 16;
+inline constexpr unsigned kMaxPorts = 16;
+inline constexpr unsigned kMaxSnatAddresses = 16;
+inline constexpr unsigned kMaxEcmp = 14;
+
+enum class Mode : uint8_t { kDsrL2, kDsrIpip, kNat };
+
+// A VIP and what stands behind it.
+struct alignas(64) Service {
+  bool present = false;
+  Mode mode = Mode::kNat;
+  uint32_t epoch = 0;                // raised by what changes a decision, never by reals, weights or drain
+  uint32_t table_offset = 0;         // of the service's slots in Tables::slots
+  uint32_t table_size = 0;           // 0: no backend
+  const RealIndex* reals = nullptr;  // a slot's ordinal → real
+  uint16_t vip_port = 0;             // host order
+  net::IpAddress vip;
+};
+static_assert(sizeof(Service) == 64);
+
+// A server behind one service.
+struct alignas(64) Real {
+  lb::RealState state = lb::RealState::kGone;
+  bool has_encap_source = false;
+  bool on_link = false;  // a neighbour on one of our links, as dsr-l2 needs
+  net::Be16 port;
+  ServiceIndex service = kNone<ServiceIndex>;
+  RouteIndex route = kNone<RouteIndex>;
+  uint32_t outer_sum = 0;  // of the outer IPv4 header without TOS and total length
+  net::IpAddress address;
+  net::IpAddress encap_source;
+};
+static_assert(sizeof(Real) == 64);
+
+// A neighbour, and the port that leads to it.
+struct alignas(32) NextHop {
+  net::DropReason unusable = net::DropReason::NO_NEIGHBOR;  // NONE: it can be sent to
+  uint8_t port = 0;
+  uint16_t mtu = 0;  // of the link, bytes of IP
+  net::MacAddress destination;
+  net::MacAddress source;
+};
+
+// Where a destination leads: one next hop, or several that share its flows.
+struct alignas(64) Route {
+  net::DropReason unusable = net::DropReason::NO_ROUTE;
+  uint8_t count = 0;
+  std::array<NextHopIndex, kMaxEcmp> hops{};
+};
+static_assert(sizeof(Route) == 64);
+
+struct SnatAddress {
+  net::IpAddress address;
+  uint16_t port_min = 0;  // host order, inclusive
+  uint16_t port_max = 0;
+};
+
+// SNAT ports are owned by workers in blocks; a reply goes to the worker whose block its port is in.
+inline constexpr unsigned kSnatBlockBits = 6;
+inline constexpr unsigned kSnatBlocks = 65'536 >> kSnatBlockBits;
+
+// Rows in chunks of 64: copying one row's chunk and the pointers is all that a change costs.
+template <typename Index, typename Row>
+class Rows {
+ public:
+  static constexpr unsigned kChunk = 64;
+  struct Chunk {
+    std::array<Row, kChunk> rows;
+  };
+  const Row& operator[](Index i) const {
+    const auto n = static_cast<uint32_t>(i);
+    return chunks_[n / kChunk]->rows[n % kChunk];
+  }
+  uint32_t size() const { return static_cast<uint32_t>(chunks_.size()) * kChunk; }
+
+ private:
+  friend class ChunkWriter;
+  std::vector<Chunk*> chunks_;
+};
+
+struct Tables {
+  uint64_t hash_seed = 0;
+  const VipTable* vips = nullptr;
+  Rows<ServiceIndex, Service> services;
+  Rows<RealIndex, Real> reals;
+  Rows<RouteIndex, Route> routes;
+  Rows<NextHopIndex, NextHop> next_hops;
+  const uint16_t* slots = nullptr;       // all Maglev tables; top bit: the slot has exceptions
+  const rte_hash* exceptions = nullptr;  // ExceptionKey → RealIndex
+  const Fib* fib = nullptr;              // destination → RouteIndex, for what isn't a real
+  std::array<SnatAddress, kMaxSnatAddresses> snat{};
+  uint32_t snat_count = 0;
+  std::array<net::IpAddress, 2> encap_source{};   // configured; IPv4, IPv6; zero: none
+  std::array<uint8_t, kSnatBlocks> snat_owner{};  // block → worker
+};
+
+inline constexpr uint16_t kSlotMoved = 0x8000;
+inline constexpr uint16_t kSlotOrdinal = 0x7fff;
+
+}  // namespace guideway::path

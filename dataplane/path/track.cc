@@ -1,0 +1,71 @@
+#include "dataplane/path/track.h"
+
+namespace guideway::path {
+
+namespace {
+
+// Whether a packet of a known flow begins a new decision.
+bool begins_anew(const Packet& p, ConnectionState state, lb::RealState real) {
+  if (p.is_syn()) return state != ConnectionState::kTcpEstablished || real != lb::RealState::kReady;
+  return !p.is_tcp() && real == lb::RealState::kGone;
+}
+
+ConnectionState next_state(const Packet& p, ConnectionState state, Direction direction) {
+  if (!p.is_tcp()) return state;
+  if (p.tcp_flags & net::kTcpRst) return ConnectionState::kTcpClosed;
+  if (state == ConnectionState::kTcpClosed || state == ConnectionState::kTcpClosing) return state;
+  if (p.tcp_flags & net::kTcpFin) return ConnectionState::kTcpClosing;
+  // The client's answer completes the handshake; of the server's, a DSR gateway sees nothing.
+  if (direction == Direction::kForward && !p.is_syn()) return ConnectionState::kTcpEstablished;
+  return state;
+}
+
+template <typename Entry>
+void follow(Packet& p, ConnectionTable<Entry>& table, SlotRef slot, const Tables& t, Tick now) {
+  const Entry& e = table.entry(slot);
+  const Service& service = t.services[e.service];
+  const Real& real = t.reals[e.real];
+  const ConnectionState state = table.state(slot);
+  p.slot = slot;
+  if (e.direction == Direction::kForward) {
+    if (!service.present) return;  // its VIP is gone; another service may have it now
+    p.service = e.service;
+    if (begins_anew(p, state, real.state)) return;
+    p.real = e.real;
+    p.learn = e.epoch != service.epoch;
+    if (p.learn && e.mode != service.mode) return;
+  }
+  p.real = e.real;
+  p.service = e.service;
+  p.mode = e.mode;
+  p.direction = e.direction;
+  p.route = real.route;
+  p.decided = true;
+  table.touch(slot, now, next_state(p, state, e.direction));
+}
+
+template <typename Entry, typename Key>
+void settle(Packet& p, const Key& key, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
+  if (const SlotRef slot = table.verify(key, p.table_hash, p.fit, now)) follow(p, table, slot, t, now);
+}
+
+}  // namespace
+
+void track(Burst& burst, Connections& connections, const Tables& t, Tick now) {
+  for (Packet& p : burst.all()) {
+    if (!p.live()) continue;
+    p.family == Family::kIpv4 ? connections.v4.prefetch_bucket(p.table_hash)
+                              : connections.v6.prefetch_bucket(p.table_hash);
+  }
+  for (Packet& p : burst.all()) {
+    if (!p.live()) continue;
+    p.fit =
+        p.family == Family::kIpv4 ? connections.v4.candidates(p.table_hash) : connections.v6.candidates(p.table_hash);
+  }
+  for (Packet& p : burst.all()) {
+    if (!p.live()) continue;
+    p.family == Family::kIpv4 ? settle(p, p.key4, connections.v4, t, now) : settle(p, p.key6, connections.v6, t, now);
+  }
+}
+
+}  // namespace guideway::path

@@ -1,0 +1,15 @@
+// Known connections: what to do was decided by their first packet.
+#pragma once
+
+#include "dataplane/path/burst.h"
+#include "dataplane/path/connections.h"
+#include "dataplane/path/tables.h"
+
+namespace guideway::path {
+
+// Finds each packet's entry and judges whether it still holds (reference, "what a real's state does to a packet").
+// Decided packets have real, mode and direction; the others go on to be decided, with `slot` set if an entry is to be
+// replaced and `real` set if it is to be kept.
+void track(Burst& burst, Connections& connections, const Tables& t, Tick now);
+
+}  // namespace guideway::path

@@ -1,0 +1,53 @@
+// (address, port, protocol) → service: asked once per packet that belongs to no known connection. Immutable once
+// published; open addressing at a load of at most a half, so that a miss ends soon.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "dataplane/path/index.h"
+#include "net/flow_hash.h"
+#include "net/headers.h"
+
+namespace guideway::path {
+
+struct VipKey {
+  net::IpAddress address;
+  net::Be16 port;
+  uint8_t protocol = 0;
+  uint8_t zero = 0;
+  friend bool operator==(const VipKey&, const VipKey&) = default;
+};
+static_assert(sizeof(VipKey) == 20);
+
+class VipTable {
+ public:
+  struct Entry {
+    VipKey key;
+    ServiceIndex service = kNone<ServiceIndex>;  // none: the place is free
+  };
+
+  // `places`: a power of two of them, at least half free. Owned by control.
+  explicit VipTable(std::span<const Entry> places) : places_(places.data()), mask_(places.size() - 1) {}
+
+  ServiceIndex lookup(const VipKey& key) const {
+    for (uint64_t i = hash(key) & mask_;; i = (i + 1) & mask_) {
+      const Entry& e = places_[i];
+      if (e.service == kNone<ServiceIndex> || e.key == key) return e.service;
+    }
+  }
+
+  static uint64_t hash(const VipKey& key) {
+    uint64_t words[2];
+    std::memcpy(words, key.address.bytes.data(), sizeof words);
+    return gw_mix(gw_mix(words[0] ^ words[1]) ^ (static_cast<uint64_t>(key.port.wire()) << 8 | key.protocol));
+  }
+
+ private:
+  const Entry* places_;
+  uint64_t mask_;
+};
+
+}  // namespace guideway::path

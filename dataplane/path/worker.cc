@@ -1,0 +1,132 @@
+// What a worker does around the stages: queues, clock, housekeeping.
+#include "dataplane/path/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_pause.h>
+#include <sched.h>
+
+#include <algorithm>
+
+namespace guideway::path {
+
+namespace {
+
+using net::DropReason;
+
+constexpr unsigned kHousekeepingParts = 8'192;
+
+unsigned receive_from(PortQueue* queue, std::span<rte_mbuf*> out) {
+  return std::visit([&](auto& q) { return q.receive(out); }, *queue);
+}
+
+unsigned send_to(PortQueue* queue, std::span<rte_mbuf*> packets) {
+  return std::visit(
+      [&](auto& q) {
+        const unsigned sent = q.send(packets);
+        q.flush();
+        return sent;
+      },
+      *queue);
+}
+
+}  // namespace
+
+Worker::Worker(Setup s)
+    : tables_(s.tables),
+      conns_(s.connections),
+      rx_(std::move(s.rx)),
+      tx_(s.tx),
+      forwarding_(std::move(s.forwarding)),
+      handover_(s.handover),
+      learner_{s.id, s.table_seed},
+      quiescence_(s.quiescence),
+      yield_(s.yield) {}
+
+unsigned Worker::receive(const RxQueue& queue) {
+  std::array<rte_mbuf*, kBurst> mbufs;
+  unsigned n;
+  if (const auto* port = std::get_if<PortQueue*>(&queue.source)) {
+    n = receive_from(*port, mbufs);
+    counters_.received.add(n);
+    burst_.handed_over = false;
+  } else {
+    n = rte_ring_sc_dequeue_burst(std::get<rte_ring*>(queue.source), reinterpret_cast<void**>(mbufs.data()), kBurst,
+                                  nullptr);
+    burst_.handed_over = true;
+  }
+  for (unsigned i = 0; i < n; ++i) burst_.packets[i].mbuf = mbufs[i];
+  burst_.count = n;
+  return n;
+}
+
+void Worker::drop(rte_mbuf* mbuf, DropReason why) {
+  counters_.drops[static_cast<size_t>(why)].add(1);
+  rte_pktmbuf_free(mbuf);
+}
+
+void Worker::send(Burst& burst) {
+  uint32_t ports = 0;  // a bit for each that has something to send
+  for (Packet& p : burst.all()) {
+    if (p.fate == Fate::kForward) {
+      Outbox& box = outbox_[p.out_port];
+      box.mbufs[box.count++] = p.mbuf;
+      ports |= 1U << p.out_port;
+    } else if (p.fate == Fate::kDrop) {
+      drop(p.mbuf, p.reason);
+    }
+  }
+  for (; ports != 0; ports &= ports - 1) {
+    const auto port = static_cast<unsigned>(__builtin_ctz(ports));
+    flush(tx_[port], outbox_[port]);
+  }
+}
+
+void Worker::flush(TxQueue& queue, Outbox& box) {
+  unsigned sent = 0;
+  if (auto* port = std::get_if<PortQueue*>(&queue.target))
+    sent = send_to(*port, {box.mbufs.data(), box.count});
+  else if (auto* ring = std::get_if<rte_ring*>(&queue.target))
+    sent = rte_ring_sp_enqueue_burst(*ring, reinterpret_cast<void**>(box.mbufs.data()), box.count, nullptr);
+  counters_.sent.add(sent);
+  for (unsigned i = sent; i < box.count; ++i) drop(box.mbufs[i], DropReason::TX_FULL);
+  box.count = 0;
+}
+
+bool Worker::forward() {
+  bool busy = false;
+  for (const Forwarding& f : forwarding_) {
+    std::array<rte_mbuf*, kBurst> mbufs;
+    const unsigned n = rte_ring_sc_dequeue_burst(f.from, reinterpret_cast<void**>(mbufs.data()), kBurst, nullptr);
+    if (n == 0) continue;
+    busy = true;
+    const unsigned sent = send_to(f.to, {mbufs.data(), n});
+    for (unsigned i = sent; i < n; ++i) drop(mbufs[i], DropReason::TX_FULL);
+  }
+  return busy;
+}
+
+void Worker::housekeep(Tick now) {
+  expire4_ = conns_.v4.expire(expire4_, std::max(1U, conns_.v4.buckets() / kHousekeepingParts), now);
+  expire6_ = conns_.v6.expire(expire6_, std::max(1U, conns_.v6.buckets() / kHousekeepingParts), now);
+  counters_.connections4.set(conns_.v4.size());
+  counters_.connections6.set(conns_.v6.size());
+}
+
+void Worker::run(const std::atomic<bool>& stop) {
+  const uint64_t second = rte_get_tsc_hz();
+  const uint64_t start = rte_rdtsc();
+  uint64_t next = start;
+  Tick now = 0;
+  while (!stop.load(std::memory_order_relaxed)) {
+    const bool busy = round(now);
+    rte_rcu_qsbr_quiescent(quiescence_, learner_.worker);
+    if (!busy) yield_ ? static_cast<void>(sched_yield()) : rte_pause();
+    const uint64_t tsc = rte_rdtsc();
+    if (tsc < next) continue;
+    next = tsc + second / 1'000;
+    now = static_cast<Tick>((tsc - start) / second);
+    housekeep(now);
+  }
+}
+
+}  // namespace guideway::path

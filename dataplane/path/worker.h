@@ -1,0 +1,97 @@
+// What runs on a dedicated core: polls its queues and sends every packet on its way. Owns its connections, counters
+// and transmit buffers; shares nothing with the others but the published tables and the rings between them.
+#pragma once
+
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "dataplane/path/burst.h"
+#include "dataplane/path/connections.h"
+#include "dataplane/path/counters.h"
+#include "dataplane/path/hand.h"
+#include "dataplane/path/learn.h"
+#include "dataplane/path/port.h"
+#include "dataplane/path/tables.h"
+
+namespace guideway::path {
+
+// What a worker polls: a port's queue, or the ring over which another worker hands packets to their owner.
+struct RxQueue {
+  std::variant<PortQueue*, rte_ring*> source;
+};
+
+// How a worker reaches a port: by a queue of its own, or over a ring to the worker that has one.
+struct TxQueue {
+  std::variant<std::monostate, PortQueue*, rte_ring*> target;
+};
+
+// Finished packets of workers without a queue of that port, for us to send.
+struct Forwarding {
+  rte_ring* from = nullptr;
+  PortQueue* to = nullptr;
+};
+
+class Worker {
+ public:
+  struct Setup {
+    unsigned id = 0;
+    const std::atomic<const Tables*>* tables = nullptr;
+    Connections connections;
+    uint64_t table_seed = 0;
+    std::vector<RxQueue> rx;
+    std::array<TxQueue, kMaxPorts> tx{};  // by port index
+    std::vector<Forwarding> forwarding;
+    Handover handover;
+    rte_rcu_qsbr* quiescence = nullptr;
+    bool yield = false;  // give the core away on an empty round
+  };
+
+  explicit Worker(Setup setup);
+
+  // All queues once. True if there was anything.
+  bool round(Tick now);
+  // Frees what idled out in the next part of the connection tables; all of them within 8,192 calls.
+  void housekeep(Tick now);
+  // Rounds until `stop`; housekeeping every millisecond.
+  void run(const std::atomic<bool>& stop);
+
+  const Counters& counters() const { return counters_; }
+  // For readers beside us: see ConnectionTable::peek.
+  const Connections& connections() const { return conns_; }
+
+ private:
+  struct Outbox {
+    std::array<rte_mbuf*, kBurst> mbufs;
+    unsigned count = 0;
+  };
+
+  const Tables& tables() const { return *tables_->load(std::memory_order_acquire); }
+  unsigned receive(const RxQueue& queue);
+  void send(Burst& burst);
+  void flush(TxQueue& queue, Outbox& box);
+  bool forward();
+  void drop(rte_mbuf* mbuf, net::DropReason why);
+
+  const std::atomic<const Tables*>* tables_;
+  Connections conns_;
+  std::vector<RxQueue> rx_;
+  std::array<TxQueue, kMaxPorts> tx_;
+  std::vector<Forwarding> forwarding_;
+  Handover handover_;
+  Learner learner_;
+  rte_rcu_qsbr* quiescence_;
+  bool yield_;
+  uint32_t expire4_ = 0;
+  uint32_t expire6_ = 0;
+  Counters counters_;
+  std::array<Outbox, kMaxPorts> outbox_;
+  Burst burst_;
+};
+
+}  // namespace guideway::path
