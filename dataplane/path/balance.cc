@@ -1,6 +1,6 @@
 #include "dataplane/path/balance.h"
 
-#include <rte_hash.h>
+#include "dataplane/path/exception.h"
 
 namespace guideway::path {
 
@@ -8,20 +8,12 @@ namespace {
 
 using net::DropReason;
 
-// The real of a connection that is off its Maglev slot, or none.
-RealIndex exception(const Packet& p, const Tables& t) {
-  const net::FlowKey6 key = p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6;
-  void* value = nullptr;
-  if (rte_hash_lookup_with_hash_data(t.exceptions, &key, static_cast<hash_sig_t>(p.flow_hash), &value) < 0)
-    return kNone<RealIndex>;
-  return static_cast<RealIndex>(reinterpret_cast<uintptr_t>(value));
-}
-
 RealIndex pick(const Packet& p, const Service& service, const Tables& t) {
   const uint16_t slot = t.slots[service.table_offset + gw_slot(p.flow_hash, service.table_size)];
   // A SYN begins a new flow, whatever an earlier one of the same ports was off to.
   if ((slot & kSlotMoved) != 0 && !p.is_syn()) {
-    const RealIndex r = exception(p, t);
+    const net::FlowKey6 key = p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6;
+    const RealIndex r = find_exception(t.exceptions, key);
     if (r != kNone<RealIndex> && (p.is_tcp() || t.reals[r].state != lb::RealState::kGone)) return r;
   }
   return service.reals[slot & kSlotOrdinal];

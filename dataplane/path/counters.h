@@ -21,6 +21,7 @@ class Counter {
 };
 
 struct alignas(64) Counters {
+  Counter tick;  // the worker's clock: seconds, as its connections are timed in
   Counter rounds;
   Counter received;
   Counter sent;

@@ -106,7 +106,7 @@ struct Tables {
   Rows<RouteIndex, Route> routes;
   Rows<NextHopIndex, NextHop> next_hops;
   const uint16_t* slots = nullptr;       // all Maglev tables; top bit: the slot has exceptions
-  const rte_hash* exceptions = nullptr;  // ExceptionKey → RealIndex
+  const rte_hash* exceptions = nullptr;  // FlowKey6 → RealIndex: path/exception.h
   const Fib* fib = nullptr;              // destination → RouteIndex, for what isn't a real
   std::array<SnatAddress, kMaxSnatAddresses> snat{};
   uint32_t snat_count = 0;

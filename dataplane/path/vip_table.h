@@ -18,7 +18,7 @@ struct VipKey {
   net::Be16 port;
   uint8_t protocol = 0;
   uint8_t zero = 0;
-  friend bool operator==(const VipKey&, const VipKey&) = default;
+  friend auto operator<=>(const VipKey&, const VipKey&) = default;
 };
 static_assert(sizeof(VipKey) == 20);
 

@@ -1,0 +1,115 @@
+#include "dataplane/control/desired.h"
+
+#include <set>
+#include <utility>
+
+#include "net/headers.h"
+
+namespace guideway::control {
+
+namespace {
+
+std::optional<net::IpAddress> address(const std::string& bytes) {
+  net::IpAddress a;
+  if (bytes.size() == 4) {
+    uint32_t wire;
+    std::memcpy(&wire, bytes.data(), 4);
+    return net::IpAddress::v4(net::Be32::from_wire(wire));
+  }
+  if (bytes.size() != 16) return std::nullopt;
+  std::memcpy(a.bytes.data(), bytes.data(), 16);
+  return a;
+}
+
+constexpr const char* kAddressShape = "an address has 4 or 16 bytes";
+
+std::optional<path::Mode> mode(engine::ForwardingMode m) {
+  switch (m) {
+    case engine::FORWARDING_MODE_DSR_L2:
+      return path::Mode::kDsrL2;
+    case engine::FORWARDING_MODE_DSR_IPIP:
+      return path::Mode::kDsrIpip;
+    case engine::FORWARDING_MODE_NAT:
+      return path::Mode::kNat;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Sets `out`, or says what is wrong with the real.
+std::optional<std::pair<const char*, const char*>> decode_real(const engine::Real& m, const ServiceSpec& service,
+                                                               lb::Real& out) {
+  const auto a = address(m.address());
+  if (!a) return {{"address", kAddressShape}};
+  if (a->is_v4() != service.vip.address.is_v4()) return {{"address", "it is of another family than the VIP"}};
+  if (m.port() == 0 || m.port() > 65'535) return {{"port", "a port is 1 to 65535"}};
+  if (service.mode != path::Mode::kNat && m.port() != service.vip.port.host())
+    return {{"port", "direct server return can't translate ports: it must be the VIP's"}};
+  if (m.weight() > lb::kMaxWeight) return {{"weight", "a weight is at most 65535"}};
+  if (m.state() != engine::Real::STATE_READY && m.state() != engine::Real::STATE_TERMINATING)
+    return {{"state", "neither ready nor terminating"}};
+  out = {*a, static_cast<uint16_t>(m.port()), m.weight(), m.state() == engine::Real::STATE_TERMINATING};
+  return std::nullopt;
+}
+
+}  // namespace
+
+Checked<ServiceSpec> decode(const engine::Service& m) {
+  ServiceSpec s{.name = m.name(), .vip = {}, .mode = {}, .table_size = {}, .reals = {}};
+  const auto refuse = [&](std::string field, std::string why) {
+    return Refusal{m.name(), std::move(field), std::move(why)};
+  };
+  if (m.name().empty()) return refuse("name", "a service has a name");
+  const auto vip = address(m.address());
+  if (!vip) return refuse("address", kAddressShape);
+  if (m.port() == 0 || m.port() > 65'535) return refuse("port", "a port is 1 to 65535");
+  if (m.protocol() != static_cast<uint32_t>(net::Protocol::kTcp) &&
+      m.protocol() != static_cast<uint32_t>(net::Protocol::kUdp))
+    return refuse("protocol", "neither TCP (6) nor UDP (17)");
+  s.vip = {*vip, net::Be16{static_cast<uint16_t>(m.port())}, static_cast<uint8_t>(m.protocol()), 0};
+  const auto forwarding = mode(m.mode());
+  if (!forwarding) return refuse("mode", "not a forwarding mode that this engine knows");
+  s.mode = *forwarding;
+  s.table_size = m.table_size() == 0 ? lb::kDefaultTableSize : m.table_size();
+  if (!lb::is_table_size(s.table_size)) return refuse("table_size", "not a prime from 251 to 655373");
+  if (static_cast<uint32_t>(m.reals_size()) > lb::kMaxReals) return refuse("reals", "more than 32766 reals");
+  std::set<std::pair<net::IpAddress, uint16_t>> seen;
+  for (int i = 0; i < m.reals_size(); ++i) {
+    const std::string field = "reals[" + std::to_string(i) + "]";
+    lb::Real real;
+    if (const auto wrong = decode_real(m.reals(i), s, real))
+      return refuse(field + "." + wrong->first, wrong->second);
+    if (!seen.emplace(real.address, real.port).second) return refuse(field, "named twice");
+    s.reals.push_back(real);
+  }
+  return s;
+}
+
+Checked<GatewaySpec> decode(const engine::Gateway& m) {
+  GatewaySpec g;
+  const auto refuse = [](std::string field, std::string why) {
+    return Refusal{"gateway", std::move(field), std::move(why)};
+  };
+  if (m.snat_size() > static_cast<int>(path::kMaxSnatAddresses)) return refuse("snat", "more than 16 SNAT addresses");
+  for (int i = 0; i < m.snat_size(); ++i) {
+    const auto& s = m.snat(i);
+    const std::string field = "snat[" + std::to_string(i) + "]";
+    const auto a = address(s.address());
+    if (!a) return refuse(field + ".address", kAddressShape);
+    if (s.port_min() == 0 || s.port_max() > 65'535 || s.port_min() > s.port_max())
+      return refuse(field + ".port_min", "the ports are no range within 1 to 65535");
+    g.snat.push_back({*a, static_cast<uint16_t>(s.port_min()), static_cast<uint16_t>(s.port_max())});
+    g.dedicated.push_back(s.dedicated());
+  }
+  const auto source = [&](const std::string& bytes, bool v4, std::optional<net::IpAddress>& out) {
+    if (bytes.empty()) return true;
+    out = address(bytes);
+    return out && out->is_v4() == v4;
+  };
+  if (!source(m.encap_source_ipv4(), true, g.encap_source4)) return refuse("encap_source_ipv4", "not an IPv4 address");
+  if (!source(m.encap_source_ipv6(), false, g.encap_source6)) return refuse("encap_source_ipv6", "not an IPv6 address");
+  g.hash_seed = m.hash_seed();
+  return g;
+}
+
+}  // namespace guideway::control

@@ -1,0 +1,39 @@
+// Connections off their Maglev slot: one table that all workers read, so that a packet that reaches a worker without
+// an entry still finds its real after the backends have changed.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <rte_hash.h>
+
+#include <functional>
+#include <memory>
+
+#include "dataplane/control/reclaim.h"
+#include "dataplane/path/exception.h"
+#include "net/flow.h"
+
+namespace guideway::control {
+
+// More connections than this off their slots at once fall back to Maglev when they change workers; it is said.
+inline constexpr uint32_t kMaxExceptions = 1U << 18;
+
+class ExceptionTable {
+ public:
+  static absl::StatusOr<ExceptionTable> create(Reclaimer& reclaimer);
+
+  const rte_hash* workers_view() const { return hash_.get(); }
+  // False if it is full.
+  bool put(const net::FlowKey6& key, path::RealIndex real);
+  void remove(const net::FlowKey6& key);
+  uint32_t size() const { return static_cast<uint32_t>(rte_hash_count(hash_.get())); }
+  void for_each(const std::function<void(const net::FlowKey6&, path::RealIndex)>& visit) const;
+
+ private:
+  struct Free {
+    void operator()(rte_hash* h) const { rte_hash_free(h); }
+  };
+  explicit ExceptionTable(rte_hash* h) : hash_(h) {}
+  std::unique_ptr<rte_hash, Free> hash_;
+};
+
+}  // namespace guideway::control

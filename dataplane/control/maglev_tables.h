@@ -1,0 +1,55 @@
+// All Maglev tables in one array of 16-bit slots. Services whose tables are built from the same input share one.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/control/memory.h"
+#include "dataplane/control/reclaim.h"
+#include "lb/selection.h"
+
+namespace guideway::control {
+
+class MaglevTables {
+ public:
+  // 10,000 services with tables of 16,381 slots each. Address space only: pages are taken as tables are built.
+  static constexpr uint32_t kSlots = 176'000'000;
+
+  struct Table {
+    uint32_t offset = 0;
+    lb::TableInput input;
+    uint32_t size() const { return input.size; }
+  };
+  using TableRef = std::shared_ptr<const Table>;
+
+  static absl::StatusOr<std::unique_ptr<MaglevTables>> create(Reclaimer& reclaimer);
+
+  // Builds it, or finds an equal one. Null if the array is full. Its slots are free again once the last reference is
+  // gone and all workers have passed.
+  TableRef build(lb::TableInput input);
+
+  std::span<uint16_t> slots(const Table& t) { return array_.as<uint16_t>(kSlots).subspan(t.offset, t.size()); }
+  const uint16_t* base() const { return array_.as<uint16_t>(kSlots).data(); }
+  uint64_t slots_used() const { return used_; }
+  uint64_t builds() const { return builds_; }
+
+ private:
+  MaglevTables(Mapping array, Reclaimer& reclaimer) : array_(std::move(array)), reclaimer_(reclaimer) {}
+  bool allocate(uint32_t size, uint32_t* offset);
+  void release(const Table& t);
+
+  Mapping array_;
+  Reclaimer& reclaimer_;
+  uint32_t end_ = 0;                                 // beyond it nothing was ever used
+  std::map<uint32_t, std::vector<uint32_t>> free_;   // size → offsets: sizes are few, so nothing is ever split
+  std::unordered_multimap<uint64_t, std::weak_ptr<const Table>> by_digest_;
+  uint64_t used_ = 0;
+  uint64_t builds_ = 0;
+};
+
+}  // namespace guideway::control

@@ -1,0 +1,50 @@
+// Large memory that workers use: 2 MB pages where there are some, plain pages (advised to be huge) where not.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace guideway::control {
+
+// Zeroed, shared with nobody, unmapped at the end of its life.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(void* base, size_t size, bool huge) : base_(base), size_(size), huge_(huge) {}
+  Mapping(Mapping&& other) noexcept { swap(other); }
+  Mapping& operator=(Mapping&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Mapping();
+
+  template <typename T>
+  std::span<T> as(size_t count) const {
+    return {static_cast<T*>(base_), count};
+  }
+  void* base() const { return base_; }
+  size_t size() const { return size_; }
+  bool huge() const { return huge_; }
+
+ private:
+  void swap(Mapping& other) noexcept {
+    std::swap(base_, other.base_);
+    std::swap(size_, other.size_);
+    std::swap(huge_, other.huge_);
+  }
+  void* base_ = nullptr;
+  size_t size_ = 0;
+  bool huge_ = false;
+};
+
+// At least `size` bytes. `huge`: whether to try 2 MB pages first. `what` names it in the error.
+absl::StatusOr<Mapping> map_memory(size_t size, bool huge, std::string_view what);
+
+// Address space for `size` bytes, of which pages are taken as they are first written.
+absl::StatusOr<Mapping> reserve_memory(size_t size, std::string_view what);
+
+}  // namespace guideway::control

@@ -1,0 +1,123 @@
+#include "dataplane/control/next_hops.h"
+
+#include <algorithm>
+
+namespace guideway::control {
+
+namespace {
+
+using net::DropReason;
+
+// A DPDK port has no kernel interface; its hops carry this number, which no interface has.
+int pseudo_ifindex(uint8_t port) { return -1 - port; }
+
+DropReason why_unusable(RouteKind kind, bool has_hops) {
+  return kind == RouteKind::kUnicast && has_hops ? DropReason::NONE : DropReason::NO_ROUTE;
+}
+
+bool equal(const path::NextHop& a, const path::NextHop& b) {
+  return a.unusable == b.unusable && a.port == b.port && a.mtu == b.mtu && a.destination == b.destination &&
+         a.source == b.source;
+}
+
+}  // namespace
+
+NextHops::NextHops(const Rib& rib, std::vector<PortFacts> ports, Reclaimer& reclaimer, Keep keep)
+    : rib_(rib), ports_(std::move(ports)), reclaimer_(reclaimer), keep_(std::move(keep)) {}
+
+const PortFacts* NextHops::port(int ifindex) const {
+  for (const PortFacts& p : ports_)
+    if (p.ifindex == ifindex || pseudo_ifindex(p.index) == ifindex) return &p;
+  return nullptr;
+}
+
+std::optional<Resolution> NextHops::declared() const {
+  for (const PortFacts& p : ports_)
+    if (p.declared)
+      return Resolution{.kind = RouteKind::kUnicast,
+                        .on_link = true,
+                        .hops = {{pseudo_ifindex(p.index), {}, 1}},
+                        .source = {},
+                        .mtu = p.mtu};
+  return std::nullopt;
+}
+
+path::NextHop NextHops::row_of(const NeighborKey& key) const {
+  path::NextHop row;
+  const PortFacts* p = port(key.ifindex);
+  if (p == nullptr) {
+    row.unusable = DropReason::FOREIGN_PORT;
+    return row;
+  }
+  row.port = p->index;
+  row.mtu = p->mtu;
+  row.source = p->mac;
+  const auto mac = p->declared ? p->declared : rib_.neighbor(key.ifindex, key.address);
+  row.unusable = mac ? DropReason::NONE : DropReason::NO_NEIGHBOR;
+  if (mac) row.destination = *mac;
+  if (const Link* link = rib_.link(p->ifindex); link != nullptr)
+    row.mtu = static_cast<uint16_t>(std::min<uint32_t>(link->mtu, 0xffff));
+  return row;
+}
+
+path::NextHopIndex NextHops::acquire_hop(const NeighborKey& key) {
+  auto [it, fresh] = hop_records_.try_emplace(key);
+  if (fresh) {
+    it->second.index = hops_.allocate();
+    hops_.edit(it->second.index, reclaimer_) = row_of(key);
+    // Zero is a whole link, whose neighbours are asked for one by one.
+    if (key.ifindex > 0 && !key.address.is_zero() && port(key.ifindex) != nullptr) keep_(key, true);
+  }
+  ++it->second.uses;
+  return it->second.index;
+}
+
+void NextHops::release_hop(const NeighborKey& key) {
+  const auto it = hop_records_.find(key);
+  if (--it->second.uses > 0) return;
+  if (key.ifindex > 0 && !key.address.is_zero() && port(key.ifindex) != nullptr) keep_(key, false);
+  reclaimer_.later([this, i = it->second.index] { hops_.release(i); });
+  hop_records_.erase(it);
+}
+
+path::RouteIndex NextHops::acquire(const Resolution& r, const net::IpAddress& destination) {
+  RouteKey key{r.kind, {}};
+  for (const Hop& h : r.hops) {
+    if (key.second.size() == path::kMaxEcmp) break;
+    key.second.push_back({h.ifindex, h.on_link() ? destination : h.next_hop});
+  }
+  const auto [it, fresh] = by_key_.try_emplace(key);
+  if (fresh) {
+    it->second = routes_.allocate();
+    path::Route& row = routes_.edit(it->second, reclaimer_);
+    row = {};
+    row.unusable = why_unusable(r.kind, !key.second.empty());
+    for (const NeighborKey& h : key.second) row.hops[row.count++] = acquire_hop(h);
+    route_records_[it->second] = {key.second, r.kind, 0};
+  }
+  ++route_records_[it->second].uses;
+  return it->second;
+}
+
+void NextHops::release(path::RouteIndex i) {
+  if (i == path::kNone<path::RouteIndex>) return;
+  const auto it = route_records_.find(i);
+  if (--it->second.uses > 0) return;
+  for (const NeighborKey& h : it->second.hops) release_hop(h);
+  by_key_.erase({it->second.kind, it->second.hops});
+  route_records_.erase(it);
+  reclaimer_.later([this, i] { routes_.release(i); });
+}
+
+bool NextHops::refresh() {
+  bool changed = false;
+  for (const auto& [key, record] : hop_records_) {
+    const path::NextHop row = row_of(key);
+    if (equal(row, hops_[record.index])) continue;
+    hops_.edit(record.index, reclaimer_) = row;
+    changed = true;
+  }
+  return changed;
+}
+
+}  // namespace guideway::control

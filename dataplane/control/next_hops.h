@@ -1,0 +1,75 @@
+// From what the kernel says of a destination to the rows that workers read: next hops (a neighbour and the port that
+// leads to it) and routes (the next hops that share a destination's flows). Equal ones are shared.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/control/routing/rib.h"
+#include "dataplane/control/rows.h"
+
+namespace guideway::control {
+
+// A port of the engine as routing sees it.
+struct PortFacts {
+  uint8_t index = 0;
+  int ifindex = 0;                          // 0: no kernel interface (DPDK's ring, null)
+  net::MacAddress mac;
+  uint16_t mtu = 1500;
+  std::optional<net::MacAddress> declared;  // next hop of a port without a kernel interface
+};
+
+class NextHops {
+ public:
+  // `keep` has the kernel keep a neighbour resolved, or no longer.
+  using Keep = std::function<void(const NeighborKey&, bool)>;
+
+  NextHops(const Rib& rib, std::vector<PortFacts> ports, Reclaimer& reclaimer, Keep keep);
+
+  // The row for what the kernel says; released once for each time that it was acquired.
+  path::RouteIndex acquire(const Resolution& r, const net::IpAddress& destination);
+  void release(path::RouteIndex i);
+
+  // After the kernel told changes of neighbours or links: rewrites the rows that differ. True if any did.
+  bool refresh();
+
+  // What a destination without a kernel route resolves to: the declared next hop of the first port that has one.
+  std::optional<Resolution> declared() const;
+
+  const path::Rows<path::RouteIndex, path::Route>& publish_routes() { return routes_.publish(); }
+  const path::Rows<path::NextHopIndex, path::NextHop>& publish_next_hops() { return hops_.publish(); }
+
+ private:
+  struct HopRecord {
+    path::NextHopIndex index;
+    unsigned uses = 0;
+  };
+  struct RouteRecord {
+    std::vector<NeighborKey> hops;
+    RouteKind kind = RouteKind::kNone;
+    unsigned uses = 0;
+  };
+  using RouteKey = std::pair<RouteKind, std::vector<NeighborKey>>;
+
+  path::NextHopIndex acquire_hop(const NeighborKey& key);
+  void release_hop(const NeighborKey& key);
+  path::NextHop row_of(const NeighborKey& key) const;
+  const PortFacts* port(int ifindex) const;
+
+  const Rib& rib_;
+  std::vector<PortFacts> ports_;
+  Reclaimer& reclaimer_;
+  Keep keep_;
+  RowStore<path::NextHopIndex, path::NextHop> hops_;
+  RowStore<path::RouteIndex, path::Route> routes_;
+  std::map<NeighborKey, HopRecord> hop_records_;
+  std::map<RouteKey, path::RouteIndex> by_key_;
+  std::map<path::RouteIndex, RouteRecord> route_records_;
+};
+
+}  // namespace guideway::control

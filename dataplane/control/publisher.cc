@@ -1,0 +1,392 @@
+#include "dataplane/control/publisher.h"
+
+#include <absl/status/status.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <set>
+
+#include "net/checksum.h"
+#include "net/headers.h"
+
+namespace guideway::control {
+
+namespace {
+
+// The outer IPv4 header's sum but for TOS and total length, which differ by packet.
+uint32_t outer_sum(const net::IpAddress& source, const net::IpAddress& destination) {
+  net::Ipv4Header h;
+  h.fragment = net::Be16{net::kIpv4DontFragment};
+  h.protocol = static_cast<uint8_t>(net::Protocol::kIpIp);
+  h.source = source.as_v4();
+  h.destination = destination.as_v4();
+  return net::fold(net::sum_of(&h, sizeof h));
+}
+
+struct VipPlaces {
+  std::vector<path::VipTable::Entry> places;
+  path::VipTable table;
+  explicit VipPlaces(std::vector<path::VipTable::Entry> p) : places(std::move(p)), table(places) {}
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Publisher>> Publisher::create(Setup setup, Reclaimer& reclaimer) {
+  auto maglev = MaglevTables::create(reclaimer);
+  if (!maglev.ok()) return maglev.status();
+  auto exceptions = ExceptionTable::create(reclaimer);
+  if (!exceptions.ok()) return exceptions.status();
+  return std::unique_ptr<Publisher>(
+      new Publisher(std::move(setup), reclaimer, std::move(*maglev), std::move(*exceptions)));
+}
+
+Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTables> maglev, ExceptionTable exceptions)
+    : limits_(setup.limits),
+      rib_(*setup.rib),
+      reclaimer_(reclaimer),
+      maglev_(std::move(maglev)),
+      exceptions_(std::move(exceptions)),
+      next_hops_(*setup.rib, std::move(setup.ports), reclaimer, std::move(setup.keep)),
+      tables_(std::make_unique<path::Tables>()),
+      workers_(setup.workers) {
+  tables_->slots = maglev_->base();
+  tables_->exceptions = exceptions_.workers_view();
+  for (unsigned block = 0; block < path::kSnatBlocks; ++block)
+    tables_->snat_owner[block] = static_cast<uint8_t>(block % workers_);
+  publish();
+}
+
+Publisher::~Publisher() {
+  records_.clear();
+  delete current_.load();
+  reclaimer_.drain();
+}
+
+// ---- checks: nothing has been changed yet
+
+std::optional<Refusal> Publisher::check(const Batch& batch) const {
+  std::set<std::string> named;
+  std::map<path::VipKey, std::string> claimed;
+  for (const ServiceSpec& s : batch.services) {
+    if (!named.insert(s.name).second) return Refusal{s.name, "name", "named twice in one batch"};
+    const auto [it, fresh] = claimed.emplace(s.vip, s.name);
+    if (!fresh) return Refusal{s.name, "address", "the VIP is " + it->second + "'s already"};
+  }
+  const std::set<std::string> removed(batch.removals.begin(), batch.removals.end());
+  for (const auto& [vip, name] : claimed) {
+    const auto owner = vip_owner_.find(vip);
+    if (batch.full || owner == vip_owner_.end() || owner->second == name || removed.contains(owner->second)) continue;
+    const bool moves = std::ranges::any_of(batch.services, [&](const ServiceSpec& s) { return s.name == owner->second; });
+    if (!moves) return Refusal{name, "address", "the VIP is " + owner->second + "'s already"};
+  }
+  return check_room(batch);
+}
+
+std::optional<Refusal> Publisher::check_room(const Batch& batch) const {
+  uint64_t services = 0;
+  uint64_t reals = 0;
+  uint64_t slots = 0;
+  std::set<std::string> named(batch.removals.begin(), batch.removals.end());
+  const auto count = [&](const ServiceSpec& s) {
+    ++services;
+    reals += s.reals.size();
+    slots += s.table_size;
+  };
+  for (const ServiceSpec& s : batch.services) {
+    named.insert(s.name);
+    count(s);
+    if (s.reals.size() > limits_.reals_per_service)
+      return Refusal{s.name, "reals", "more than " + std::to_string(limits_.reals_per_service) + " reals"};
+  }
+  if (!batch.full) {
+    // Their sums are known but for what the batch replaces, so that a small batch stays cheap.
+    services += desired_.size();
+    reals += reals_.used();
+    slots += maglev_->slots_used();
+    for (const std::string& n : named)
+      if (const auto it = desired_.find(n); it != desired_.end()) {
+        --services;
+        reals -= std::min<uint64_t>(reals, it->second.reals.size());
+        slots -= std::min<uint64_t>(slots, it->second.table_size);
+      }
+  }
+  const std::string last = batch.services.empty() ? "" : batch.services.back().name;
+  if (services > limits_.services)
+    return Refusal{last, "", "more than " + std::to_string(limits_.services) + " services"};
+  if (reals > limits_.reals) return Refusal{last, "reals", "more than " + std::to_string(limits_.reals) + " reals in all"};
+  if (slots > limits_.maglev_slots)
+    return Refusal{last, "table_size", "more than " + std::to_string(limits_.maglev_slots) + " Maglev slots in all"};
+  return std::nullopt;
+}
+
+// ---- changes
+
+std::optional<Refusal> Publisher::apply(Batch batch) {
+  if (auto refusal = check(batch)) return refusal;
+  if (batch.gateway) apply_gateway(*batch.gateway);
+  if (batch.full) {
+    std::set<std::string> keep;
+    for (const ServiceSpec& s : batch.services) keep.insert(s.name);
+    for (const auto& [name, spec] : desired_)
+      if (!keep.contains(name)) batch.removals.push_back(name);
+  }
+  for (const std::string& name : batch.removals) remove_service(name);
+  for (const ServiceSpec& s : batch.services) {
+    const auto it = desired_.find(s.name);
+    if (it != desired_.end() && it->second == s) continue;
+    apply_service(s);
+    desired_[s.name] = s;
+  }
+  publish();
+  return std::nullopt;
+}
+
+void Publisher::apply_gateway(const GatewaySpec& spec) {
+  const bool seed = spec.hash_seed != gateway_.hash_seed;
+  gateway_ = spec;
+  ++steering_version_;
+  tables_->hash_seed = spec.hash_seed;
+  tables_->snat_count = static_cast<uint32_t>(spec.snat.size());
+  std::ranges::copy(spec.snat, tables_->snat.begin());
+  tables_->encap_source = {spec.encap_source4.value_or(net::IpAddress{}),
+                           spec.encap_source6.value_or(net::IpAddress{})};
+  for (const auto& [i, record] : real_records_) write_real(i);
+  if (!seed) return;
+  forget_exceptions();
+  for (auto& [name, record] : records_) update_table(record, desired_.at(name));
+}
+
+void Publisher::apply_service(const ServiceSpec& spec) {
+  auto [it, fresh] = records_.try_emplace(spec.name);
+  ServiceRecord& record = it->second;
+  if (fresh) {
+    record.index = services_.allocate();
+    services_.edit(record.index, reclaimer_) = {};
+  }
+  const auto old = desired_.find(spec.name);
+  path::Service& row = services_.edit(record.index, reclaimer_);
+  if (fresh || record.vip != spec.vip) {
+    vip_owner_.erase(record.vip);
+    vip_owner_[spec.vip] = spec.name;
+    record.vip = spec.vip;
+    vips_changed_ = true;
+    ++steering_version_;
+  }
+  if (old == desired_.end() || old->second.mode != spec.mode) ++row.epoch;
+  row.present = true;
+  row.mode = spec.mode;
+  row.vip = spec.vip.address;
+  row.vip_port = spec.vip.port.host();
+  update_reals(record, spec);
+  update_table(record, spec);
+}
+
+void Publisher::remove_service(const std::string& name) {
+  const auto it = records_.find(name);
+  if (it == records_.end()) return;
+  ServiceRecord& record = it->second;
+  ServiceSpec none = desired_.at(name);
+  none.reals.clear();
+  update_reals(record, none);
+  path::Service& row = services_.edit(record.index, reclaimer_);
+  row.present = false;
+  row.table_size = 0;
+  retired_.services.push_back(record.index);
+  vip_owner_.erase(record.vip);
+  reclaimer_.later([built = record.built] {});
+  records_.erase(it);
+  desired_.erase(name);
+  vips_changed_ = sweep_wish_ = true;
+  ++steering_version_;
+}
+
+path::RealIndex Publisher::add_real(const lb::Real& real, path::ServiceIndex service) {
+  const path::RealIndex i = reals_.allocate();
+  path::Real& row = reals_.edit(i, reclaimer_);
+  row = {};
+  row.service = service;
+  real_records_[i] = {real, {}};
+  resolve_real(i);
+  return i;
+}
+
+void Publisher::update_reals(ServiceRecord& record, const ServiceSpec& spec) {
+  std::map<RealKey, path::RealIndex> now;
+  for (const lb::Real& r : spec.reals) {
+    const RealKey key{r.address, r.port};
+    const auto it = record.reals.find(key);
+    const path::RealIndex i = it == record.reals.end() ? add_real(r, record.index) : it->second;
+    now.emplace(key, i);
+    real_records_[i].real = r;
+    write_real(i);
+  }
+  for (const auto& [key, i] : record.reals) {
+    if (now.contains(key)) continue;
+    // The row stays, for connections that may still name it; the sweep tells when none does.
+    real_records_[i].gone = true;
+    write_real(i);
+    retired_.reals.push_back(i);
+    sweep_wish_ = true;
+  }
+  record.reals = std::move(now);
+}
+
+void Publisher::write_real(path::RealIndex i) {
+  const RealRecord& record = real_records_[i];
+  path::Real& row = reals_.edit(i, reclaimer_);
+  row.state = record.gone ? lb::RealState::kGone : lb::state_of(record.real);
+  row.address = record.real.address;
+  row.port = net::Be16{record.real.port};
+  row.on_link = record.resolution.on_link;
+  const auto& configured = row.address.is_v4() ? gateway_.encap_source4 : gateway_.encap_source6;
+  row.encap_source = configured.value_or(record.resolution.source);
+  row.has_encap_source = !row.encap_source.is_zero() && row.encap_source.is_v4() == row.address.is_v4();
+  row.outer_sum = row.address.is_v4() && row.has_encap_source ? outer_sum(row.encap_source, row.address) : 0;
+}
+
+void Publisher::resolve_real(path::RealIndex i) {
+  RealRecord& record = real_records_[i];
+  Resolution r = rib_.lookup(record.real.address);
+  if (r.kind == RouteKind::kNone)
+    if (const auto declared = next_hops_.declared()) r = *declared;
+  const path::RouteIndex route = next_hops_.acquire(r, record.real.address);
+  const path::RouteIndex before = reals_[i].route;
+  if (route != before) reals_.edit(i, reclaimer_).route = route;
+  next_hops_.release(before);
+  if (route == before && r == record.resolution) return;
+  record.resolution = std::move(r);
+  write_real(i);
+}
+
+void Publisher::update_table(ServiceRecord& record, const ServiceSpec& spec) {
+  const std::vector<uint32_t> chosen = lb::select(spec.reals);
+  auto ordinals = std::make_shared<std::vector<path::RealIndex>>();
+  for (const uint32_t n : chosen) ordinals->push_back(record.reals.at({spec.reals[n].address, spec.reals[n].port}));
+  Built built;
+  if (!chosen.empty())
+    built.table = maglev_->build(lb::table_input(spec.reals, chosen, spec.table_size, gateway_.hash_seed));
+  const Built& before = record.built;
+  if (before.ordinals != nullptr && before.table == built.table && *before.ordinals == *ordinals) return;
+  built.ordinals = std::move(ordinals);
+  if (before.table != nullptr && built.table != nullptr) mark_moved(before, built);
+  reclaimer_.later([before] {});
+  path::Service& row = services_.edit(record.index, reclaimer_);
+  row.table_offset = built.table != nullptr ? built.table->offset : 0;
+  row.table_size = built.table != nullptr ? built.table->size() : 0;
+  row.reals = built.ordinals->data();
+  record.built = std::move(built);
+  sweep_wish_ = true;
+}
+
+// Until the sweep has seen which connections they concern, all slots that changed ask for exceptions.
+void Publisher::mark_moved(const Built& before, const Built& after) {
+  const auto old_slots = maglev_->slots(*before.table);
+  const auto new_slots = maglev_->slots(*after.table);
+  const bool same_size = old_slots.size() == new_slots.size();
+  const auto real = [](const Built& b, uint16_t slot) { return (*b.ordinals)[slot & path::kSlotOrdinal]; };
+  for (size_t i = 0; i < new_slots.size(); ++i) {
+    if (same_size && (old_slots[i] & path::kSlotMoved) == 0 && real(before, old_slots[i]) == real(after, new_slots[i]))
+      continue;
+    std::atomic_ref(new_slots[i]).fetch_or(path::kSlotMoved, std::memory_order_relaxed);
+  }
+}
+
+// Another seed moves every flow: what was off its slot before says nothing now.
+void Publisher::forget_exceptions() {
+  std::vector<net::FlowKey6> keys;
+  exceptions_.for_each([&](const net::FlowKey6& key, path::RealIndex) { keys.push_back(key); });
+  for (const net::FlowKey6& key : keys) exceptions_.remove(key);
+}
+
+void Publisher::routes_changed(bool neighbors_only) {
+  bool changed = next_hops_.refresh();
+  if (!neighbors_only)
+    for (const auto& [i, record] : real_records_) {
+      const path::RouteIndex before = reals_[i].route;
+      const Resolution was = record.resolution;
+      resolve_real(i);
+      changed |= before != reals_[i].route || !(was == record.resolution);
+    }
+  if (changed) publish();
+}
+
+void Publisher::set_fib(const path::Fib* fib) {
+  tables_->fib = fib;
+  publish();
+}
+
+// ---- publication
+
+void Publisher::rebuild_vips() {
+  std::vector<path::VipTable::Entry> places(std::bit_ceil(std::max<size_t>(2, 2 * records_.size() + 1)));
+  const size_t mask = places.size() - 1;
+  for (const auto& [name, record] : records_) {
+    size_t at = path::VipTable::hash(record.vip) & mask;
+    while (places[at].service != path::kNone<path::ServiceIndex>) at = (at + 1) & mask;
+    places[at] = {record.vip, record.index};
+  }
+  auto fresh = std::make_shared<VipPlaces>(std::move(places));
+  tables_->vips = &fresh->table;
+  reclaimer_.later([old = std::exchange(vips_, std::move(fresh))] {});
+}
+
+void Publisher::publish() {
+  if (std::exchange(vips_changed_, false)) rebuild_vips();
+  tables_->services = services_.publish();
+  tables_->reals = reals_.publish();
+  tables_->routes = next_hops_.publish_routes();
+  tables_->next_hops = next_hops_.publish_next_hops();
+  const auto* old = current_.exchange(new path::Tables(*tables_), std::memory_order_acq_rel);
+  if (old != nullptr) reclaimer_.later([old] { delete old; });
+  reclaimer_.published();
+}
+
+// ---- for the sweep
+
+path::RealIndex Publisher::maglev_pick(path::ServiceIndex service, uint64_t flow_hash) const {
+  const path::Service& s = services_[service];
+  if (!s.present || s.table_size == 0) return path::kNone<path::RealIndex>;
+  return s.reals[maglev_->base()[s.table_offset + gw_slot(flow_hash, s.table_size)] & path::kSlotOrdinal];
+}
+
+void Publisher::set_moved(const std::unordered_map<path::ServiceIndex, std::vector<uint64_t>>& flow_hashes) {
+  // Tables are shared: the bits of one are those of all services that use it.
+  std::map<const MaglevTables::Table*, std::vector<uint32_t>> wanted;
+  for (const auto& [name, record] : records_) {
+    const MaglevTables::Table* table = record.built.table.get();
+    if (table == nullptr) continue;
+    auto& slots = wanted[table];
+    const auto it = flow_hashes.find(record.index);
+    if (it == flow_hashes.end()) continue;
+    for (const uint64_t h : it->second) slots.push_back(gw_slot(h, table->size()));
+  }
+  for (auto& [table, moved] : wanted) {
+    std::ranges::sort(moved);
+    const auto slots = maglev_->slots(*table);
+    for (uint32_t i = 0; i < slots.size(); ++i) {
+      const bool want = std::ranges::binary_search(moved, i);
+      if (want == ((slots[i] & path::kSlotMoved) != 0)) continue;
+      const uint16_t ordinal = slots[i] & path::kSlotOrdinal;
+      std::atomic_ref(slots[i]).store(static_cast<uint16_t>(ordinal | (want ? path::kSlotMoved : 0)),
+                                      std::memory_order_relaxed);
+    }
+  }
+}
+
+void Publisher::reuse(const std::vector<path::RealIndex>& reals, const std::vector<path::ServiceIndex>& services) {
+  for (const path::RealIndex i : reals) {
+    next_hops_.release(reals_[i].route);
+    reals_.edit(i, reclaimer_) = {};
+    real_records_.erase(i);
+    std::erase(retired_.reals, i);
+    reclaimer_.later([this, i] { reals_.release(i); });
+  }
+  for (const path::ServiceIndex i : services) {
+    std::erase(retired_.services, i);
+    reclaimer_.later([this, i] { services_.release(i); });
+  }
+  if (!reals.empty() || !services.empty()) publish();
+}
+
+}  // namespace guideway::control

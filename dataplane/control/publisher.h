@@ -1,0 +1,142 @@
+// Desired state and the kernel's routes → the tables that workers read. Belongs to one control thread. A batch is taken
+// whole or not at all; what it doesn't touch isn't built, copied or judged anew.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/control/desired.h"
+#include "dataplane/control/exceptions.h"
+#include "dataplane/control/maglev_tables.h"
+#include "dataplane/control/next_hops.h"
+#include "dataplane/control/reclaim.h"
+#include "dataplane/control/rows.h"
+
+namespace guideway::control {
+
+// What an engine holds at most; told to the daemon in Hello.
+struct Limits {
+  uint32_t services = 16'384;
+  uint32_t reals = 262'144;
+  uint32_t reals_per_service = lb::kMaxReals;
+  uint32_t maglev_slots = MaglevTables::kSlots;
+  uint32_t snat_addresses = path::kMaxSnatAddresses;
+};
+
+class Publisher {
+ public:
+  struct Setup {
+    unsigned workers = 1;
+    Limits limits;
+    const Rib* rib = nullptr;
+    std::vector<PortFacts> ports;
+    NextHops::Keep keep;
+  };
+
+  static absl::StatusOr<std::unique_ptr<Publisher>> create(Setup setup, Reclaimer& reclaimer);
+  ~Publisher();
+
+  // In force when this returns, or refused.
+  std::optional<Refusal> apply(Batch batch);
+  // After the kernel's routes, addresses or neighbours changed.
+  void routes_changed(bool neighbors_only);
+  // Lookup structure for destinations that are no reals.
+  void set_fib(const path::Fib* fib);
+
+  const std::atomic<const path::Tables*>& tables() const { return current_; }
+  NextHops& next_hops() { return next_hops_; }
+
+  const std::map<std::string, ServiceSpec>& services() const { return desired_; }
+  const GatewaySpec& gateway() const { return gateway_; }
+  uint32_t reals() const { return reals_.used(); }
+  const MaglevTables& maglev() const { return *maglev_; }
+  ExceptionTable& exceptions() { return exceptions_; }
+  // Counts changes of the set of VIPs and SNAT addresses: XDP steers by it.
+  uint64_t steering_version() const { return steering_version_; }
+
+  // For the sweep.
+  // True once tables were rebuilt, or rows removed, since the last call.
+  bool take_sweep_wish() { return std::exchange(sweep_wish_, false); }
+  // The real that Maglev alone picks, and whether that slot asks for exceptions; none without a table.
+  path::RealIndex maglev_pick(path::ServiceIndex service, uint64_t flow_hash) const;
+  // Sets the slots' `moved` bits to just those of `flows`, by service.
+  void set_moved(const std::unordered_map<path::ServiceIndex, std::vector<uint64_t>>& flow_hashes);
+  // Rows removed before the sweep began and seen by it nowhere may be used again.
+  struct Retired {
+    std::vector<path::RealIndex> reals;
+    std::vector<path::ServiceIndex> services;
+  };
+  const Retired& retired() const { return retired_; }
+  void reuse(const std::vector<path::RealIndex>& reals, const std::vector<path::ServiceIndex>& services);
+
+  void publish();
+
+ private:
+  using RealKey = std::pair<net::IpAddress, uint16_t>;
+  // What a service's slots mean: a table, perhaps shared, and the service's own reals by ordinal.
+  struct Built {
+    MaglevTables::TableRef table;
+    std::shared_ptr<const std::vector<path::RealIndex>> ordinals;
+  };
+  struct ServiceRecord {
+    path::ServiceIndex index;
+    path::VipKey vip;
+    Built built;
+    std::map<RealKey, path::RealIndex> reals;
+  };
+  struct RealRecord {
+    lb::Real real;
+    Resolution resolution;
+    bool gone = false;
+  };
+
+  Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTables> maglev, ExceptionTable exceptions);
+
+  std::optional<Refusal> check(const Batch& batch) const;
+  std::optional<Refusal> check_room(const Batch& batch) const;
+  void apply_gateway(const GatewaySpec& spec);
+  void apply_service(const ServiceSpec& spec);
+  void remove_service(const std::string& name);
+  void update_reals(ServiceRecord& record, const ServiceSpec& spec);
+  void update_table(ServiceRecord& record, const ServiceSpec& spec);
+  void mark_moved(const Built& before, const Built& after);
+  void forget_exceptions();
+  path::RealIndex add_real(const lb::Real& real, path::ServiceIndex service);
+  void write_real(path::RealIndex i);
+  void resolve_real(path::RealIndex i);
+  void rebuild_vips();
+
+  Limits limits_;
+  const Rib& rib_;
+  Reclaimer& reclaimer_;
+  std::unique_ptr<MaglevTables> maglev_;
+  ExceptionTable exceptions_;
+  NextHops next_hops_;
+  RowStore<path::ServiceIndex, path::Service> services_;
+  RowStore<path::RealIndex, path::Real> reals_;
+
+  std::map<std::string, ServiceSpec> desired_;
+  GatewaySpec gateway_;
+  std::map<std::string, ServiceRecord> records_;
+  std::unordered_map<path::RealIndex, RealRecord> real_records_;
+  std::map<path::VipKey, std::string> vip_owner_;
+
+  std::unique_ptr<path::Tables> tables_;  // being prepared
+  std::shared_ptr<void> vips_;
+  bool vips_changed_ = true;
+  uint64_t steering_version_ = 0;
+  bool sweep_wish_ = false;
+  Retired retired_;
+  unsigned workers_;
+  std::atomic<const path::Tables*> current_{nullptr};
+};
+
+}  // namespace guideway::control

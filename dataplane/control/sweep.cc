@@ -1,0 +1,83 @@
+#include "dataplane/control/sweep.h"
+
+#include <algorithm>
+
+namespace guideway::control {
+
+bool Sweep::step(uint32_t buckets) {
+  wish_ |= publisher_.take_sweep_wish();
+  if (!running_) {
+    // Only once every worker has seen the tables, or it could still teach itself what they have moved.
+    if (!wish_) return false;
+    reclaimer_.collect();
+    if (!reclaimer_.idle()) return true;
+    begin();
+  }
+  while (table_ < workers_.size() * 2 && buckets > 0) {
+    const path::Worker& w = *workers_[table_ / 2];
+    const auto now = static_cast<path::Tick>(w.counters().tick.read());
+    const bool more = table_ % 2 == 0 ? walk(w.connections().v4, now, buckets) : walk(w.connections().v6, now, buckets);
+    if (more) return true;
+    ++table_;
+    bucket_ = 0;
+  }
+  if (table_ < workers_.size() * 2) return true;
+  finish();
+  return wish_;
+}
+
+void Sweep::begin() {
+  wish_ = false;
+  running_ = true;
+  overflowed_ = false;
+  table_ = bucket_ = 0;
+  retired_ = publisher_.retired();
+  seen_reals_.clear();
+  seen_services_.clear();
+  off_slot_.clear();
+  off_slot_hashes_.clear();
+}
+
+template <typename Entry>
+bool Sweep::walk(const path::ConnectionTable<Entry>& table, path::Tick now, uint32_t& budget) {
+  Entry entry;
+  for (; bucket_ < table.buckets() && budget > 0; ++bucket_, --budget)
+    for (uint32_t slot = 0; slot < 8; ++slot)
+      if (table.peek(bucket_, slot, &entry, now)) note(entry);
+  return bucket_ < table.buckets();
+}
+
+template <typename Entry>
+void Sweep::note(const Entry& entry) {
+  seen_reals_.insert(entry.real);
+  seen_services_.insert(entry.service);
+  // A nat flow has an owner, who has its entry.
+  if (entry.mode == path::Mode::kNat) return;
+  const uint64_t hash = net::flow_hash(entry.key, publisher_.gateway().hash_seed);
+  const path::RealIndex maglev = publisher_.maglev_pick(entry.service, hash);
+  if (maglev == entry.real || maglev == path::kNone<path::RealIndex>) return;
+  const net::FlowKey6 key = net::widen(entry.key);
+  if (!publisher_.exceptions().put(key, entry.real)) {
+    overflowed_ = true;
+    return;
+  }
+  if (off_slot_.insert(key).second) off_slot_hashes_[entry.service].push_back(hash);
+}
+
+void Sweep::finish() {
+  running_ = false;
+  ++walks_;
+  std::vector<net::FlowKey6> ended;
+  publisher_.exceptions().for_each([&](const net::FlowKey6& key, path::RealIndex) {
+    if (!off_slot_.contains(key)) ended.push_back(key);
+  });
+  for (const net::FlowKey6& key : ended) publisher_.exceptions().remove(key);
+  // What changed meanwhile has marked slots that this walk knows nothing of; the next one clears them.
+  wish_ |= publisher_.take_sweep_wish();
+  if (!wish_) publisher_.set_moved(off_slot_hashes_);
+  std::erase_if(retired_.reals, [&](path::RealIndex i) { return seen_reals_.contains(i); });
+  std::erase_if(retired_.services, [&](path::ServiceIndex i) { return seen_services_.contains(i); });
+  publisher_.reuse(retired_.reals, retired_.services);
+}
+
+}  // namespace guideway::control
