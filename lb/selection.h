@@ -20,7 +20,7 @@ enum class RealState : uint8_t {
 struct Real {
   net::IpAddress address;
   uint16_t port = 0;
-  uint32_t weight = 1;        // 0 drains
+  uint32_t weight = 1;       // 0 drains
   bool terminating = false;  // and still serving
   friend bool operator==(const Real&, const Real&) = default;
 };

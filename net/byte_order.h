@@ -7,7 +7,8 @@
 
 namespace guideway::net {
 
-static_assert(std::endian::native == std::endian::little, "the flow hash and the wire types assume a little-endian host");
+static_assert(std::endian::native == std::endian::little,
+              "the flow hash and the wire types assume a little-endian host");
 
 // The class itself is packed: GCC 12 ignores `packed` of a struct whose member class isn't.
 template <typename T>

@@ -30,7 +30,7 @@ struct Ipv4Header {
   Be32 destination;
 
   unsigned version() const { return version_ihl >> 4; }
-  unsigned header_length() const { return (version_ihl & 0xfU) * 4; }  // bytes
+  unsigned header_length() const { return (version_ihl & 0xfU) * 4; }   // bytes
   bool is_fragment() const { return (fragment.host() & 0x3fff) != 0; }  // more fragments, or an offset
 };
 static_assert(sizeof(Ipv4Header) == 20 && alignof(Ipv4Header) == 1);

@@ -77,8 +77,7 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
   for (int i = 0; i < m.reals_size(); ++i) {
     const std::string field = "reals[" + std::to_string(i) + "]";
     lb::Real real;
-    if (const auto wrong = decode_real(m.reals(i), s, real))
-      return refuse(field + "." + wrong->first, wrong->second);
+    if (const auto wrong = decode_real(m.reals(i), s, real)) return refuse(field + "." + wrong->first, wrong->second);
     if (!seen.emplace(real.address, real.port).second) return refuse(field, "named twice");
     s.reals.push_back(real);
   }

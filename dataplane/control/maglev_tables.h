@@ -45,8 +45,8 @@ class MaglevTables {
 
   Mapping array_;
   Reclaimer& reclaimer_;
-  uint32_t end_ = 0;                                 // beyond it nothing was ever used
-  std::map<uint32_t, std::vector<uint32_t>> free_;   // size → offsets: sizes are few, so nothing is ever split
+  uint32_t end_ = 0;                                // beyond it nothing was ever used
+  std::map<uint32_t, std::vector<uint32_t>> free_;  // size → offsets: sizes are few, so nothing is ever split
   std::unordered_multimap<uint64_t, std::weak_ptr<const Table>> by_digest_;
   uint64_t used_ = 0;
   uint64_t builds_ = 0;

@@ -18,7 +18,7 @@ namespace guideway::control {
 // A port of the engine as routing sees it.
 struct PortFacts {
   uint8_t index = 0;
-  int ifindex = 0;                          // 0: no kernel interface (DPDK's ring, null)
+  int ifindex = 0;  // 0: no kernel interface (DPDK's ring, null)
   net::MacAddress mac;
   uint16_t mtu = 1500;
   std::optional<net::MacAddress> declared;  // next hop of a port without a kernel interface

@@ -77,7 +77,8 @@ std::optional<Refusal> Publisher::check(const Batch& batch) const {
   for (const auto& [vip, name] : claimed) {
     const auto owner = vip_owner_.find(vip);
     if (batch.full || owner == vip_owner_.end() || owner->second == name || removed.contains(owner->second)) continue;
-    const bool moves = std::ranges::any_of(batch.services, [&](const ServiceSpec& s) { return s.name == owner->second; });
+    const bool moves =
+        std::ranges::any_of(batch.services, [&](const ServiceSpec& s) { return s.name == owner->second; });
     if (!moves) return Refusal{name, "address", "the VIP is " + owner->second + "'s already"};
   }
   return check_room(batch);
@@ -114,7 +115,8 @@ std::optional<Refusal> Publisher::check_room(const Batch& batch) const {
   const std::string last = batch.services.empty() ? "" : batch.services.back().name;
   if (services > limits_.services)
     return Refusal{last, "", "more than " + std::to_string(limits_.services) + " services"};
-  if (reals > limits_.reals) return Refusal{last, "reals", "more than " + std::to_string(limits_.reals) + " reals in all"};
+  if (reals > limits_.reals)
+    return Refusal{last, "reals", "more than " + std::to_string(limits_.reals) + " reals in all"};
   if (slots > limits_.maglev_slots)
     return Refusal{last, "table_size", "more than " + std::to_string(limits_.maglev_slots) + " Maglev slots in all"};
   return std::nullopt;

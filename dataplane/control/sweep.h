@@ -40,7 +40,7 @@ class Sweep {
   std::vector<const path::Worker*> workers_;
   bool wish_ = false;
   bool running_ = false;
-  size_t table_ = 0;      // worker × 2 + family
+  size_t table_ = 0;  // worker × 2 + family
   uint32_t bucket_ = 0;
   Publisher::Retired retired_;  // when the walk began
   std::unordered_set<path::RealIndex> seen_reals_;
