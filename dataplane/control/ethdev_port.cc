@@ -1,0 +1,85 @@
+#include "dataplane/control/ethdev_port.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include <algorithm>
+
+namespace guideway::control {
+
+namespace {
+
+constexpr uint16_t kDescriptors = 1024;
+
+absl::Status failed(const std::string& name, std::string_view what, int error) {
+  return absl::InternalError(absl::StrCat("port ", name, ": cannot ", absl::string_view(what.data(), what.size()), ": ",
+                                          rte_strerror(-error)));
+}
+
+std::string name_of(uint16_t ethdev) {
+  char name[RTE_ETH_NAME_MAX_LEN] = "?";
+  rte_eth_dev_get_name_by_port(ethdev, name);
+  return name;
+}
+
+}  // namespace
+
+absl::StatusOr<EnginePort> open_ethdev_port(const std::string& devargs, const net::MacAddress& next_hop, uint8_t index,
+                                            unsigned workers, rte_mempool* pool) {
+  if (const int e = rte_dev_probe(devargs.c_str()); e < 0)
+    return absl::InvalidArgumentError(absl::StrCat("port dpdk:", devargs, ": DPDK can't make it: ", rte_strerror(-e),
+                                                   "; give a driver and its arguments, such as net_null0,size=60"));
+  rte_dev_iterator iterator;
+  uint16_t ethdev = RTE_MAX_ETHPORTS;
+  const std::string name = devargs.substr(0, devargs.find(','));
+  RTE_ETH_FOREACH_MATCHING_DEV(ethdev, devargs.c_str(), &iterator) {
+    rte_eth_iterator_cleanup(&iterator);
+    break;
+  }
+  if (ethdev == RTE_MAX_ETHPORTS && rte_eth_dev_get_port_by_name(name.c_str(), &ethdev) != 0)
+    return absl::InvalidArgumentError(absl::StrCat("port dpdk:", devargs, ": not an Ethernet device"));
+  return start_ethdev_port(ethdev, next_hop, index, workers, pool);
+}
+
+absl::StatusOr<EnginePort> start_ethdev_port(uint16_t ethdev, const net::MacAddress& next_hop, uint8_t index,
+                                             unsigned workers, rte_mempool* pool) {
+  EnginePort port;
+  port.name = name_of(ethdev);
+  port.kind = "dpdk";
+  rte_eth_dev_info info;
+  if (const int e = rte_eth_dev_info_get(ethdev, &info); e != 0) return failed(port.name, "be asked what it is", e);
+  const auto queues = static_cast<uint16_t>(std::min<unsigned>({workers, info.max_rx_queues, info.max_tx_queues}));
+  const rte_eth_conf conf{};
+  if (const int e = rte_eth_dev_configure(ethdev, queues, queues, &conf); e != 0)
+    return failed(port.name, "be configured", e);
+  const int socket = std::max(0, rte_eth_dev_socket_id(ethdev));
+  for (uint16_t q = 0; q < queues; ++q) {
+    if (const int e = rte_eth_rx_queue_setup(ethdev, q, kDescriptors, static_cast<unsigned>(socket), nullptr, pool); e != 0)
+      return failed(port.name, "set up a receive queue", e);
+    if (const int e = rte_eth_tx_queue_setup(ethdev, q, kDescriptors, static_cast<unsigned>(socket), nullptr); e != 0)
+      return failed(port.name, "set up a transmit queue", e);
+    port.queues.push_back(std::make_unique<path::PortQueue>(path::EthdevQueue(ethdev, q)));
+  }
+  if (const int e = rte_eth_dev_start(ethdev); e != 0) return failed(port.name, "be started", e);
+  rte_ether_addr mac{};
+  rte_eth_macaddr_get(ethdev, &mac);
+  uint16_t mtu = 1500;
+  rte_eth_dev_get_mtu(ethdev, &mtu);
+  port.facts.index = index;
+  port.facts.mtu = mtu;
+  std::copy_n(mac.addr_bytes, 6, port.facts.mac.bytes.begin());
+  port.facts.declared = next_hop;
+  return port;
+}
+
+void close_ethdev_port(const EnginePort& port) {
+  uint16_t ethdev;
+  if (port.kind != "dpdk" || rte_eth_dev_get_port_by_name(port.name.c_str(), &ethdev) != 0) return;
+  rte_eth_dev_stop(ethdev);
+  rte_eth_dev_close(ethdev);
+}
+
+}  // namespace guideway::control

@@ -1,0 +1,122 @@
+#include "dataplane/control/workers.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+#include <rte_errno.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <bit>
+
+namespace guideway::control {
+
+namespace {
+
+constexpr unsigned kRingSize = 1024;  // packets; some bursts of each other's worst round
+
+// One table's memory, in one mapping: buckets, entries, free list.
+template <typename Entry>
+path::ConnectionTable<Entry> carve(const Mapping& memory, uint32_t buckets, uint32_t entries) {
+  auto* base = static_cast<std::byte*>(memory.base());
+  auto* first_entry = base + buckets * sizeof(path::Bucket);
+  auto* free = first_entry + entries * sizeof(Entry);
+  return {{reinterpret_cast<path::Bucket*>(base), buckets},
+          {reinterpret_cast<Entry*>(first_entry), entries},
+          {reinterpret_cast<uint32_t*>(free), entries}};
+}
+
+template <typename Entry>
+size_t table_size(uint32_t buckets, uint32_t entries) {
+  return buckets * sizeof(path::Bucket) + entries * (sizeof(Entry) + sizeof(uint32_t));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options, std::span<const EnginePort> ports,
+                                                         const std::atomic<const path::Tables*>& tables,
+                                                         Reclaimer& reclaimer) {
+  std::unique_ptr<Workers> w(new Workers);
+  w->connections_ = options.connections;
+  uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return absl::InternalError("the kernel gives no random bytes");
+  const uint32_t buckets = std::bit_ceil(std::max(options.connections / 2, 2U));
+  std::vector<path::Worker::Setup> setups;
+  for (unsigned i = 0; i < options.count; ++i) {
+    std::vector<Mapping>& m = w->memory_;
+    for (const size_t size : {table_size<path::Connection4>(buckets, options.connections),
+                              table_size<path::Connection6>(buckets, options.connections)}) {
+      auto memory = map_memory(size, options.huge, "connection tables");
+      if (!memory.ok()) return memory.status();
+      m.push_back(std::move(*memory));
+    }
+    setups.push_back({.id = i,
+                      .tables = &tables,
+                      .connections = {carve<path::Connection4>(m[m.size() - 2], buckets, options.connections),
+                                      carve<path::Connection6>(m[m.size() - 1], buckets, options.connections)},
+                      .table_seed = seed,
+                      .rx = {},
+                      .forwarding = {},
+                      .handover = {.self = i, .workers = options.count, .to = {}},
+                      .quiescence = reclaimer.qsbr(),
+                      .yield = options.yield});
+  }
+  if (const absl::Status s = w->connect(setups, ports); !s.ok()) return s;
+  for (auto& setup : setups) w->workers_.push_back(std::make_unique<path::Worker>(std::move(setup)));
+  return w;
+}
+
+absl::StatusOr<rte_ring*> Workers::new_ring() {
+  static unsigned instance = 0;  // names are the process's
+  const std::string name = absl::StrCat("worker", instance++);
+  rings_.emplace_back(rte_ring_create(name.c_str(), kRingSize, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ));
+  if (rings_.back() == nullptr)
+    return absl::ResourceExhaustedError(absl::StrCat("cannot allocate a ring between workers: ", rte_strerror(rte_errno)));
+  return rings_.back().get();
+}
+
+absl::Status Workers::connect(std::vector<path::Worker::Setup>& setups, std::span<const EnginePort> ports) {
+  for (const EnginePort& port : ports)
+    if (const absl::Status s = connect_port(setups, port); !s.ok()) return s;
+  for (auto& from : setups)
+    for (auto& to : setups) {
+      if (from.id == to.id) continue;
+      auto ring = new_ring();
+      if (!ring.ok()) return ring.status();
+      from.handover.to[to.id] = *ring;
+      to.rx.push_back({*ring});
+    }
+  return absl::OkStatus();
+}
+
+absl::Status Workers::connect_port(std::vector<path::Worker::Setup>& setups, const EnginePort& port) {
+  const size_t queues = port.queues.size();
+  for (size_t q = 0; q < queues; ++q) {
+    auto& worker = setups[q % setups.size()];
+    worker.rx.push_back({port.queues[q].get()});
+    auto& tx = worker.tx[port.facts.index].target;
+    if (std::holds_alternative<std::monostate>(tx)) tx = port.queues[q].get();
+  }
+  for (size_t w = queues; w < setups.size(); ++w) {
+    auto ring = new_ring();
+    if (!ring.ok()) return ring.status();
+    setups[w].tx[port.facts.index].target = *ring;
+    setups[w % queues].forwarding.push_back({*ring, port.queues[w % queues].get()});
+  }
+  return absl::OkStatus();
+}
+
+std::vector<const path::Worker*> Workers::all() const {
+  std::vector<const path::Worker*> all;
+  for (const auto& w : workers_) all.push_back(w.get());
+  return all;
+}
+
+bool Workers::huge() const { return std::ranges::all_of(memory_, &Mapping::huge); }
+
+size_t Workers::bytes() const {
+  size_t sum = 0;
+  for (const Mapping& m : memory_) sum += m.size();
+  return sum;
+}
+
+}  // namespace guideway::control

@@ -1,0 +1,58 @@
+// The workers of an engine with all that they own: connection tables, the rings between them, and who polls what.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <rte_ring.h>
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "dataplane/control/engine_port.h"
+#include "dataplane/control/memory.h"
+#include "dataplane/control/reclaim.h"
+#include "dataplane/path/worker.h"
+
+namespace guideway::control {
+
+class Workers {
+ public:
+  struct Options {
+    unsigned count = 1;
+    uint32_t connections = 1U << 20;  // of each family, a worker
+    bool huge = true;                 // try 2 MB pages
+    bool yield = false;
+  };
+
+  // Queue q of each port goes to worker q mod count; a worker without a queue of a port reaches it over a ring to one
+  // that has. `ports`' queues must outlive the workers.
+  static absl::StatusOr<std::unique_ptr<Workers>> create(const Options& options, std::span<const EnginePort> ports,
+                                                         const std::atomic<const path::Tables*>& tables,
+                                                         Reclaimer& reclaimer);
+
+  path::Worker& operator[](unsigned i) { return *workers_[i]; }
+  unsigned count() const { return static_cast<unsigned>(workers_.size()); }
+  std::vector<const path::Worker*> all() const;
+  uint32_t connection_limit() const { return connections_; }
+  bool huge() const;  // whether all tables are on 2 MB pages
+  size_t bytes() const;
+
+ private:
+  struct FreeRing {
+    void operator()(rte_ring* r) const { rte_ring_free(r); }
+  };
+  using Ring = std::unique_ptr<rte_ring, FreeRing>;
+
+  Workers() = default;
+  absl::StatusOr<rte_ring*> new_ring();
+  absl::Status connect(std::vector<path::Worker::Setup>& setups, std::span<const EnginePort> ports);
+  absl::Status connect_port(std::vector<path::Worker::Setup>& setups, const EnginePort& port);
+
+  uint32_t connections_ = 0;
+  std::vector<Mapping> memory_;
+  std::vector<Ring> rings_;
+  std::vector<std::unique_ptr<path::Worker>> workers_;
+};
+
+}  // namespace guideway::control

@@ -1,0 +1,200 @@
+#include "pktgen-tests/rig/frame.h"
+
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+
+#include "net/checksum.h"
+
+namespace guideway::rig {
+
+namespace {
+
+net::IpAddress address(std::string_view text) {
+  const auto a = net::parse_ip(text);
+  if (!a) throw std::invalid_argument("not an address: " + std::string(text));
+  return *a;
+}
+
+template <typename Header>
+void append(Bytes& to, const Header& h) {
+  const auto* p = reinterpret_cast<const uint8_t*>(&h);
+  to.insert(to.end(), p, p + sizeof h);
+}
+
+void append(Bytes& to, const Bytes& from) { to.insert(to.end(), from.begin(), from.end()); }
+
+// RFC 9293, 3.1 and RFC 8200, 8.1. What it covers of the addresses is the same sum in both families.
+net::Be16 l4_checksum(const net::IpAddress& source, const net::IpAddress& destination, uint8_t protocol,
+                      const Bytes& segment) {
+  uint64_t sum = net::Be16{protocol}.wire() + net::Be32{static_cast<uint32_t>(segment.size())}.wire();
+  const size_t skip = source.is_v4() ? 12 : 0;
+  sum += net::sum_of(source.bytes.data() + skip, 16 - skip) + net::sum_of(destination.bytes.data() + skip, 16 - skip);
+  return net::Be16::from_wire(static_cast<uint16_t>(~net::fold(sum + net::sum_of(segment.data(), segment.size()))));
+}
+
+}  // namespace
+
+Frame& Frame::ethernet(std::string_view source, std::string_view destination) {
+  source_ = net::parse_mac(source).value();
+  destination_ = net::parse_mac(destination).value();
+  return *this;
+}
+Frame& Frame::ip(std::string_view source, std::string_view destination) {
+  ip_ = Ip{.source = address(source), .destination = address(destination)};
+  return *this;
+}
+Frame& Frame::ipv4(std::string_view source, std::string_view destination) { return ip(source, destination); }
+Frame& Frame::ipv6(std::string_view source, std::string_view destination) { return ip(source, destination); }
+Frame& Frame::tcp(uint16_t source, uint16_t destination, uint8_t flags) {
+  protocol_ = static_cast<uint8_t>(net::Protocol::kTcp);
+  source_port_ = source;
+  destination_port_ = destination;
+  flags_ = flags;
+  return *this;
+}
+Frame& Frame::udp(uint16_t source, uint16_t destination) {
+  tcp(source, destination, 0);
+  protocol_ = static_cast<uint8_t>(net::Protocol::kUdp);
+  return *this;
+}
+Frame& Frame::flags(uint8_t f) {
+  flags_ = f;
+  return *this;
+}
+Frame& Frame::protocol(uint8_t number) {
+  protocol_ = number;
+  return *this;
+}
+Frame& Frame::payload(size_t bytes) {
+  payload_ = bytes;
+  return *this;
+}
+Frame& Frame::ttl(uint8_t t) {
+  ip_->ttl = t;
+  return *this;
+}
+Frame& Frame::tos(uint8_t t) {
+  ip_->tos = t;
+  return *this;
+}
+Frame& Frame::flow_label(uint32_t label) {
+  (outer_ ? outer_ : ip_)->flow_label = label;
+  return *this;
+}
+Frame& Frame::options(size_t bytes) {
+  ip_->options = bytes;
+  return *this;
+}
+Frame& Frame::fragment(uint16_t field) {
+  ip_->fragment = field;
+  return *this;
+}
+Frame& Frame::no_udp_checksum() {
+  udp_checksum_ = false;
+  return *this;
+}
+Frame& Frame::wrong_l4_checksum() {
+  wrong_checksum_ = true;
+  return *this;
+}
+Frame& Frame::pad_to(size_t bytes) {
+  pad_to_ = bytes;
+  return *this;
+}
+Frame& Frame::encapsulated(std::string_view source, std::string_view destination) {
+  outer_ = Ip{.source = address(source), .destination = address(destination), .ttl = 64, .tos = ip_->tos,
+              .fragment = net::kIpv4DontFragment};
+  return *this;
+}
+
+Bytes Frame::l4() const {
+  Bytes data;
+  for (size_t i = 0; i < payload_; ++i) data.push_back(static_cast<uint8_t>(i * 7 + 1));
+  Bytes segment;
+  size_t checksum_at = 0;
+  if (protocol_ == static_cast<uint8_t>(net::Protocol::kTcp)) {
+    net::TcpHeader h;
+    h.source_port = net::Be16{source_port_};
+    h.destination_port = net::Be16{destination_port_};
+    h.sequence = net::Be32{0x01020304};
+    h.flags = flags_;
+    h.window = net::Be16{65'000};
+    append(segment, h);
+    checksum_at = 16;
+  } else if (protocol_ == static_cast<uint8_t>(net::Protocol::kUdp)) {
+    net::UdpHeader h;
+    h.source_port = net::Be16{source_port_};
+    h.destination_port = net::Be16{destination_port_};
+    h.length = net::Be16{static_cast<uint16_t>(sizeof h + payload_)};
+    append(segment, h);
+    checksum_at = 6;
+  }
+  append(segment, data);
+  if (checksum_at == 0 || !udp_checksum_) return segment;
+  net::Be16 sum = l4_checksum(ip_->source, ip_->destination, protocol_, segment);
+  if (wrong_checksum_) sum = net::Be16{static_cast<uint16_t>(sum.host() ^ 0x0101)};
+  std::memcpy(&segment[checksum_at], &sum, 2);
+  return segment;
+}
+
+Bytes Frame::wrap(const Ip& ip, uint8_t protocol, const Bytes& payload) {
+  Bytes packet;
+  if (!ip.source.is_v4()) {
+    net::Ipv6Header h;
+    h.version_class_flow = net::Be32{6U << 28 | static_cast<uint32_t>(ip.tos) << 20 | ip.flow_label};
+    h.payload_length = net::Be16{static_cast<uint16_t>(payload.size())};
+    h.next_header = protocol;
+    h.hop_limit = ip.ttl;
+    h.source = ip.source;
+    h.destination = ip.destination;
+    append(packet, h);
+    append(packet, payload);
+    return packet;
+  }
+  net::Ipv4Header h;
+  const size_t header = sizeof h + ip.options;
+  h.version_ihl = static_cast<uint8_t>(0x40 | header / 4);
+  h.tos = ip.tos;
+  h.total_length = net::Be16{static_cast<uint16_t>(header + payload.size())};
+  h.id = net::Be16{ip.id};
+  h.fragment = net::Be16{ip.fragment};
+  h.ttl = ip.ttl;
+  h.protocol = protocol;
+  h.source = ip.source.as_v4();
+  h.destination = ip.destination.as_v4();
+  append(packet, h);
+  packet.resize(header, 1);  // options: no-operation
+  const auto sum = net::Be16::from_wire(static_cast<uint16_t>(~net::fold(net::sum_of(packet.data(), header))));
+  std::memcpy(&packet[10], &sum, 2);
+  append(packet, payload);
+  return packet;
+}
+
+Bytes Frame::bytes() const {
+  net::EthernetHeader ethernet{destination_, source_, net::Be16{static_cast<uint16_t>(net::EtherType::kArp)}};
+  Bytes packet;
+  if (ip_) {
+    packet = wrap(*ip_, protocol_, l4());
+    const bool v4 = ip_->source.is_v4();
+    if (outer_) packet = wrap(*outer_, static_cast<uint8_t>(v4 ? net::Protocol::kIpIp : net::Protocol::kIpv6), packet);
+    ethernet.type = net::Be16{static_cast<uint16_t>(v4 ? net::EtherType::kIpv4 : net::EtherType::kIpv6)};
+  }
+  Bytes frame;
+  append(frame, ethernet);
+  append(frame, packet);
+  if (frame.size() < pad_to_) frame.resize(pad_to_);
+  return frame;
+}
+
+std::string describe(const Bytes& f) {
+  std::string s = std::to_string(f.size()) + " bytes:";
+  char hex[4];
+  for (size_t i = 0; i < f.size() && i < 120; ++i) {
+    std::snprintf(hex, sizeof hex, "%s%02x", i % 2 == 0 ? " " : "", f[i]);
+    s += hex;
+  }
+  return s;
+}
+
+}  // namespace guideway::rig
