@@ -23,7 +23,9 @@ bool equal(const path::NextHop& a, const path::NextHop& b) {
 }  // namespace
 
 NextHops::NextHops(const Rib& rib, std::vector<PortFacts> ports, Reclaimer& reclaimer, Keep keep)
-    : rib_(rib), ports_(std::move(ports)), reclaimer_(reclaimer), keep_(std::move(keep)) {}
+    : rib_(rib), ports_(std::move(ports)), reclaimer_(reclaimer), keep_(std::move(keep)) {
+  routes_.edit(routes_.allocate(), reclaimer_) = {};  // kNoRoute
+}
 
 const PortFacts* NextHops::port(int ifindex) const {
   for (const PortFacts& p : ports_)
@@ -100,7 +102,7 @@ path::RouteIndex NextHops::acquire(const Resolution& r, const net::IpAddress& de
 }
 
 void NextHops::release(path::RouteIndex i) {
-  if (i == path::kNone<path::RouteIndex>) return;
+  if (i == path::kNoRoute) return;
   const auto it = route_records_.find(i);
   if (--it->second.uses > 0) return;
   for (const NeighborKey& h : it->second.hops) release_hop(h);

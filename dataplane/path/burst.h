@@ -47,7 +47,7 @@ struct alignas(64) Packet {
   uint64_t table_hash = 0;  // ours alone
   ServiceIndex service = kNone<ServiceIndex>;
   RealIndex real = kNone<RealIndex>;
-  RouteIndex route = kNone<RouteIndex>;
+  RouteIndex route = kNoRoute;
   union {
     net::FlowKey4 key4;
     net::FlowKey6 key6;

@@ -13,4 +13,7 @@ enum class NextHopIndex : uint32_t {};
 template <typename Index>
 inline constexpr Index kNone = static_cast<Index>(0xffffffffU);
 
+// The row that every table of routes begins with: no way leads there.
+inline constexpr RouteIndex kNoRoute{0};
+
 }  // namespace guideway::path

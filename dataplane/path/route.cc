@@ -34,7 +34,6 @@ void leave(Packet& p, const NextHop& hop) {
 }
 
 void send_towards(Packet& p, RouteIndex index, const Tables& t) {
-  if (index == kNone<RouteIndex>) return p.drop(DropReason::NO_ROUTE);
   const Route& route = t.routes[index];
   if (route.unusable != DropReason::NONE) return p.drop(route.unusable);
   // Other bits than Maglev's, or the flows of one real would all take one of its ways.

@@ -45,7 +45,7 @@ struct alignas(64) Real {
   bool on_link = false;  // a neighbour on one of our links, as dsr-l2 needs
   net::Be16 port;
   ServiceIndex service = kNone<ServiceIndex>;
-  RouteIndex route = kNone<RouteIndex>;
+  RouteIndex route = kNoRoute;
   uint32_t outer_sum = 0;  // of the outer IPv4 header without TOS and total length
   net::IpAddress address;
   net::IpAddress encap_source;

@@ -247,13 +247,15 @@ TEST_CASE("neighbours are resolved and kept", "[root]") {
   const auto k = follow({.managed = managed});
   const int a = k->rib().link("gw-a")->ifindex;
   const net::MacAddress mac = *net::parse_mac("02:00:00:00:00:0b");
-  for (const char* address : {"192.0.2.2", "2001:db8:1::2"}) {
-    CHECK_FALSE(k->rib().neighbor(a, ip(address)));
-    CHECK(k->keep_resolved(a, ip(address)).ok());
-    CHECK(soon(*k, [&] { return k->rib().neighbor(a, ip(address)) == mac; }));
-  }
+  CHECK_FALSE(k->rib().neighbor(a, ip("192.0.2.2")));
+  CHECK(k->keep_resolved(a, ip("192.0.2.2")).ok());
+  CHECK(soon(*k, [&] { return k->rib().neighbor(a, ip("192.0.2.2")) == mac; }));
   CHECK((output_of("ip neigh show 192.0.2.2 dev gw-a").find("managed") != std::string::npos) == managed);
 
+  SECTION("an IPv6 neighbour") {
+    CHECK(k->keep_resolved(a, ip("2001:db8:1::2")).ok());
+    CHECK(soon(*k, [&] { return k->rib().neighbor(a, ip("2001:db8:1::2")) == mac; }));
+  }
   SECTION("a neighbour that was flushed comes back without a tick") {
     run("ip neigh flush dev gw-a");
     k->take_changes();
