@@ -57,7 +57,8 @@ absl::StatusOr<EnginePort> start_ethdev_port(uint16_t ethdev, const net::MacAddr
     return failed(port.name, "be configured", e);
   const int socket = std::max(0, rte_eth_dev_socket_id(ethdev));
   for (uint16_t q = 0; q < queues; ++q) {
-    if (const int e = rte_eth_rx_queue_setup(ethdev, q, kDescriptors, static_cast<unsigned>(socket), nullptr, pool); e != 0)
+    if (const int e = rte_eth_rx_queue_setup(ethdev, q, kDescriptors, static_cast<unsigned>(socket), nullptr, pool);
+        e != 0)
       return failed(port.name, "set up a receive queue", e);
     if (const int e = rte_eth_tx_queue_setup(ethdev, q, kDescriptors, static_cast<unsigned>(socket), nullptr); e != 0)
       return failed(port.name, "set up a transmit queue", e);

@@ -62,40 +62,46 @@ path::NextHop NextHops::row_of(const NeighborKey& key) const {
   return row;
 }
 
-path::NextHopIndex NextHops::acquire_hop(const NeighborKey& key) {
+// The zero address is a whole link, whose neighbours are asked for one by one.
+void NextHops::wish(const HopKey& key, bool keep) {
+  const auto& [hop, interest] = key;
+  if (interest == Interest::kLasting && hop.ifindex > 0 && !hop.address.is_zero() && port(hop.ifindex) != nullptr)
+    keep_(hop, keep);
+}
+
+path::NextHopIndex NextHops::acquire_hop(const HopKey& key) {
   auto [it, fresh] = hop_records_.try_emplace(key);
   if (fresh) {
     it->second.index = hops_.allocate();
-    hops_.edit(it->second.index, reclaimer_) = row_of(key);
-    // Zero is a whole link, whose neighbours are asked for one by one.
-    if (key.ifindex > 0 && !key.address.is_zero() && port(key.ifindex) != nullptr) keep_(key, true);
+    hops_.edit(it->second.index, reclaimer_) = row_of(key.first);
+    wish(key, true);
   }
   ++it->second.uses;
   return it->second.index;
 }
 
-void NextHops::release_hop(const NeighborKey& key) {
+void NextHops::release_hop(const HopKey& key) {
   const auto it = hop_records_.find(key);
   if (--it->second.uses > 0) return;
-  if (key.ifindex > 0 && !key.address.is_zero() && port(key.ifindex) != nullptr) keep_(key, false);
+  wish(key, false);
   reclaimer_.later([this, i = it->second.index] { hops_.release(i); });
   hop_records_.erase(it);
 }
 
-path::RouteIndex NextHops::acquire(const Resolution& r, const net::IpAddress& destination) {
-  RouteKey key{r.kind, {}};
+path::RouteIndex NextHops::acquire(const Resolution& r, const net::IpAddress& destination, Interest interest) {
+  RouteKey key{r.kind, interest, {}};
   for (const Hop& h : r.hops) {
-    if (key.second.size() == path::kMaxEcmp) break;
-    key.second.push_back({h.ifindex, h.on_link() ? destination : h.next_hop});
+    if (key.hops.size() == path::kMaxEcmp) break;
+    key.hops.push_back({h.ifindex, h.on_link() ? destination : h.next_hop});
   }
   const auto [it, fresh] = by_key_.try_emplace(key);
   if (fresh) {
     it->second = routes_.allocate();
     path::Route& row = routes_.edit(it->second, reclaimer_);
     row = {};
-    row.unusable = why_unusable(r.kind, !key.second.empty());
-    for (const NeighborKey& h : key.second) row.hops[row.count++] = acquire_hop(h);
-    route_records_[it->second] = {key.second, r.kind, 0};
+    row.unusable = why_unusable(r.kind, !key.hops.empty());
+    for (const NeighborKey& h : key.hops) row.hops[row.count++] = acquire_hop({h, interest});
+    route_records_[it->second] = {key, 0};
   }
   ++route_records_[it->second].uses;
   return it->second;
@@ -105,8 +111,9 @@ void NextHops::release(path::RouteIndex i) {
   if (i == path::kNoRoute) return;
   const auto it = route_records_.find(i);
   if (--it->second.uses > 0) return;
-  for (const NeighborKey& h : it->second.hops) release_hop(h);
-  by_key_.erase({it->second.kind, it->second.hops});
+  const RouteKey key = it->second.key;
+  for (const NeighborKey& h : key.hops) release_hop({h, key.interest});
+  by_key_.erase(key);
   route_records_.erase(it);
   reclaimer_.later([this, i] { routes_.release(i); });
 }
@@ -114,7 +121,7 @@ void NextHops::release(path::RouteIndex i) {
 bool NextHops::refresh() {
   bool changed = false;
   for (const auto& [key, record] : hop_records_) {
-    const path::NextHop row = row_of(key);
+    const path::NextHop row = row_of(key.first);
     if (equal(row, hops_[record.index])) continue;
     hops_.edit(record.index, reclaimer_) = row;
     changed = true;

@@ -31,8 +31,11 @@ class NextHops {
 
   NextHops(const Rib& rib, std::vector<PortFacts> ports, Reclaimer& reclaimer, Keep keep);
 
+  // Whether the kernel is to keep the neighbours resolved that a route leads to.
+  enum class Interest : bool { kPassing, kLasting };
+
   // The row for what the kernel says; released once for each time that it was acquired.
-  path::RouteIndex acquire(const Resolution& r, const net::IpAddress& destination);
+  path::RouteIndex acquire(const Resolution& r, const net::IpAddress& destination, Interest interest);
   void release(path::RouteIndex i);
 
   // After the kernel told changes of neighbours or links: rewrites the rows that differ. True if any did.
@@ -49,15 +52,21 @@ class NextHops {
     path::NextHopIndex index;
     unsigned uses = 0;
   };
-  struct RouteRecord {
-    std::vector<NeighborKey> hops;
+  struct RouteKey {
     RouteKind kind = RouteKind::kNone;
+    Interest interest = Interest::kPassing;
+    std::vector<NeighborKey> hops;
+    friend auto operator<=>(const RouteKey&, const RouteKey&) = default;
+  };
+  struct RouteRecord {
+    RouteKey key;
     unsigned uses = 0;
   };
-  using RouteKey = std::pair<RouteKind, std::vector<NeighborKey>>;
+  using HopKey = std::pair<NeighborKey, Interest>;
 
-  path::NextHopIndex acquire_hop(const NeighborKey& key);
-  void release_hop(const NeighborKey& key);
+  path::NextHopIndex acquire_hop(const HopKey& key);
+  void release_hop(const HopKey& key);
+  void wish(const HopKey& key, bool keep);
   path::NextHop row_of(const NeighborKey& key) const;
   const PortFacts* port(int ifindex) const;
 
@@ -67,7 +76,7 @@ class NextHops {
   Keep keep_;
   RowStore<path::NextHopIndex, path::NextHop> hops_;
   RowStore<path::RouteIndex, path::Route> routes_;
-  std::map<NeighborKey, HopRecord> hop_records_;
+  std::map<HopKey, HopRecord> hop_records_;
   std::map<RouteKey, path::RouteIndex> by_key_;
   std::map<path::RouteIndex, RouteRecord> route_records_;
 };

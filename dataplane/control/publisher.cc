@@ -252,7 +252,7 @@ void Publisher::resolve_real(path::RealIndex i) {
   Resolution r = rib_.lookup(record.real.address);
   if (r.kind == RouteKind::kNone)
     if (const auto declared = next_hops_.declared()) r = *declared;
-  const path::RouteIndex route = next_hops_.acquire(r, record.real.address);
+  const path::RouteIndex route = next_hops_.acquire(r, record.real.address, NextHops::Interest::kLasting);
   const path::RouteIndex before = reals_[i].route;
   if (route != before) reals_.edit(i, reclaimer_).route = route;
   next_hops_.release(before);

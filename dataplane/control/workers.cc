@@ -70,7 +70,8 @@ absl::StatusOr<rte_ring*> Workers::new_ring() {
   const std::string name = absl::StrCat("worker", instance++);
   rings_.emplace_back(rte_ring_create(name.c_str(), kRingSize, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ));
   if (rings_.back() == nullptr)
-    return absl::ResourceExhaustedError(absl::StrCat("cannot allocate a ring between workers: ", rte_strerror(rte_errno)));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("cannot allocate a ring between workers: ", rte_strerror(rte_errno)));
   return rings_.back().get();
 }
 

@@ -16,13 +16,18 @@ net::IpAddress address(std::string_view text) {
   return *a;
 }
 
-template <typename Header>
-void append(Bytes& to, const Header& h) {
-  const auto* p = reinterpret_cast<const uint8_t*>(&h);
-  to.insert(to.end(), p, p + sizeof h);
+void append(Bytes& to, const void* from, size_t size) {
+  const size_t at = to.size();
+  to.resize(at + size);
+  if (size > 0) std::memcpy(to.data() + at, from, size);
 }
 
-void append(Bytes& to, const Bytes& from) { to.insert(to.end(), from.begin(), from.end()); }
+template <typename Header>
+void append(Bytes& to, const Header& h) {
+  append(to, &h, sizeof h);
+}
+
+void append(Bytes& to, const Bytes& from) { append(to, from.data(), from.size()); }
 
 // RFC 9293, 3.1 and RFC 8200, 8.1. What it covers of the addresses is the same sum in both families.
 net::Be16 l4_checksum(const net::IpAddress& source, const net::IpAddress& destination, uint8_t protocol,
@@ -103,7 +108,10 @@ Frame& Frame::pad_to(size_t bytes) {
   return *this;
 }
 Frame& Frame::encapsulated(std::string_view source, std::string_view destination) {
-  outer_ = Ip{.source = address(source), .destination = address(destination), .ttl = 64, .tos = ip_->tos,
+  outer_ = Ip{.source = address(source),
+              .destination = address(destination),
+              .ttl = 64,
+              .tos = ip_->tos,
               .fragment = net::kIpv4DontFragment};
   return *this;
 }

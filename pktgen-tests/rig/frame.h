@@ -32,7 +32,7 @@ class Frame {
   Frame& fragment(uint16_t field);  // IPv4 flags and offset
   Frame& no_udp_checksum();
   Frame& wrong_l4_checksum();
-  Frame& pad_to(size_t bytes);      // Ethernet padding
+  Frame& pad_to(size_t bytes);  // Ethernet padding
   // What dsr-ipip puts around the packet: TTL 64, TOS copied, id 0, DF; 4in4 or 6in6.
   Frame& encapsulated(std::string_view source, std::string_view destination);
 

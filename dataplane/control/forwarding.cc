@@ -1,0 +1,84 @@
+#include "dataplane/control/forwarding.h"
+
+#include <unordered_set>
+
+namespace guideway::control {
+
+namespace {
+
+Prefix host(const net::IpAddress& a) { return prefix_of(a, address_bits(a)); }
+
+bool is_default(const Prefix& p) { return p.length == 0; }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Forwarding>> Forwarding::create(const Rib& rib, Publisher& publisher,
+                                                               Reclaimer& reclaimer, const FibLimits& limits) {
+  std::unique_ptr<Forwarding> f(new Forwarding(rib, publisher));
+  auto builder = FibBuilder::create(limits, {.publish = [&publisher](const path::Fib* fib) { publisher.set_fib(fib); },
+                                             .wait_until_quiescent = [&reclaimer] { reclaimer.wait(); }});
+  if (!builder.ok()) return builder.status();
+  f->builder_ = std::move(*builder);
+  publisher.set_fib(f->builder_->fib());
+  return f;
+}
+
+// What a prefix leads to now: a neighbour's own, a route's, a port's declared next hop, or nothing.
+path::RouteIndex Forwarding::lead(const Prefix& prefix) {
+  NextHops& hops = publisher_.next_hops();
+  Resolution r = rib_.route(prefix);
+  if (r.kind == RouteKind::kNone && prefix == host(prefix.address)) {
+    const Resolution way = rib_.lookup(prefix.address);
+    if (way.on_link && !way.hops.empty() && rib_.neighbor(way.hops.front().ifindex, prefix.address))
+      return hops.acquire(way, prefix.address, NextHops::Interest::kPassing);
+  }
+  if (r.kind == RouteKind::kNone && is_default(prefix))
+    if (const auto declared = hops.declared()) r = *declared;
+  if (r.kind == RouteKind::kNone) return path::kNoRoute;
+  // A routed next hop is kept resolved, for it serves many; a link's own prefix names no neighbour.
+  return hops.acquire(r, r.on_link ? net::IpAddress{} : prefix.address, NextHops::Interest::kLasting);
+}
+
+std::vector<Prefix> Forwarding::prefixes() const {
+  std::unordered_set<Prefix> all{{net::IpAddress::v4(net::Be32{0}), 0}, {net::IpAddress{}, 0}};
+  rib_.for_each_route([&](const Prefix& p, const Resolution&) { all.insert(p); });
+  rib_.for_each_neighbor([&](const NeighborKey& k, const net::MacAddress&) { all.insert(host(k.address)); });
+  for (const auto& [prefix, index] : held_) all.insert(prefix);
+  return {all.begin(), all.end()};
+}
+
+absl::Status Forwarding::update(const Changes& changes) {
+  std::vector<Prefix> touched = changes.routes;
+  for (const NeighborKey& k : changes.neighbors) touched.push_back(host(k.address));
+  if (changes.all) touched = prefixes();
+  std::vector<FibEntry> entries;
+  std::vector<path::RouteIndex> before;
+  for (const Prefix& p : touched) {
+    const path::RouteIndex now = lead(p);
+    const auto it = held_.find(p);
+    const path::RouteIndex was = it == held_.end() ? path::kNoRoute : it->second;
+    if (now == was) {
+      publisher_.next_hops().release(now);  // acquired twice
+      continue;
+    }
+    entries.push_back({p, now});
+    before.push_back(was);
+  }
+  if (entries.empty()) return absl::OkStatus();
+  publisher_.publish();  // rows before what points at them
+  if (const absl::Status s = builder_->apply(entries); !s.ok()) {
+    for (const FibEntry& e : entries) publisher_.next_hops().release(e.index);
+    return s;
+  }
+  for (const FibEntry& e : entries) {
+    if (e.index == path::kNoRoute)
+      held_.erase(e.prefix);
+    else
+      held_[e.prefix] = e.index;
+  }
+  for (const path::RouteIndex i : before) publisher_.next_hops().release(i);
+  publisher_.publish();
+  return absl::OkStatus();
+}
+
+}  // namespace guideway::control

@@ -1,0 +1,35 @@
+// Keeps the workers' Fib in step with the kernel: its routes, and every resolved neighbour as a host route. A prefix on
+// a link leads to no neighbour by itself: what isn't resolved yet is dropped with its reason.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/control/publisher.h"
+#include "dataplane/control/routing/fib_builder.h"
+
+namespace guideway::control {
+
+class Forwarding {
+ public:
+  static absl::StatusOr<std::unique_ptr<Forwarding>> create(const Rib& rib, Publisher& publisher, Reclaimer& reclaimer,
+                                                            const FibLimits& limits);
+
+  // After the Rib changed. An error names what didn't fit; all else is in force.
+  absl::Status update(const Changes& changes);
+
+ private:
+  Forwarding(const Rib& rib, Publisher& publisher) : rib_(rib), publisher_(publisher) {}
+  std::vector<Prefix> prefixes() const;
+  path::RouteIndex lead(const Prefix& prefix);
+
+  const Rib& rib_;
+  Publisher& publisher_;
+  std::unique_ptr<FibBuilder> builder_;
+  std::unordered_map<Prefix, path::RouteIndex> held_;
+};
+
+}  // namespace guideway::control

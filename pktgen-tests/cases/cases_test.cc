@@ -1,0 +1,75 @@
+// Runs the table of packet cases through the real pipeline.
+#include <catch2/catch.hpp>
+
+#include <set>
+
+#include "pktgen-tests/cases/case.h"
+
+namespace guideway::cases {
+namespace {
+
+void run(const Case& c) {
+  Rig rig;
+  network(rig);
+  c.configure(rig);
+  for (const Frame& f : c.before) rig.send(f.bytes());
+  const auto sent = rig.send(c.raw.empty() ? c.in.bytes() : c.raw, c.in_port, 0, c.headroom);
+  if (!c.out) {
+    CHECK(sent.empty());
+    CHECK(net::to_string(rig.dropped()) == net::to_string(c.reason));
+    return;
+  }
+  CHECK(net::to_string(rig.dropped()) == "none");
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].port == c.out_port);
+  CHECK(rig::describe(sent[0].bytes) == rig::describe(c.out->bytes()));
+}
+
+TEST_CASE("packet cases", "[cases]") {
+  for (const Case& c : all_cases()) {
+    INFO(c.description);
+    run(c);
+  }
+}
+
+TEST_CASE("pressures", "[cases]") {
+  for (const Pressure& p : pressures()) {
+    INFO(p.description);
+    CHECK(p.drops() > 0);
+  }
+}
+
+TEST_CASE("every drop reason has a case", "[cases]") {
+  std::set<net::DropReason> covered{
+      net::DropReason::NONE,
+      net::DropReason::NO_SOCKET,  // counted by XDP: xdp/steer_test.cc
+  };
+  for (const Case& c : all_cases()) covered.insert(c.reason);
+  for (const Pressure& p : pressures()) covered.insert(p.reason);
+  for (size_t i = 0; i < net::kDropReasons; ++i) {
+    INFO(net::kDropReasonTexts[i].name);
+    CHECK(covered.contains(static_cast<net::DropReason>(i)));
+  }
+}
+
+// Truncated at every byte, with the bytes behind it still there: a read past the end would be believed.
+TEST_CASE("a packet cut short anywhere is dropped", "[cases]") {
+  Rig rig;
+  network(rig);
+  for (const char* vip : {"192.0.2.10", "2001:db8:ff::10"})
+    rig.service(
+        service(vip, 80, net::Protocol::kTcp, path::Mode::kDsrIpip, {vip[0] == '1' ? "10.0.1.10" : "2001:db8:1::10"}));
+  for (const Frame& f : {Frame().ip("10.0.0.99", "192.0.2.10").tcp(40'000, 80).syn(),
+                         Frame().ip("2001:db8:0::99", "2001:db8:ff::10").tcp(40'000, 80).syn()}) {
+    const rig::Bytes whole = f.bytes();
+    for (size_t n = 0; n < whole.size(); ++n) {
+      INFO(n);
+      CHECK(rig.send(rig::Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(n))).empty());
+      CHECK(rig.dropped() == net::DropReason::TRUNCATED);
+    }
+    CHECK(rig.send(whole).size() == 1);
+  }
+}
+
+}  // namespace
+}  // namespace guideway::cases

@@ -1,0 +1,102 @@
+// What is wrong with a packet before anybody asks where it goes.
+#include "pktgen-tests/cases/case.h"
+
+namespace guideway::cases {
+
+namespace {
+
+using net::DropReason;
+using net::Protocol;
+using path::Mode;
+
+constexpr const char* kVip = "192.0.2.10";
+constexpr const char* kVip6 = "2001:db8:ff::10";
+
+void web(Rig& rig) {
+  rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {"10.0.1.10"}));
+  rig.service(service(kVip6, 80, Protocol::kTcp, Mode::kDsrIpip, {"2001:db8:1::10"}));
+}
+
+Frame client() { return Frame().ip("10.0.0.99", kVip).tcp(40'000, 80).syn(); }
+Frame client6() { return Frame().ip("2001:db8:0::99", kVip6).tcp(40'000, 80).syn(); }
+
+Case dropped(const char* description, DropReason why, rig::Bytes raw) {
+  return {.description = description, .configure = web, .reason = why, .raw = std::move(raw)};
+}
+
+// The frame with one byte changed.
+rig::Bytes with(const Frame& frame, size_t at, uint8_t value) {
+  rig::Bytes b = frame.bytes();
+  b.at(at) = value;
+  return b;
+}
+
+rig::Bytes cut(const Frame& frame, size_t length) {
+  rig::Bytes b = frame.bytes();
+  b.resize(length);
+  return b;
+}
+
+constexpr size_t kL3 = 14;
+constexpr size_t kTcp = kL3 + 20;
+
+}  // namespace
+
+std::vector<Case> parse_cases() {
+  std::vector<Case> cases{
+      dropped("an ARP request isn't for us", DropReason::NOT_IP, Frame().pad_to(60).bytes()),
+      dropped("an Ethernet header cut short", DropReason::TRUNCATED, cut(client(), 13)),
+      dropped("an IPv4 header cut short", DropReason::TRUNCATED, cut(client(), kL3 + 19)),
+      dropped("an IPv4 packet shorter than it says", DropReason::TRUNCATED, cut(client(), kTcp + 19)),
+      dropped("an IPv6 packet shorter than it says", DropReason::TRUNCATED, cut(client6(), kL3 + 59)),
+      dropped("version 5 under the EtherType of IPv4", DropReason::BAD_IP_HEADER, with(client(), kL3, 0x55)),
+      dropped("version 4 under the EtherType of IPv6", DropReason::BAD_IP_HEADER, with(client6(), kL3, 0x45)),
+      dropped("an IPv4 header of 16 bytes", DropReason::BAD_IP_HEADER, with(client(), kL3, 0x44)),
+      dropped("an IPv4 total length below its header", DropReason::BAD_IP_HEADER, with(client(), kL3 + 3, 19)),
+      dropped("a wrong IPv4 header checksum", DropReason::BAD_IP_CHECKSUM, with(client(), kL3 + 10, 0xaa)),
+      dropped("a TCP header of 16 bytes", DropReason::BAD_L4_HEADER, with(client(), kTcp + 12, 0x40)),
+      dropped("a TCP header longer than the packet", DropReason::BAD_L4_HEADER, with(client(), kTcp + 12, 0xf0)),
+      dropped("a UDP length below its header", DropReason::BAD_L4_HEADER,
+              with(Frame().ip("10.0.0.99", kVip).udp(40'000, 53).payload(8), kTcp + 5, 7)),
+      dropped("a UDP length beyond the packet", DropReason::BAD_L4_HEADER,
+              with(Frame().ip("10.0.0.99", kVip).udp(40'000, 53).payload(8), kTcp + 5, 17)),
+      dropped("from 127.0.0.1", DropReason::BAD_ADDRESS, Frame().ip("127.0.0.1", kVip).tcp(40'000, 80).syn().bytes()),
+      dropped("from a multicast group", DropReason::BAD_ADDRESS,
+              Frame().ip("224.0.0.1", kVip).tcp(40'000, 80).syn().bytes()),
+      dropped("from 0.0.0.0", DropReason::BAD_ADDRESS, Frame().ip("0.0.0.0", kVip).tcp(40'000, 80).syn().bytes()),
+      dropped("from ::1", DropReason::BAD_ADDRESS, Frame().ip("::1", kVip6).tcp(40'000, 80).syn().bytes()),
+      dropped("from ff02::1", DropReason::BAD_ADDRESS, Frame().ip("ff02::1", kVip6).tcp(40'000, 80).syn().bytes()),
+      dropped("the first fragment", DropReason::FRAGMENT, Frame(client()).fragment(0x2000).bytes()),
+      dropped("a later fragment", DropReason::FRAGMENT, Frame(client()).fragment(0x00b9).bytes()),
+      dropped("an IPv6 fragment", DropReason::FRAGMENT, with(client6(), kL3 + 6, 44)),
+      dropped("an echo request to a VIP", DropReason::ICMP_UNSUPPORTED,
+              Frame().ip("10.0.0.99", kVip).protocol(1).payload(0).bytes()),
+      dropped("an ICMPv6 message to a VIP", DropReason::ICMP_UNSUPPORTED,
+              Frame().ip("2001:db8:0::99", kVip6).protocol(58).bytes()),
+      dropped("GRE to a VIP", DropReason::PROTOCOL_UNSUPPORTED, Frame().ip("10.0.0.99", kVip).protocol(47).bytes()),
+      dropped("to a port that is no VIP", DropReason::NO_VIP,
+              Frame().ip("10.0.0.99", kVip).tcp(40'000, 81).syn().bytes()),
+      dropped("to a protocol that is no VIP", DropReason::NO_VIP,
+              Frame().ip("10.0.0.99", kVip).udp(40'000, 80).bytes()),
+      dropped("to an address that is no VIP", DropReason::NO_VIP,
+              Frame().ip("10.0.0.99", "192.0.2.11").tcp(40'000, 80).syn().bytes()),
+  };
+  const auto encapsulated = [](Frame f) {
+    return f.ethernet(kPort1Mac, real_mac(10)).encapsulated("10.0.1.1", "10.0.1.10");
+  };
+  cases.push_back({.description = "Ethernet padding isn't encapsulated",
+                   .configure = web,
+                   .in = client().pad_to(60),
+                   .out = encapsulated(client())});
+  cases.push_back({.description = "IPv4 options pass",
+                   .configure = web,
+                   .in = client().options(8),
+                   .out = encapsulated(client().options(8))});
+  cases.push_back({.description = "a wrong TCP checksum is not ours to judge",
+                   .configure = web,
+                   .in = client().wrong_l4_checksum(),
+                   .out = encapsulated(client().wrong_l4_checksum())});
+  return cases;
+}
+
+}  // namespace guideway::cases

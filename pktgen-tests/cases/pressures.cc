@@ -1,0 +1,59 @@
+// Drops that take more than one packet: rings and tables that run full.
+#include "pktgen-tests/cases/case.h"
+
+namespace guideway::cases {
+
+namespace {
+
+using net::DropReason;
+using net::Protocol;
+using path::Mode;
+
+Frame syn(uint16_t port) { return Frame().ip("10.0.0.99", "192.0.2.10").tcp(port, 80).syn(); }
+
+// Nobody takes what leaves: the port's queue runs full.
+uint64_t tx_full() {
+  Rig rig;
+  network(rig);
+  rig.service(service("192.0.2.10", 80, Protocol::kTcp, Mode::kDsrIpip, {"10.0.1.10"}));
+  for (uint16_t port = 1; port <= 1'100; ++port) {
+    rig.enqueue(syn(port).bytes());
+    rig.workers()[0].round(rig.now());
+  }
+  rig.run();
+  return rig.drops(DropReason::TX_FULL);
+}
+
+// Two workers, of which the one that owns half of the flows never runs.
+uint64_t handover_full() {
+  Rig rig({.workers = 2});
+  network(rig);
+  rig.gateway(snat());
+  rig.service(service("192.0.2.10", 80, Protocol::kTcp, Mode::kNat, {"10.0.1.10"}));
+  for (uint16_t port = 1; port <= 3'000; ++port) {
+    rig.enqueue(syn(port).bytes());
+    rig.workers()[0].round(rig.now());
+  }
+  rig.run();
+  return rig.drops(DropReason::HANDOVER_FULL);
+}
+
+// Each nat flow takes two entries of a table of 64.
+uint64_t connections_full() {
+  Rig rig({.connections = 64});
+  network(rig);
+  rig.gateway(snat());
+  rig.service(service("192.0.2.10", 80, Protocol::kTcp, Mode::kNat, {"10.0.1.10"}));
+  for (uint16_t port = 1; port <= 100; ++port) rig.send(syn(port).bytes());
+  return rig.drops(DropReason::CONNECTIONS_FULL);
+}
+
+}  // namespace
+
+std::vector<Pressure> pressures() {
+  return {{"a transmit queue that nobody empties", DropReason::TX_FULL, tx_full},
+          {"a worker that doesn't take what it is handed", DropReason::HANDOVER_FULL, handover_full},
+          {"more nat flows than entries", DropReason::CONNECTIONS_FULL, connections_full}};
+}
+
+}  // namespace guideway::cases

@@ -1,0 +1,237 @@
+#include "pktgen-tests/rig/rig.h"
+
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "dataplane/control/eal.h"
+#include "dataplane/control/ethdev_port.h"
+
+namespace guideway::rig {
+
+namespace {
+
+constexpr int kFirstIfindex = 10;
+
+template <typename T>
+T must(absl::StatusOr<T> value) {
+  if (value.ok()) return std::move(*value);
+  std::fprintf(stderr, "rig: %s\n", value.status().ToString().c_str());
+  std::abort();
+}
+
+std::string unique(const char* what) {
+  static unsigned instance = 0;
+  return what + std::to_string(instance++);
+}
+
+net::IpAddress ip(std::string_view text) { return net::parse_ip(text).value(); }
+
+control::Prefix prefix(std::string_view text) {
+  const size_t slash = text.find('/');
+  return control::prefix_of(ip(text.substr(0, slash)), std::stoul(std::string(text.substr(slash + 1))));
+}
+
+}  // namespace
+
+void start_dpdk(bool huge) {
+  static const bool once = [huge] {
+    const absl::Status s = control::init_eal({.huge = huge, .memory_mb = 512, .worker_cores = {}});
+    if (!s.ok()) {
+      std::fprintf(stderr, "rig: %s\n", s.ToString().c_str());
+      std::abort();
+    }
+    return true;
+  }();
+  static_cast<void>(once);
+}
+
+Rig::Rig(const RigOptions& options) : options_(options), reclaimer_((start_dpdk(options.huge), options.workers)) {
+  pool_.reset(rte_pktmbuf_pool_create(unique("rig_pool").c_str(), 8191, 256, 0, 2432, SOCKET_ID_ANY));
+  make_ports();
+  make_links();
+  std::vector<control::PortFacts> facts;
+  for (const auto& p : ports_) facts.push_back(p.facts);
+  publisher_ = must(control::Publisher::create(
+      {.workers = options.workers, .limits = {}, .rib = &rib_, .ports = facts, .keep = [](const auto&, bool) {}},
+      reclaimer_));
+  // Small, for each case has its own.
+  const control::FibLimits limits{.tbl8s_v4 = 256, .tbl8s_v6 = 256, .max_routes_v4 = 256, .max_routes_v6 = 256};
+  forwarding_ = must(control::Forwarding::create(rib_, *publisher_, reclaimer_, limits));
+  workers_ = must(control::Workers::create(
+      {.count = options.workers, .connections = options.connections, .huge = options.huge, .yield = false}, ports_,
+      publisher_->tables(), reclaimer_));
+  sweep_ = std::make_unique<control::Sweep>(*publisher_, reclaimer_, workers_->all());
+  routes_changed();
+  pass(0);
+}
+
+Rig::~Rig() {
+  for (const auto& p : ports_) control::close_ethdev_port(p);
+}
+
+void Rig::make_ports() {
+  for (unsigned i = 0; i < options_.ports; ++i) {
+    std::vector<rte_ring*> rx;
+    std::vector<rte_ring*> tx;
+    for (unsigned q = 0; q < options_.workers; ++q)
+      for (auto* side : {&rx, &tx}) {
+        rings_.emplace_back(
+            rte_ring_create(unique("rig_ring").c_str(), 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ));
+        side->push_back(rings_.back().get());
+      }
+    const int ethdev = rte_eth_from_rings(unique("rig").c_str(), rx.data(), options_.workers, tx.data(),
+                                          options_.workers, SOCKET_ID_ANY);
+    if (ethdev < 0) std::abort();
+    auto port = must(control::start_ethdev_port(static_cast<uint16_t>(ethdev), {}, static_cast<uint8_t>(i),
+                                                options_.workers, pool_.get()));
+    port.facts.ifindex = kFirstIfindex + static_cast<int>(i);
+    port.facts.mac = {{2, 0, 0, 0, 0, static_cast<uint8_t>(i + 1)}};
+    port.facts.declared.reset();
+    ports_.push_back(std::move(port));
+  }
+}
+
+void Rig::make_links() {
+  using Event = control::Event;
+  for (const auto& p : ports_) {
+    const std::string i = std::to_string(p.facts.index);
+    control::Link link{
+        .ifindex = p.facts.ifindex, .name = "p" + i, .mac = p.facts.mac, .mtu = 1500, .up = true, .lower_up = true};
+    rib_.apply({Event::Action::kAdd, link});
+    for (const auto& [address, length] : {std::pair{"10.0." + i + ".1", 24}, std::pair{"2001:db8:" + i + "::1", 64}}) {
+      rib_.apply({Event::Action::kAdd,
+                  control::Address{
+                      .ifindex = link.ifindex, .address = ip(address), .prefix_length = static_cast<uint8_t>(length)}});
+      control::Route connected{.prefix = control::prefix_of(ip(address), static_cast<unsigned>(length)),
+                               .hops = {{link.ifindex, {}, 1}},
+                               .source = {}};
+      rib_.apply({Event::Action::kAdd, connected});
+    }
+  }
+}
+
+void Rig::routes_changed() {
+  const control::Changes changes = rib_.take_changes();
+  publisher_->routes_changed(false);
+  const absl::Status s = forwarding_->update(changes);
+  if (!s.ok()) std::abort();
+}
+
+void Rig::neighbor(unsigned port, std::string_view address, std::string_view mac, bool present) {
+  control::Neighbor n{
+      .key = {kFirstIfindex + static_cast<int>(port), ip(address)}, .mac = net::parse_mac(mac).value(), .usable = true};
+  rib_.apply({present ? control::Event::Action::kReplace : control::Event::Action::kRemove, n});
+  routes_changed();
+}
+
+void Rig::route(std::string_view text, const std::vector<std::pair<unsigned, std::string>>& next_hops) {
+  control::Route r{.prefix = prefix(text), .hops = {}, .source = {}};
+  for (const auto& [port, hop] : next_hops) r.hops.push_back({kFirstIfindex + static_cast<int>(port), ip(hop), 1});
+  rib_.apply({control::Event::Action::kReplace, r});
+  routes_changed();
+}
+
+void Rig::blackhole(std::string_view text) {
+  rib_.apply(
+      {control::Event::Action::kReplace,
+       control::Route{.prefix = prefix(text), .kind = control::RouteKind::kBlackhole, .hops = {}, .source = {}}});
+  routes_changed();
+}
+
+void Rig::mtu(unsigned port, uint32_t mtu) {
+  control::Link link = *rib_.link(kFirstIfindex + static_cast<int>(port));
+  link.mtu = mtu;
+  rib_.apply({control::Event::Action::kReplace, link});
+  routes_changed();
+}
+
+void Rig::foreign_link(std::string_view network) {
+  constexpr int kIfindex = 99;
+  rib_.apply({control::Event::Action::kAdd,
+              control::Link{.ifindex = kIfindex, .name = "mgmt0", .mtu = 1500, .up = true, .lower_up = true}});
+  rib_.apply({control::Event::Action::kAdd,
+              control::Route{.prefix = prefix(network), .hops = {{kIfindex, {}, 1}}, .source = {}}});
+  routes_changed();
+}
+
+std::optional<control::Refusal> Rig::apply(control::Batch batch) { return publisher_->apply(std::move(batch)); }
+
+void Rig::gateway(const control::GatewaySpec& spec) {
+  if (apply({.full = false, .gateway = spec, .services = {}, .removals = {}})) std::abort();
+}
+
+void Rig::service(const control::ServiceSpec& spec) {
+  if (const auto r = apply({.full = false, .gateway = {}, .services = {spec}, .removals = {}})) {
+    std::fprintf(stderr, "rig: %s %s: %s\n", r->entry.c_str(), r->field.c_str(), r->why.c_str());
+    std::abort();
+  }
+}
+
+void Rig::remove(std::string_view service) {
+  if (apply({.full = false, .gateway = {}, .services = {}, .removals = {std::string(service)}})) std::abort();
+}
+
+uint64_t Rig::drops(net::DropReason reason) const {
+  uint64_t n = 0;
+  for (const path::Worker* w : workers_->all()) n += w->counters().drops[static_cast<size_t>(reason)].read();
+  return n;
+}
+
+void Rig::enqueue(const Bytes& frame, unsigned port, unsigned queue, uint16_t headroom) {
+  rte_mbuf* m = rte_pktmbuf_alloc(pool_.get());
+  m->data_off = headroom;
+  std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size())), frame.data(), frame.size());
+  if (rte_ring_enqueue(rx(port, queue), m) != 0) std::abort();
+}
+
+std::vector<Sent> Rig::run() {
+  for (bool busy = true; busy;) {
+    busy = false;
+    for (unsigned w = 0; w < workers_->count(); ++w) busy |= (*workers_)[w].round(now_);
+  }
+  return collect();
+}
+
+std::vector<Sent> Rig::send(const Bytes& frame, unsigned port, unsigned queue, uint16_t headroom) {
+  std::array<uint64_t, net::kDropReasons> before;
+  for (size_t i = 0; i < before.size(); ++i) before[i] = drops(static_cast<net::DropReason>(i));
+  enqueue(frame, port, queue, headroom);
+  auto out = run();
+  dropped_ = net::DropReason::NONE;
+  for (size_t i = 0; i < before.size(); ++i)
+    if (drops(static_cast<net::DropReason>(i)) != before[i]) dropped_ = static_cast<net::DropReason>(i);
+  return out;
+}
+
+std::vector<Sent> Rig::collect() {
+  std::vector<Sent> out;
+  for (unsigned port = 0; port < options_.ports; ++port)
+    for (unsigned q = 0; q < options_.workers; ++q) {
+      void* object = nullptr;
+      while (rte_ring_dequeue(tx(port, q), &object) == 0) {
+        auto* m = static_cast<rte_mbuf*>(object);
+        const auto* data = rte_pktmbuf_mtod(m, const uint8_t*);
+        out.push_back({port, Bytes(data, data + rte_pktmbuf_data_len(m))});
+        rte_pktmbuf_free(m);
+      }
+    }
+  return out;
+}
+
+void Rig::sweep() {
+  sweep_->wish();
+  while (sweep_->step(1U << 20)) {
+  }
+}
+
+void Rig::pass(unsigned seconds) {
+  now_ = static_cast<path::Tick>(now_ + seconds);
+  for (unsigned w = 0; w < workers_->count(); ++w)
+    for (int part = 0; part < 8'192; ++part) (*workers_)[w].housekeep(now_);
+}
+
+}  // namespace guideway::rig

@@ -1,0 +1,101 @@
+// The real engine in one process, without root, NIC or threads: the real publisher, workers and DPDK's ring ports; the
+// kernel's routes and neighbours are told by the test. A packet goes in at a port's queue, and what comes out is
+// caught.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/control/forwarding.h"
+#include "dataplane/control/sweep.h"
+#include "dataplane/control/workers.h"
+#include "pktgen-tests/rig/frame.h"
+
+namespace guideway::rig {
+
+// What left, and where.
+struct Sent {
+  unsigned port = 0;
+  Bytes bytes;
+};
+
+struct RigOptions {
+  unsigned workers = 1;
+  unsigned ports = 2;
+  uint32_t connections = 4096;
+  bool huge = false;
+};
+
+// Port i is interface 10 + i, "p<i>", MAC 02:00:00:00:00:0<i+1>, with the addresses 10.0.i.1/24 and 2001:db8:i::1/64.
+class Rig {
+ public:
+  explicit Rig(const RigOptions& options = {});
+  ~Rig();
+
+  // The kernel's side.
+  void neighbor(unsigned port, std::string_view address, std::string_view mac, bool present = true);
+  void route(std::string_view prefix, const std::vector<std::pair<unsigned, std::string>>& next_hops);
+  void blackhole(std::string_view prefix);
+  void mtu(unsigned port, uint32_t mtu);
+  // An interface of the host that is no port of the engine, with its network.
+  void foreign_link(std::string_view network);
+
+  // The daemon's side.
+  std::optional<control::Refusal> apply(control::Batch batch);
+  void gateway(const control::GatewaySpec& spec);
+  void service(const control::ServiceSpec& spec);
+  void remove(std::string_view service);
+
+  // Gives the frame to a port's queue and lets the workers run until nothing moves any more.
+  std::vector<Sent> send(const Bytes& frame, unsigned port = 0, unsigned queue = 0,
+                         uint16_t headroom = RTE_PKTMBUF_HEADROOM);
+  // Only puts it there.
+  void enqueue(const Bytes& frame, unsigned port = 0, unsigned queue = 0, uint16_t headroom = RTE_PKTMBUF_HEADROOM);
+  std::vector<Sent> run();
+  // The reason for which the last send() dropped its packet, or NONE.
+  net::DropReason dropped() const { return dropped_; }
+  // The sweep from beginning to end.
+  void sweep();
+  // Time passes; connections idle out.
+  void pass(unsigned seconds);
+
+  control::Publisher& publisher() { return *publisher_; }
+  control::Workers& workers() { return *workers_; }
+  rte_mempool* pool() { return pool_.get(); }
+  // The rings behind a port's queue, for who moves packets itself.
+  rte_ring* rx(unsigned port, unsigned queue) { return rings_[(port * options_.workers + queue) * 2].get(); }
+  rte_ring* tx(unsigned port, unsigned queue) { return rings_[(port * options_.workers + queue) * 2 + 1].get(); }
+  path::Tick now() const { return now_; }
+  uint64_t drops(net::DropReason reason) const;
+
+ private:
+  struct FreeRing {
+    void operator()(rte_ring* r) const { rte_ring_free(r); }
+  };
+  struct FreePool {
+    void operator()(rte_mempool* p) const { rte_mempool_free(p); }
+  };
+  void make_ports();
+  void make_links();
+  void routes_changed();
+  std::vector<Sent> collect();
+
+  RigOptions options_;
+  std::unique_ptr<rte_mempool, FreePool> pool_;
+  std::vector<std::unique_ptr<rte_ring, FreeRing>> rings_;
+  std::vector<control::EnginePort> ports_;
+  control::Rib rib_;
+  control::Reclaimer reclaimer_;
+  std::unique_ptr<control::Publisher> publisher_;
+  std::unique_ptr<control::Forwarding> forwarding_;
+  std::unique_ptr<control::Workers> workers_;
+  std::unique_ptr<control::Sweep> sweep_;
+  path::Tick now_ = 100;
+  net::DropReason dropped_ = net::DropReason::NONE;
+};
+
+// DPDK, once a process, without root or hugepages unless `huge`.
+void start_dpdk(bool huge = false);
+
+}  // namespace guideway::rig
