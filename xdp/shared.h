@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
- * What the XDP programs and their loader both see: keys, values and names of the pinned maps.
+ * What the XDP programs and their loader both see: keys and values of the pinned maps, and their limits.
  */
 #pragma once
 
@@ -21,11 +21,17 @@ struct gw_vip_key {
 enum gw_address_flag {
   GW_ADDRESS_VIP = 1,       /* ICMP and fragments go to the engine */
   GW_ADDRESS_SNAT = 2,      /* TCP and UDP to [port_min, port_max] go to the engine */
-  GW_ADDRESS_DEDICATED = 4, /* everything IP goes to the engine */
+  GW_ADDRESS_DEDICATED = 4, /* everything IP but neighbour discovery goes to the engine */
 };
 
 struct gw_address_value {
   __u16 port_min; /* host order, inclusive */
   __u16 port_max;
   __u32 flags;
+};
+
+enum {
+  GW_MAX_VIPS = 65536,      /* entries of `vips` */
+  GW_MAX_ADDRESSES = 65536, /* entries of `addresses` */
+  GW_MAX_QUEUES = 256,      /* receive queues of one interface: entries of `sockets` */
 };

@@ -1,0 +1,244 @@
+// Loads, attaches and adopts the steering program.
+#include "xdp/loader.h"
+
+#include <absl/strings/str_cat.h>
+#include <bpf/bpf.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#include "xdp/steer.skel.h"
+#pragma GCC diagnostic pop
+
+namespace guideway::xdp {
+namespace {
+
+// libbpf would write to the terminal; errors are returned, and the last of its complaints goes with them.
+thread_local std::string last_complaint;
+
+int keep_complaint(enum libbpf_print_level level, const char* format, va_list arguments) {
+  if (level != LIBBPF_WARN) return 0;
+  char line[512];
+  vsnprintf(line, sizeof line, format, arguments);
+  last_complaint = line;
+  while (!last_complaint.empty() && last_complaint.back() == '\n') last_complaint.pop_back();
+  return 0;
+}
+
+absl::Status not_permitted(const std::string& ifname) {
+  return absl::PermissionDeniedError(
+      absl::StrCat("loading the XDP program for ", ifname,
+                   " isn't permitted: the engine needs CAP_NET_ADMIN and CAP_BPF, so start it as root"));
+}
+
+absl::Status load_error(const std::string& ifname, int error, const std::string& what) {
+  if (error == EPERM) return not_permitted(ifname);
+  const std::string detail = last_complaint.empty() ? "" : absl::StrCat(" (", last_complaint, ")");
+  return system_error(error, absl::StrCat(what, " for ", ifname, detail));
+}
+
+// The program that the interface runs: id 0 for none.
+struct Attached {
+  uint32_t id = 0;
+  Mode mode = Mode::kDriver;
+};
+
+absl::StatusOr<Attached> query(const std::string& ifname, int ifindex) {
+  LIBBPF_OPTS(bpf_xdp_query_opts, found);
+  if (const int error = bpf_xdp_query(ifindex, 0, &found); error != 0)
+    return system_error(-error, absl::StrCat("can't ask which XDP program ", ifname, " runs"));
+  for (const uint32_t id : {found.drv_prog_id, found.hw_prog_id, found.prog_id})
+    if (id != 0 && id != found.skb_prog_id) return Attached{id, Mode::kDriver};
+  return Attached{found.skb_prog_id, Mode::kGeneric};
+}
+
+std::string program_name(uint32_t id) {
+  const Fd program{bpf_prog_get_fd_by_id(id)};
+  bpf_prog_info info{};
+  uint32_t length = sizeof info;
+  if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0) return "unknown";
+  return info.name;
+}
+
+absl::Status foreign(const std::string& ifname, uint32_t id) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      ifname, " already runs XDP program ", id, " (", program_name(id),
+      "), which this engine didn't attach: stop its owner, or detach it with `ip link set dev ", ifname, " xdp off`"));
+}
+
+absl::StatusOr<LinkTarget> target_of(int link, const std::filesystem::path& path) {
+  bpf_link_info info{};
+  uint32_t length = sizeof info;
+  if (bpf_obj_get_info_by_fd(link, &info, &length) != 0 || info.type != BPF_LINK_TYPE_XDP)
+    return absl::FailedPreconditionError(
+        absl::StrCat(path.string(), " isn't the link of an XDP program: remove it or choose another --bpffs"));
+  return LinkTarget{info.xdp.ifindex, info.prog_id};
+}
+
+}  // namespace
+
+std::string_view to_string(Mode mode) { return mode == Mode::kDriver ? "driver" : "generic"; }
+
+void Program::Unload::operator()(steer_bpf* object) const { steer_bpf__destroy(object); }
+
+Program::Program(Program&&) noexcept = default;
+Program& Program::operator=(Program&&) noexcept = default;
+Program::~Program() = default;
+
+int Program::program_fd() const { return bpf_program__fd(object_->progs.gw_steer); }
+
+absl::StatusOr<Program> Program::attach(const std::string& ifname, const std::filesystem::path& directory) {
+  const std::filesystem::path bpffs = directory.has_filename() ? directory : directory.parent_path();
+  libbpf_set_print(keep_complaint);
+  const int ifindex = static_cast<int>(if_nametoindex(ifname.c_str()));
+  if (ifindex == 0) return absl::NotFoundError(absl::StrCat("there is no interface ", ifname, " (see `ip link`)"));
+  if (absl::Status s = make_bpf_directory(bpffs); !s.ok()) return s;
+
+  Program program{ifname, bpffs};
+  absl::Status attached = program.attach_or_adopt(ifindex);
+  if (!attached.ok()) {
+    if (!program.adopted_ && !program.link_) remove_pins(bpffs, ifname);
+    return attached;
+  }
+  program.know_maps();
+  return program;
+}
+
+absl::Status Program::attach_or_adopt(int ifindex) {
+  const std::filesystem::path path = pins_of(bpffs_, ifname_) / "link";
+  link_ = Fd{bpf_obj_get(path.c_str())};
+  if (!link_) return errno == EPERM ? not_permitted(ifname_) : attach_new(ifindex);
+  const absl::StatusOr<LinkTarget> target = target_of(link_.get(), path);
+  if (!target.ok()) return target.status();
+  if (target->ifindex != 0) return adopt(ifindex, *target);
+  link_.reset();  // the interface that it was on is gone
+  remove_pins(bpffs_, ifname_);
+  if (absl::Status s = make_bpf_directory(bpffs_); !s.ok()) return s;
+  return attach_new(ifindex);
+}
+
+absl::Status Program::load(bool reuse_maps) {
+  last_complaint.clear();
+  object_.reset(steer_bpf__open());
+  if (object_ == nullptr) return load_error(ifname_, errno, "can't open the XDP program");
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object_->obj) {
+    if (!reuse_maps) continue;
+    if (auto reused = reuse_pinned_map(map, pins_of(bpffs_, ifname_) / bpf_map__name(map)); !reused.ok())
+      return reused.status();
+  }
+  if (const int error = steer_bpf__load(object_.get()); error != 0)
+    return load_error(ifname_, -error, "can't load the XDP program");
+  return absl::OkStatus();
+}
+
+absl::Status Program::attach_new(int ifindex) {
+  const absl::StatusOr<Attached> attached = query(ifname_, ifindex);
+  if (!attached.ok()) return attached.status();
+  if (attached->id != 0) return foreign(ifname_, attached->id);
+  if (absl::Status s = load(false); !s.ok()) return s;
+
+  LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
+  link_ = Fd{bpf_link_create(program_fd(), ifindex, BPF_XDP, &options)};
+  if (!link_ && errno != EPERM) {
+    driver_refusal_ = std::strerror(errno);
+    mode_ = Mode::kGeneric;
+    options.flags = XDP_FLAGS_SKB_MODE;
+    link_ = Fd{bpf_link_create(program_fd(), ifindex, BPF_XDP, &options)};
+  }
+  if (!link_) return load_error(ifname_, errno, "can't attach the XDP program");
+
+  // The link comes last: pinned maps without it are only leftovers, and are replaced.
+  absl::Status pinned = make_bpf_directory(pins_of(bpffs_, ifname_));
+  if (pinned.ok()) pinned = pin_maps();
+  if (pinned.ok()) pinned = pin(link_.get(), pins_of(bpffs_, ifname_) / "link");
+  if (!pinned.ok()) link_.reset();
+  return pinned;
+}
+
+absl::Status Program::adopt(int ifindex, const LinkTarget& target) {
+  const absl::StatusOr<Attached> attached = query(ifname_, ifindex);
+  if (!attached.ok()) return attached.status();
+  // Interface indices repeat between network namespaces, program ids don't.
+  if (target.ifindex != static_cast<uint32_t>(ifindex) || target.program != attached->id)
+    return absl::FailedPreconditionError(
+        absl::StrCat((pins_of(bpffs_, ifname_) / "link").string(), " is the link of an interface that isn't this ",
+                     ifname_, " (renamed, or of another network namespace): remove it or choose another --bpffs"));
+  if (absl::Status s = load(true); !s.ok()) return s;
+  if (absl::Status s = pin_maps(); !s.ok()) return s;
+  if (bpf_link_update(link_.get(), program_fd(), nullptr) != 0)
+    return load_error(ifname_, errno, "can't update the XDP program");
+  mode_ = attached->mode;
+  adopted_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Program::pin_maps() const {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object_->obj) {
+    if (absl::Status s = pin(bpf_map__fd(map), pins_of(bpffs_, ifname_) / bpf_map__name(map)); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+void Program::know_maps() {
+  vips_ = {bpf_map__fd(object_->maps.vips), "vips", GW_MAX_VIPS};
+  addresses_ = {bpf_map__fd(object_->maps.addresses), "addresses", GW_MAX_ADDRESSES};
+  vips_.read();
+  addresses_.read();
+}
+
+absl::Status Program::set_socket(uint32_t queue, int socket) {
+  if (bpf_map_update_elem(bpf_map__fd(object_->maps.sockets), &queue, &socket, BPF_ANY) == 0) return absl::OkStatus();
+  return system_error(errno, absl::StrCat("can't steer queue ", queue, " of ", ifname_, " to its socket"));
+}
+
+absl::Status Program::clear_socket(uint32_t queue) {
+  if (bpf_map_delete_elem(bpf_map__fd(object_->maps.sockets), &queue) == 0 || errno == ENOENT) return absl::OkStatus();
+  return system_error(errno, absl::StrCat("can't take the socket of queue ", queue, " of ", ifname_, " away"));
+}
+
+absl::Status Program::publish_steering(std::span<const gw_vip_key> vips, std::span<const AddressEntry> addresses) {
+  std::vector<MapEntry<gw_vip_key, uint32_t>> keys;
+  keys.reserve(vips.size());
+  for (const gw_vip_key& key : vips) keys.push_back({key, 1});
+  const auto new_vips = vips_.difference(keys);
+  if (!new_vips.ok()) return new_vips.status();
+  const auto new_addresses = addresses_.difference(addresses);
+  if (!new_addresses.ok()) return new_addresses.status();
+
+  if (absl::Status s = vips_.apply(*new_vips); !s.ok()) return s;
+  if (absl::Status s = addresses_.apply(*new_addresses); !s.ok()) {
+    vips_.revert(*new_vips);
+    return s;
+  }
+  vips_.confirm(*new_vips);
+  addresses_.confirm(*new_addresses);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<DropCounters> Program::drops() const {
+  DropCounters sums{};
+  std::vector<uint64_t> of_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
+  for (uint32_t reason = 0; reason < sums.size(); ++reason) {
+    if (bpf_map_lookup_elem(bpf_map__fd(object_->maps.drops), &reason, of_cpu.data()) != 0)
+      return system_error(errno, absl::StrCat("can't read the drop counters of ", ifname_));
+    for (const uint64_t n : of_cpu) sums[reason] += n;
+  }
+  return sums;
+}
+
+absl::Status Program::detach() {
+  const int error = bpf_link_detach(link_.get()) == 0 ? 0 : errno;
+  link_.reset();
+  remove_pins(bpffs_, ifname_);
+  if (error == 0 || error == ENOLINK) return absl::OkStatus();
+  return system_error(error, absl::StrCat("can't detach the XDP program of ", ifname_));
+}
+
+}  // namespace guideway::xdp

@@ -1,0 +1,221 @@
+// Attaching, adopting and refusing, on interfaces of a network and mount namespace that die with this process.
+// Needs root; says so and passes without.
+#define CATCH_CONFIG_MAIN
+#include "xdp/loader.h"
+
+#include <bpf/bpf.h>
+#include <catch2/catch.hpp>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+
+namespace guideway::xdp {
+namespace {
+
+const std::filesystem::path kBpffs = "/mnt/guideway";
+
+// False without root. Enters the namespaces once.
+bool in_namespaces() {
+  if (geteuid() != 0) {
+    std::cout << "skipped: attaching an XDP program needs root\n";
+    return false;
+  }
+  static const bool entered = [] {
+    return unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+           mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+           mount("none", "/mnt", "bpf", 0, nullptr) == 0;
+  }();
+  REQUIRE(entered);
+  return true;
+}
+
+void shell(const char* command) {
+  INFO(command);
+  REQUIRE(std::system(command) == 0);  // NOLINT(cert-env33-c)
+}
+
+struct Veth {
+  Veth() { shell("ip link add gwt0 type veth peer name gwt1 && ip link set gwt0 up && ip link set gwt1 up"); }
+  ~Veth() { (void)!std::system("ip link del gwt0 2>/dev/null"); }  // NOLINT(cert-env33-c)
+};
+
+gw_vip_key vip(uint8_t last) {
+  gw_vip_key key{};
+  key.address.bytes[15] = last;
+  key.port = last;
+  key.protocol = 6;
+  return key;
+}
+
+AddressEntry address(uint8_t last, uint32_t flags) {
+  AddressEntry e{};
+  e.key.bytes[15] = last;
+  e.value.flags = flags;
+  return e;
+}
+
+size_t pinned_entries(const char* map) {
+  const Fd fd{bpf_obj_get((kBpffs / "gwt0" / map).c_str())};
+  REQUIRE(fd);
+  gw_vip_key key{}, next{};
+  size_t n = 0;
+  for (bool first = true; bpf_map_get_next_key(fd.get(), first ? nullptr : &key, &next) == 0; first = false, ++n)
+    key = next;
+  return n;
+}
+
+uint32_t flags_of(uint8_t last) {
+  const Fd fd{bpf_obj_get((kBpffs / "gwt0" / "addresses").c_str())};
+  const AddressEntry e = address(last, 0);
+  gw_address_value value{};
+  return bpf_map_lookup_elem(fd.get(), &e.key, &value) == 0 ? value.flags : 0;
+}
+
+TEST_CASE("a program is attached in driver mode, pinned, adopted with its maps, and detached without a trace") {
+  if (!in_namespaces()) return;
+  const Veth veth;
+  {
+    auto program = Program::attach("gwt0", kBpffs);
+    INFO(program.status().ToString());
+    REQUIRE(program.ok());
+    CHECK(program->mode() == Mode::kDriver);
+    CHECK_FALSE(program->adopted());
+    const gw_vip_key vips[] = {vip(1), vip(2)};
+    const AddressEntry addresses[] = {address(1, GW_ADDRESS_VIP), address(2, GW_ADDRESS_VIP)};
+    REQUIRE(program->publish_steering(vips, addresses).ok());
+    CHECK(pinned_entries("vips") == 2);
+  }
+  CHECK(std::system("ip -d link show gwt0 | grep -q 'prog/xdp'") == 0);  // NOLINT(cert-env33-c)
+
+  auto program = Program::attach("gwt0", kBpffs / "");
+  INFO(program.status().ToString());
+  REQUIRE(program.ok());
+  CHECK(program->adopted());
+  CHECK(program->mode() == Mode::kDriver);
+  CHECK(pinned_entries("vips") == 2);
+  const gw_vip_key vips[] = {vip(3), vip(2), vip(3)};
+  const AddressEntry addresses[] = {address(2, GW_ADDRESS_DEDICATED), address(3, GW_ADDRESS_VIP)};
+  REQUIRE(program->publish_steering(vips, addresses).ok());
+  CHECK(pinned_entries("vips") == 2);
+  CHECK(flags_of(1) == 0);
+  CHECK(flags_of(2) == GW_ADDRESS_DEDICATED);
+  CHECK(flags_of(3) == GW_ADDRESS_VIP);
+  REQUIRE(program->publish_steering(vips, {}).ok());
+  CHECK(flags_of(2) == 0);
+
+  REQUIRE(program->detach().ok());
+  CHECK_FALSE(std::filesystem::exists(kBpffs));
+  CHECK(std::system("ip -d link show gwt0 | grep -q 'prog/xdp'") != 0);  // NOLINT(cert-env33-c)
+}
+
+TEST_CASE("what can't be published changes nothing") {
+  if (!in_namespaces()) return;
+  const Veth veth;
+  auto program = Program::attach("gwt0", kBpffs);
+  REQUIRE(program.ok());
+  const gw_vip_key vips[] = {vip(1)};
+  REQUIRE(program->publish_steering(vips, {}).ok());
+  const AddressEntry twice[] = {address(1, GW_ADDRESS_VIP), address(1, GW_ADDRESS_SNAT)};
+  CHECK(program->publish_steering({}, twice).code() == absl::StatusCode::kInvalidArgument);
+  const std::vector<gw_vip_key> same(GW_MAX_VIPS + 1, vip(1));
+  CHECK(program->publish_steering(same, {}).ok());
+  std::vector<gw_vip_key> many(GW_MAX_VIPS + 1, vip(1));
+  for (uint32_t i = 0; i < many.size(); ++i) std::memcpy(many[i].address.bytes, &i, sizeof i);
+  CHECK(program->publish_steering(many, {}).code() == absl::StatusCode::kResourceExhausted);
+  CHECK(pinned_entries("vips") == 1);
+  many.pop_back();
+  REQUIRE(program->publish_steering(many, {}).ok());  // full, and none of them stands there yet: removals come first
+  CHECK(pinned_entries("vips") == GW_MAX_VIPS);
+  REQUIRE(program->detach().ok());
+}
+
+TEST_CASE("a map of another shape is replaced") {
+  if (!in_namespaces()) return;
+  const Veth veth;
+  REQUIRE(Program::attach("gwt0", kBpffs).ok());
+  const Fd other{bpf_map_create(BPF_MAP_TYPE_HASH, "vips", 8, 4, 16, nullptr)};
+  REQUIRE(pin(other.get(), kBpffs / "gwt0" / "vips").ok());
+  auto program = Program::attach("gwt0", kBpffs);
+  REQUIRE(program.ok());
+  CHECK(program->adopted());
+  const gw_vip_key vips[] = {vip(1)};
+  REQUIRE(program->publish_steering(vips, {}).ok());
+  CHECK(pinned_entries("vips") == 1);
+  REQUIRE(program->detach().ok());
+}
+
+TEST_CASE("a program that isn't ours is refused by name") {
+  if (!in_namespaces()) return;
+  const Veth veth;
+  auto ours = Program::attach("gwt0", kBpffs);
+  REQUIRE(ours.ok());
+  const auto refused = Program::attach("gwt0", "/mnt/other");  // seen from another directory, ours is foreign too
+  CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(std::string(refused.status().message()).find("gwt0 already runs XDP program") == 0);
+  CHECK(std::string(refused.status().message()).find("(gw_steer)") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists("/mnt/other"));
+  REQUIRE(ours->detach().ok());
+}
+
+TEST_CASE("the link of an interface that is gone is no obstacle") {
+  if (!in_namespaces()) return;
+  {
+    const Veth veth;
+    REQUIRE(Program::attach("gwt0", kBpffs).ok());
+  }
+  const Veth again;
+  auto program = Program::attach("gwt0", kBpffs);
+  INFO(program.status().ToString());
+  REQUIRE(program.ok());
+  CHECK_FALSE(program->adopted());
+  REQUIRE(program->detach().ok());
+}
+
+TEST_CASE("a link that was pinned for another interface isn't taken over") {
+  if (!in_namespaces()) return;
+  const Veth veth;
+  auto program = Program::attach("gwt0", kBpffs);
+  REQUIRE(program.ok());
+  std::filesystem::create_directory(kBpffs / "gwt1");
+  std::filesystem::rename(kBpffs / "gwt0" / "link", kBpffs / "gwt1" / "link");
+  const auto refused = Program::attach("gwt1", kBpffs);
+  CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(std::filesystem::exists(kBpffs / "gwt1" / "link"));
+  std::filesystem::remove_all(kBpffs / "gwt1");
+  REQUIRE(program->detach().ok());
+}
+
+TEST_CASE("the loopback has no driver mode; a dotted name is pinned without its dots") {
+  if (!in_namespaces()) return;
+  shell("ip link add gw.t2 type veth peer name gwt3");
+  auto dotted = Program::attach("gw.t2", kBpffs);
+  INFO(dotted.status().ToString());
+  REQUIRE(dotted.ok());
+  CHECK(std::filesystem::exists(kBpffs / "gw:t2" / "link"));
+  auto generic = Program::attach("lo", kBpffs);
+  REQUIRE(generic.ok());
+  CHECK(generic->mode() == Mode::kGeneric);
+  CHECK_FALSE(generic->driver_refusal().empty());
+  auto adopted = Program::attach("lo", kBpffs);
+  REQUIRE(adopted.ok());
+  CHECK(adopted->mode() == Mode::kGeneric);
+  REQUIRE(generic->detach().ok());
+  REQUIRE(dotted->detach().ok());
+  shell("ip link del gw.t2");
+}
+
+TEST_CASE("no interface, and no BPF file system: the remedy is named") {
+  if (!in_namespaces()) return;
+  CHECK(Program::attach("gwt9", kBpffs).status().code() == absl::StatusCode::kNotFound);
+  const auto refused = Program::attach("lo", "/tmp");
+  CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(std::string(refused.status().message()).find("mount -t bpf bpf /tmp") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace guideway::xdp

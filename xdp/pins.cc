@@ -1,0 +1,76 @@
+// Pinned maps and links on the BPF file system.
+#include "xdp/pins.h"
+
+#include <absl/strings/str_cat.h>
+#include <bpf/bpf.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+namespace guideway::xdp {
+namespace {
+
+bool is_bpf_file_system(const std::filesystem::path& directory) {
+  struct statfs fs{};
+  return statfs(directory.c_str(), &fs) == 0 && static_cast<unsigned long>(fs.f_type) == BPF_FS_MAGIC;
+}
+
+bool same_shape(const bpf_map* map, const bpf_map_info& info) {
+  return bpf_map__type(map) == info.type && bpf_map__key_size(map) == info.key_size &&
+         bpf_map__value_size(map) == info.value_size && bpf_map__max_entries(map) == info.max_entries &&
+         bpf_map__map_flags(map) == info.map_flags;
+}
+
+}  // namespace
+
+absl::Status system_error(int error, const std::string& what) { return absl::ErrnoToStatus(error, what); }
+
+absl::Status make_bpf_directory(const std::filesystem::path& directory) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(directory, ignored) && is_bpf_file_system(directory.parent_path()))
+    if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+      return system_error(errno, absl::StrCat("can't make the directory ", directory.string()));
+  if (is_bpf_file_system(directory)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(directory.string(),
+                                                    " isn't on a BPF file system; mount one: mkdir -p ",
+                                                    directory.string(), " && mount -t bpf bpf ", directory.string()));
+}
+
+std::filesystem::path pins_of(const std::filesystem::path& bpffs, const std::string& ifname) {
+  std::string name = ifname;
+  std::replace(name.begin(), name.end(), '.', ':');
+  return bpffs / name;
+}
+
+absl::StatusOr<bool> reuse_pinned_map(bpf_map* map, const std::filesystem::path& path) {
+  const Fd pinned{bpf_obj_get(path.c_str())};
+  if (!pinned) {
+    if (errno == ENOENT) return false;
+    return system_error(errno, absl::StrCat("can't open the pinned map ", path.string()));
+  }
+  bpf_map_info info{};
+  uint32_t length = sizeof info;
+  if (bpf_obj_get_info_by_fd(pinned.get(), &info, &length) != 0 || !same_shape(map, info)) return false;
+  if (const int error = bpf_map__reuse_fd(map, pinned.get()); error != 0)
+    return system_error(-error, absl::StrCat("can't take over the pinned map ", path.string()));
+  return true;
+}
+
+absl::Status pin(int fd, const std::filesystem::path& path) {
+  if (unlink(path.c_str()) != 0 && errno != ENOENT)
+    return system_error(errno, absl::StrCat("can't replace the pin ", path.string()));
+  if (bpf_obj_pin(fd, path.c_str()) != 0) return system_error(errno, absl::StrCat("can't pin ", path.string()));
+  return absl::OkStatus();
+}
+
+void remove_pins(const std::filesystem::path& bpffs, const std::string& ifname) {
+  std::error_code ignored;
+  std::filesystem::remove_all(pins_of(bpffs, ifname), ignored);
+  rmdir(bpffs.c_str());  // fails where others' pins are left, or where it is the mount itself: as it should
+}
+
+}  // namespace guideway::xdp

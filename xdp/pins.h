@@ -1,0 +1,34 @@
+// What stands pinned on the BPF file system for one interface: <bpffs>/<interface>/{link, one name per map}.
+// Files and their shapes only; attaching is the loader's.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <bpf/libbpf.h>
+
+#include <filesystem>
+#include <string>
+
+#include "xdp/fd.h"
+
+namespace guideway::xdp {
+
+// Makes `directory` if its parent is a BPF file system. An error names the mount to make.
+absl::Status make_bpf_directory(const std::filesystem::path& directory);
+
+// The pins of an interface. bpffs reserves dots in names, and interface names hold no colon: "eth0.7" is "eth0:7".
+std::filesystem::path pins_of(const std::filesystem::path& bpffs, const std::string& ifname);
+
+// Lets `map` be the one pinned at `path` if there is one of the same shape. False if there is none.
+// Call between opening and loading the object.
+absl::StatusOr<bool> reuse_pinned_map(bpf_map* map, const std::filesystem::path& path);
+
+// Pins, in the place of what was pinned there.
+absl::Status pin(int fd, const std::filesystem::path& path);
+
+// Removes every pin of the interface, and `bpffs` itself if nothing is left in it.
+void remove_pins(const std::filesystem::path& bpffs, const std::string& ifname);
+
+// An absl::Status of errno's kind: permission, busy, missing and so on. errno is read first of all.
+absl::Status system_error(int error, const std::string& what);
+
+}  // namespace guideway::xdp
