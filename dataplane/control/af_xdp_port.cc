@@ -1,0 +1,181 @@
+// Interface, program, sockets: in this order, and back again if one of them fails.
+#include "dataplane/control/af_xdp_port.h"
+
+#include <absl/strings/str_cat.h>
+#include <linux/if_xdp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace guideway::control {
+namespace {
+
+// After a SIGKILL the kernel frees the old socket's queue a little later: 17 to 110 ms were seen.
+constexpr std::chrono::milliseconds kBusyFor{1000};
+constexpr std::chrono::milliseconds kBusyPause{10};
+// In copy mode every packet that waits in the device is charged to the socket: a full tx ring of the largest frames.
+constexpr int kSendBuffer = 16 << 20;
+
+absl::StatusOr<Interface> usable_interface(const AfXdpPortOptions& options) {
+  absl::StatusOr<Interface> found = find_interface(options.ifname);
+  if (!found.ok()) return found;
+  const std::string& name = options.ifname;
+  if (!found->up) return absl::FailedPreconditionError(absl::StrCat(name, " is down: `ip link set dev ", name, " up`"));
+  if (found->mtu > kMaxMtu)
+    return absl::FailedPreconditionError(absl::StrCat(name, " has an MTU of ", found->mtu, ", more than the ", kMaxMtu,
+                                                      " that fit a packet buffer: `ip link set dev ", name, " mtu ",
+                                                      kMaxMtu, "` or less"));
+  if (const unsigned wanted = options.queues.value_or(found->receive_queues); wanted != found->receive_queues) {
+    if (absl::Status s = set_receive_queues(name, wanted); !s.ok()) return s;
+    found = find_interface(name);
+  }
+  if (found.ok() && found->receive_queues > GW_MAX_QUEUES)
+    return absl::FailedPreconditionError(absl::StrCat(name, " has ", found->receive_queues,
+                                                      " receive queues, more than ", GW_MAX_QUEUES, ": `ethtool -L ",
+                                                      name, " combined ", GW_MAX_QUEUES, "` or fewer"));
+  return found;
+}
+
+// Registered memory counts as locked, once for each socket.
+void allow_locked_memory() {
+  const rlimit all{RLIM_INFINITY, RLIM_INFINITY};
+  setrlimit(RLIMIT_MEMLOCK, &all);  // refused without CAP_SYS_RESOURCE; then CAP_IPC_LOCK does, or the error tells
+}
+
+absl::Status socket_error(int error, const std::string& ifname, unsigned queue) {
+  const std::string what = absl::StrCat("can't open an AF_XDP socket on queue ", queue, " of ", ifname);
+  switch (error) {
+    case EPERM:
+      return absl::PermissionDeniedError(
+          absl::StrCat(what, ": the engine needs CAP_NET_RAW and CAP_NET_ADMIN, so start it as root"));
+    case EBUSY:
+      return absl::UnavailableError(absl::StrCat(
+          what, ": another socket has it; stop the other engine (or what else uses AF_XDP there: `ss --xdp -p`)"));
+    case ENOBUFS:
+    case ENOMEM:
+      return absl::ResourceExhaustedError(absl::StrCat(
+          what, ": the memory can't be locked; raise the limit (LimitMEMLOCK=infinity) or grant CAP_IPC_LOCK"));
+    default:
+      return absl::ErrnoToStatus(error,
+                                 absl::StrCat(what, " (AF_XDP asks for Linux 5.10 or newer with CONFIG_XDP_SOCKETS)"));
+  }
+}
+
+bool is_zero_copy(int socket) {
+  xdp_options options{};
+  socklen_t length = sizeof options;
+  return getsockopt(socket, SOL_XDP, XDP_OPTIONS, &options, &length) == 0 &&
+         (options.flags & XDP_OPTIONS_ZEROCOPY) != 0;
+}
+
+}  // namespace
+
+void AfXdpPort::Reclaim::operator()(path::AfXdpRings* rings) const {
+  path::reclaim(*rings);
+  delete rings;
+}
+
+absl::StatusOr<std::unique_ptr<AfXdpPort>> AfXdpPort::open(const AfXdpPortOptions& options,
+                                                           const path::FrameMemory& memory) {
+  absl::StatusOr<Interface> interface = usable_interface(options);
+  if (!interface.ok()) return interface.status();
+  allow_locked_memory();
+  absl::StatusOr<xdp::Program> program = xdp::Program::attach(options.ifname, options.bpffs);
+  if (!program.ok()) return program.status();
+  std::unique_ptr<AfXdpPort> port{new AfXdpPort(*std::move(interface), *std::move(program))};
+  if (absl::Status s = port->open_queues(options, memory); !s.ok()) {
+    if (!port->program_.adopted()) (void)port->detach();  // an adopted one may be another engine's that runs
+    return s;
+  }
+  port->warn();
+  return port;
+}
+
+absl::Status AfXdpPort::open_queues(const AfXdpPortOptions& options, const path::FrameMemory& memory) {
+  for (unsigned i = 0; i < interface_.receive_queues; ++i) {
+    absl::StatusOr<Queue> queue = open_queue(options, memory, i);
+    if (!queue.ok()) return queue.status();
+    zero_copy_ = zero_copy_ && is_zero_copy(queue->rings->socket);
+    queues_.push_back(*std::move(queue));
+  }
+  // An adopted program has steered here all the time: no packet of it is lost to a queue that isn't ready yet.
+  for (unsigned i = 0; i < queues_.size(); ++i)
+    if (absl::Status s = program_.set_socket(i, queues_[i].rings->socket); !s.ok()) return s;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AfXdpPort::Queue> AfXdpPort::open_queue(const AfXdpPortOptions& options, const path::FrameMemory& memory,
+                                                       unsigned index) {
+  const auto deadline = std::chrono::steady_clock::now() + kBusyFor;
+  for (;;) {
+    Queue queue;
+    queue.rings.reset(new path::AfXdpRings(memory, options.mbuf_port));
+    const int error = bind(queue, options.ifname, index);
+    if (error == EBUSY && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(kBusyPause);
+      continue;
+    }
+    if (error != 0) return socket_error(error, options.ifname, index);
+    if (!path::prime(*queue.rings))
+      return absl::ResourceExhaustedError(
+          absl::StrCat("queue ", index, " of ", options.ifname, " finds fewer than ", path::kAfXdpRingSize,
+                       " free packet buffers: give the engine more, or the interface fewer queues"));
+    return queue;
+  }
+}
+
+// 0 or an errno. Without a program of libxdp's, and with the best copy mode that the driver has.
+int AfXdpPort::bind(Queue& queue, const std::string& ifname, unsigned index) {
+  path::AfXdpRings& r = *queue.rings;
+  xsk_umem_config memory{};
+  memory.fill_size = memory.comp_size = path::kAfXdpRingSize;
+  memory.frame_size = path::kFrameSize;
+  memory.frame_headroom = path::kFrameHeadroom;
+  xsk_umem* umem = nullptr;
+  if (const int e = xsk_umem__create(&umem, r.memory.base, r.memory.size, &r.fill, &r.completion, &memory); e != 0)
+    return -e;
+  queue.umem.reset(umem);
+
+  xsk_socket_config socket{};
+  socket.rx_size = socket.tx_size = path::kAfXdpRingSize;
+  socket.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD;
+  socket.bind_flags = XDP_USE_NEED_WAKEUP;
+  xsk_socket* opened = nullptr;
+  if (const int e = xsk_socket__create(&opened, ifname.c_str(), index, umem, &r.rx, &r.tx, &socket); e != 0) return -e;
+  queue.socket.reset(opened);
+  r.socket = xsk_socket__fd(opened);
+  setsockopt(r.socket, SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer);  // with less it is only slower
+  return 0;
+}
+
+std::vector<path::AfXdpQueue> AfXdpPort::queues() {
+  std::vector<path::AfXdpQueue> handles;
+  for (const Queue& q : queues_) handles.emplace_back(*q.rings);
+  return handles;
+}
+
+absl::StatusOr<xdp_statistics> AfXdpPort::statistics(unsigned queue) const {
+  xdp_statistics s{};
+  socklen_t length = sizeof s;
+  if (getsockopt(queues_[queue].rings->socket, SOL_XDP, XDP_STATISTICS, &s, &length) == 0) return s;
+  return xdp::system_error(errno, absl::StrCat("can't read the counters of queue ", queue, " of ", interface_.name));
+}
+
+void AfXdpPort::warn() {
+  const std::string& name = interface_.name;
+  if (program_.mode() == xdp::Mode::kGeneric)
+    warnings_.push_back(
+        absl::StrCat(name, " runs XDP in generic mode, which is slower: its driver refused (",
+                     program_.driver_refusal().empty() ? "an earlier engine" : program_.driver_refusal(), ")"));
+  // Two ends of a veth are mostly configured alike; only the far end's setting counts and it can't be seen from here.
+  if (interface_.driver == "veth" && interface_.transmit_offload)
+    warnings_.push_back(absl::StrCat(
+        name,
+        " is a veth with offloads: if its peer has them too, packets arrive with unfinished checksums; at both "
+        "ends: `ethtool -K INTERFACE tx off tso off gso off`"));
+}
+
+}  // namespace guideway::control
