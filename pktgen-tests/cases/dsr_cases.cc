@@ -123,12 +123,8 @@ std::vector<Case> dsr_cases() {
            },
        .in = client(),
        .out = to_real(client())},
-      {.description = "no address to encapsulate from",
-       .configure =
-           [](Rig& rig) {
-             rig.foreign_link("172.16.0.0/12");
-             rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {"172.16.0.1"}));
-           },
+      {.description = "no address to encapsulate from, for there is no way there",
+       .configure = [](Rig& rig) { rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {"172.31.0.1"})); },
        .in = client(),
        .reason = DropReason::NO_ENCAP_SOURCE},
       {.description = "too large for the link once it is encapsulated",

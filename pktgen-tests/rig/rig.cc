@@ -37,9 +37,9 @@ control::Prefix prefix(std::string_view text) {
 
 }  // namespace
 
-void start_dpdk(bool huge) {
-  static const bool once = [huge] {
-    const absl::Status s = control::init_eal({.huge = huge, .memory_mb = 512, .worker_cores = {}});
+void start_dpdk(bool huge, unsigned memory_mb) {
+  static const bool once = [=] {
+    const absl::Status s = control::init_eal({.huge = huge, .memory_mb = memory_mb, .worker_cores = {}});
     if (!s.ok()) {
       std::fprintf(stderr, "rig: %s\n", s.ToString().c_str());
       std::abort();
@@ -49,7 +49,8 @@ void start_dpdk(bool huge) {
   static_cast<void>(once);
 }
 
-Rig::Rig(const RigOptions& options) : options_(options), reclaimer_((start_dpdk(options.huge), options.workers)) {
+Rig::Rig(const RigOptions& options)
+    : options_(options), reclaimer_((start_dpdk(options.huge, options.memory_mb), options.workers)) {
   pool_.reset(rte_pktmbuf_pool_create(unique("rig_pool").c_str(), 8191, 256, 0, 2432, SOCKET_ID_ANY));
   make_ports();
   make_links();
@@ -92,6 +93,7 @@ void Rig::make_ports() {
     port.facts.mac = {{2, 0, 0, 0, 0, static_cast<uint8_t>(i + 1)}};
     port.facts.declared.reset();
     ports_.push_back(std::move(port));
+    ethdevs_.push_back(static_cast<uint16_t>(ethdev));
   }
 }
 

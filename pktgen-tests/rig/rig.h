@@ -24,7 +24,8 @@ struct RigOptions {
   unsigned workers = 1;
   unsigned ports = 2;
   uint32_t connections = 4096;
-  bool huge = false;
+  bool huge = false;         // tables on 2 MB pages
+  unsigned memory_mb = 512;  // DPDK's, told by the first rig of the process
 };
 
 // Port i is interface 10 + i, "p<i>", MAC 02:00:00:00:00:0<i+1>, with the addresses 10.0.i.1/24 and 2001:db8:i::1/64.
@@ -66,6 +67,7 @@ class Rig {
   // The rings behind a port's queue, for who moves packets itself.
   rte_ring* rx(unsigned port, unsigned queue) { return rings_[(port * options_.workers + queue) * 2].get(); }
   rte_ring* tx(unsigned port, unsigned queue) { return rings_[(port * options_.workers + queue) * 2 + 1].get(); }
+  uint16_t ethdev(unsigned port) const { return ethdevs_[port]; }
   path::Tick now() const { return now_; }
   uint64_t drops(net::DropReason reason) const;
 
@@ -85,6 +87,7 @@ class Rig {
   std::unique_ptr<rte_mempool, FreePool> pool_;
   std::vector<std::unique_ptr<rte_ring, FreeRing>> rings_;
   std::vector<control::EnginePort> ports_;
+  std::vector<uint16_t> ethdevs_;
   control::Rib rib_;
   control::Reclaimer reclaimer_;
   std::unique_ptr<control::Publisher> publisher_;
@@ -96,6 +99,6 @@ class Rig {
 };
 
 // DPDK, once a process, without root or hugepages unless `huge`.
-void start_dpdk(bool huge = false);
+void start_dpdk(bool huge = false, unsigned memory_mb = 512);
 
 }  // namespace guideway::rig

@@ -1,0 +1,24 @@
+// The load balancer's cost: prepared packets from memory through the real pipeline on one core, beside the floor.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pktgen-tests/bench/flows.h"
+
+namespace guideway::bench {
+
+struct Result {
+  std::string scenario;
+  double ns_per_packet = 0;  // gross; median of the runs
+  double ns_min = 0;
+  double ns_max = 0;
+  double floor_ns_per_packet = 0;  // receive, parse and send alone, in the same runs in turn
+  uint64_t packets = 0;            // in all timed runs
+  uint64_t dropped = 0;            // of them; none, or the figure means nothing
+};
+
+// `runs` pairs of floor and pipeline, each of about a million packets.
+Result run(const Scenario& scenario, unsigned runs, bool huge);
+
+}  // namespace guideway::bench

@@ -1,0 +1,114 @@
+// guideway-bench: nanoseconds, as ratios within one run.
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "dataplane/control/eal.h"
+#include "lb/maglev.h"
+#include "lb/selection.h"
+#include "pktgen-tests/bench/lb_bench.h"
+
+namespace guideway::bench {
+namespace {
+
+std::vector<Scenario> lb_scenarios() {
+  std::vector<Scenario> all;
+  for (const bool v4 : {true, false})
+    for (const auto& [mode, reply] : {std::pair{path::Mode::kDsrIpip, false}, std::pair{path::Mode::kDsrL2, false},
+                                      std::pair{path::Mode::kNat, false}, std::pair{path::Mode::kNat, true}})
+      for (const bool tcp : {true, false})
+        for (const uint16_t size : {uint16_t{64}, uint16_t{1'400}})
+          for (const uint32_t flows : {1U, 1'000U, 100'000U, 1'000'000U}) {
+            const bool full = v4 && tcp && size == 64;
+            // Sizes and UDP differ little, as payload isn't touched: two points of them suffice.
+            if (!full && flows != 1'000 && flows != 1'000'000) continue;
+            if (size != 64 && !tcp) continue;
+            all.push_back({.mode = mode, .reply = reply, .tcp = tcp, .v4 = v4, .size = size, .flows = flows});
+          }
+  return all;
+}
+
+void write_json(const std::string& path, const std::vector<Result>& results) {
+  std::ofstream out(path);
+  out << "[\n";
+  for (size_t i = 0; i < results.size(); ++i) {
+    const Result& r = results[i];
+    out << "  {\"scenario\": \"" << r.scenario << "\", \"ns_per_packet\": " << r.ns_per_packet
+        << ", \"floor_ns_per_packet\": " << r.floor_ns_per_packet << ", \"packets\": " << r.packets << "}"
+        << (i + 1 < results.size() ? "," : "") << "\n";
+  }
+  out << "]\n";
+}
+
+int run_lb(const std::string& filter, unsigned runs, const std::string& json) {
+  const bool huge = control::free_hugepages() >= 500;
+  if (!huge)
+    std::printf("Without 2 MB pages (%u free, 500 wanted): the large tables cost more than they should.\n",
+                control::free_hugepages());
+  std::printf("%-42s %10s %17s %10s %10s\n", "scenario", "ns/packet", "(min to max)", "floor", "net");
+  std::vector<Result> results;
+  for (const Scenario& s : lb_scenarios()) {
+    if (s.name().find(filter) == std::string::npos) continue;
+    const Result r = run(s, runs, huge);
+    std::printf("%-42s %10.1f %8.1f to %5.1f %10.1f %10.1f%s\n", r.scenario.c_str(), r.ns_per_packet, r.ns_min,
+                r.ns_max, r.floor_ns_per_packet, r.ns_per_packet - r.floor_ns_per_packet,
+                r.dropped != 0 ? "  DROPPED" : "");
+    std::fflush(stdout);
+    results.push_back(r);
+    if (r.dropped != 0) {
+      std::fprintf(stderr, "%s: %lu packets were dropped\n", r.scenario.c_str(), static_cast<unsigned long>(r.dropped));
+      return 1;
+    }
+  }
+  if (results.empty()) {
+    std::fprintf(stderr, "no scenario has \"%s\" in its name\n", filter.c_str());
+    return 2;
+  }
+  if (!json.empty()) write_json(json, results);
+  return 0;
+}
+
+int run_maglev(unsigned runs) {
+  std::printf("%-24s %12s %17s\n", "table", "build, ms", "(min to max)");
+  for (const auto& [size, reals] :
+       {std::pair{16'381U, 3U}, {16'381U, 100U}, {65'537U, 100U}, {65'537U, 1'000U}, {655'373U, 1'000U}}) {
+    std::vector<lb::MaglevReal> r;
+    for (uint32_t i = 0; i < reals; ++i) r.push_back({gw_mix(i + 1), 1});
+    std::vector<uint16_t> slots(size);
+    std::vector<double> ms;
+    for (unsigned i = 0; i < runs + 1; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      lb::build_maglev(r, slots);
+      const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+      if (i > 0) ms.push_back(took.count());
+    }
+    std::ranges::sort(ms);
+    std::printf("%-24s %12.3f %8.3f to %5.3f\n", (std::to_string(size) + " x " + std::to_string(reals)).c_str(),
+                ms[ms.size() / 2], ms.front(), ms.back());
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace guideway::bench
+
+int main(int argc, char** argv) {
+  CLI::App app("Guideway's benchmarks: medians of interleaved runs on one core, from memory");
+  app.require_subcommand(1);
+  std::string filter;
+  std::string json;
+  unsigned runs = 7;
+  auto* lb =
+      app.add_subcommand("lb", "the load balancer's path: mode x size x flows, 100 reals, each beside its floor");
+  lb->add_option("--filter", filter, "only scenarios with this in their name");
+  lb->add_option("--json", json, "write the records to this file too");
+  lb->add_option("--runs", runs, "timed runs of each")->check(CLI::Range(1, 1000));
+  auto* maglev = app.add_subcommand("maglev", "building Maglev tables");
+  maglev->add_option("--runs", runs, "timed builds of each")->check(CLI::Range(1, 1000));
+  CLI11_PARSE(app, argc, argv);
+  return *lb ? guideway::bench::run_lb(filter, runs, json) : guideway::bench::run_maglev(runs);
+}
