@@ -19,7 +19,6 @@ absl::StatusOr<std::unique_ptr<Forwarding>> Forwarding::create(const Rib& rib, P
                                              .wait_until_quiescent = [&reclaimer] { reclaimer.wait(); }});
   if (!builder.ok()) return builder.status();
   f->builder_ = std::move(*builder);
-  publisher.set_fib(f->builder_->fib());
   return f;
 }
 

@@ -59,9 +59,7 @@ Rig::Rig(const RigOptions& options)
   publisher_ = must(control::Publisher::create(
       {.workers = options.workers, .limits = {}, .rib = &rib_, .ports = facts, .keep = [](const auto&, bool) {}},
       reclaimer_));
-  // Small, for each case has its own.
-  const control::FibLimits limits{.tbl8s_v4 = 256, .tbl8s_v6 = 256, .max_routes_v4 = 256, .max_routes_v6 = 256};
-  forwarding_ = must(control::Forwarding::create(rib_, *publisher_, reclaimer_, limits));
+  forwarding_ = must(control::Forwarding::create(rib_, *publisher_, reclaimer_, {}));
   workers_ = must(control::Workers::create(
       {.count = options.workers, .connections = options.connections, .huge = options.huge, .yield = false}, ports_,
       publisher_->tables(), reclaimer_));

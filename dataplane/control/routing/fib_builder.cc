@@ -1,81 +1,37 @@
 #include "dataplane/control/routing/fib_builder.h"
 
 #include <absl/strings/str_cat.h>
-#include <rte_errno.h>
-#include <rte_memory.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
 
 namespace guideway::control {
-namespace {
 
-using path::Fib;
 using path::RouteIndex;
 
-// Names are process-wide in DPDK.
-std::string next_name() {
-  static std::atomic<unsigned> count{0};
-  return absl::StrCat("gw_fib_", ++count);
-}
-
-absl::Status no_memory(std::string_view family, const std::string& why) {
-  return absl::ResourceExhaustedError(absl::StrCat("no room for the ", std::string(family),
-                                                   " routes in DPDK's memory (", why,
-                                                   "): give the engine more, or lower the limits of routes"));
-}
-
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Fib>> FibBuilder::make(const FibLimits& limits) {
-  std::unique_ptr<Fib> fib(new Fib);
-  rte_fib_conf v4{};
-  v4.type = RTE_FIB_DIR24_8;
-  v4.default_nh = static_cast<uint64_t>(path::kNoRoute);
-  v4.max_routes = static_cast<int>(limits.max_routes_v4);
-  v4.dir24_8.nh_sz = limits.wide ? RTE_FIB_DIR24_8_4B : RTE_FIB_DIR24_8_2B;
-  v4.dir24_8.num_tbl8 = limits.tbl8s_v4;
-  fib->v4_.reset(rte_fib_create(next_name().c_str(), SOCKET_ID_ANY, &v4));
-  if (!fib->v4_) return no_memory("IPv4", rte_strerror(rte_errno));
-  rte_fib6_conf v6{};
-  v6.type = RTE_FIB6_TRIE;
-  v6.default_nh = static_cast<uint64_t>(path::kNoRoute);
-  v6.max_routes = static_cast<int>(limits.max_routes_v6);
-  v6.trie.nh_sz = limits.wide ? RTE_FIB6_TRIE_4B : RTE_FIB6_TRIE_2B;
-  v6.trie.num_tbl8 = limits.tbl8s_v6;
-  fib->v6_.reset(rte_fib6_create(next_name().c_str(), SOCKET_ID_ANY, &v6));
-  if (!fib->v6_) return no_memory("IPv6", rte_strerror(rte_errno));
-  return fib;
+absl::StatusOr<std::unique_ptr<FibBuilder::Side>> FibBuilder::make_side(const FibLimits& limits) {
+  auto v4 = FibWriter::create(FibWriter::Family::kV4, limits.blocks_v4);
+  if (!v4.ok()) return v4.status();
+  auto v6 = FibWriter::create(FibWriter::Family::kV6, limits.blocks_v6);
+  if (!v6.ok()) return v6.status();
+  const path::Fib fib{v4->table(), v6->table()};
+  return std::unique_ptr<Side>(new Side{*std::move(v4), *std::move(v6), fib});
 }
 
 absl::StatusOr<std::unique_ptr<FibBuilder>> FibBuilder::create(const FibLimits& limits, Callbacks callbacks) {
   std::unique_ptr<FibBuilder> builder(new FibBuilder(limits, std::move(callbacks)));
   for (auto* side : {&builder->published_, &builder->standby_}) {
-    auto fib = make(limits);
-    if (!fib.ok()) return fib.status();
-    *side = *std::move(fib);
+    auto made = make_side(limits);
+    if (!made.ok()) return made.status();
+    *side = *std::move(made);
   }
-  builder->callbacks_.publish(builder->published_.get());
+  builder->callbacks_.publish(builder->fib());
   return builder;
-}
-
-// DPDK's answer: 0 or a negative errno.
-int FibBuilder::write(Fib& fib, const FibEntry& e) {
-  const auto next_hop = static_cast<uint64_t>(e.index);
-  if (e.prefix.address.is_v4()) {
-    const uint32_t ip = e.prefix.address.as_v4().host();
-    return e.index == path::kNoRoute ? rte_fib_delete(fib.v4_.get(), ip, e.prefix.length)
-                                     : rte_fib_add(fib.v4_.get(), ip, e.prefix.length, next_hop);
-  }
-  const uint8_t* ip = e.prefix.address.bytes.data();
-  return e.index == path::kNoRoute ? rte_fib6_delete(fib.v6_.get(), ip, e.prefix.length)
-                                   : rte_fib6_add(fib.v6_.get(), ip, e.prefix.length, next_hop);
 }
 
 // The changes that change anything, each prefix once; removals first, for what they free may be needed.
 std::vector<FibEntry> FibBuilder::needed(std::span<const FibEntry> changes) const {
   std::unordered_map<Prefix, RouteIndex> last;
+  last.reserve(changes.size());
   for (const FibEntry& e : changes) last[e.prefix] = e.index;
   std::vector<FibEntry> out;
   for (const auto& [prefix, index] : last) {
@@ -86,52 +42,71 @@ std::vector<FibEntry> FibBuilder::needed(std::span<const FibEntry> changes) cons
   return out;
 }
 
-absl::Status FibBuilder::refusal(const FibEntry& e, int error) const {
-  const bool v4 = e.prefix.address.is_v4();
-  const std::string subject =
-      absl::StrCat("route ", to_string(e.prefix), " (index ", static_cast<uint32_t>(e.index), ")");
-  if (error == ENOSPC || error == ENOMEM)
-    return absl::ResourceExhaustedError(absl::StrCat(
-        subject, " doesn't fit: the limit is ", v4 ? limits_.max_routes_v4 : limits_.max_routes_v6,
-        v4 ? " IPv4 routes, and " : " IPv6 routes, and ", v4 ? limits_.tbl8s_v4 : limits_.tbl8s_v6,
-        v4 ? " /24 networks with longer prefixes in them" : " steps of 8 bits beyond the first 24 of all prefixes"));
-  return absl::InternalError(absl::StrCat(subject, " was refused: ", rte_strerror(error)));
+FibOwner FibBuilder::parent_of(const Prefix& prefix) const {
+  for (unsigned length = prefix.length; length-- > 1;) {
+    const auto found = content_.find(prefix_of(prefix.address, length));
+    if (found != content_.end()) return {found->second, static_cast<uint8_t>(length)};
+  }
+  return {};
 }
 
-// On failure what was written is taken back in reverse, through states that have all fitted before.
-absl::Status FibBuilder::write_all(Fib& fib, std::span<const FibEntry> changes) const {
-  for (size_t i = 0; i < changes.size(); ++i) {
-    const int rc = write(fib, changes[i]);
-    if (rc == 0) continue;
-    for (size_t back = i; back-- > 0;) {
-      const auto before = content_.find(changes[back].prefix);
-      write(fib, {changes[back].prefix, before == content_.end() ? path::kNoRoute : before->second});
-    }
-    return refusal(changes[i], -rc);
+bool FibBuilder::write(Side& side, const FibEntry& e, FibOwner parent) {
+  const bool v4 = e.prefix.address.is_v4();
+  if (e.prefix.length == 0) {
+    (v4 ? side.fib.v4 : side.fib.v6).fallback = e.index;
+    return true;
   }
-  return absl::OkStatus();
+  FibWriter& writer = v4 ? side.v4 : side.v6;
+  if (e.index != path::kNoRoute) return writer.add(e.prefix, e.index);
+  writer.remove(e.prefix, parent);
+  return true;
+}
+
+// content_ goes along with each write: a removal leaves its slots to the longest prefix that covers it at that moment,
+// or blocks would be left over. Nothing, and nothing changed, if it doesn't fit.
+std::optional<FibBuilder::Step> FibBuilder::step(Side& side, const FibEntry& e) {
+  const auto known = content_.find(e.prefix);
+  Step made{e, {}, known == content_.end() ? path::kNoRoute : known->second};
+  if (e.index == path::kNoRoute) made.parent = parent_of(e.prefix);
+  if (!write(side, e, made.parent)) return std::nullopt;
+  if (e.index == path::kNoRoute)
+    content_.erase(known);
+  else
+    content_[e.prefix] = e.index;
+  return made;
+}
+
+absl::Status FibBuilder::refusal(const FibEntry& e) const {
+  const std::string subject = absl::StrCat("route ", to_string(e.prefix), " doesn't fit: ");
+  if (e.prefix.address.is_v4())
+    return absl::ResourceExhaustedError(
+        absl::StrCat(subject, "the limit is ", limits_.blocks_v4, " /24 networks with longer prefixes in them"));
+  return absl::ResourceExhaustedError(absl::StrCat(subject, "the limit is ", limits_.blocks_v6,
+                                                   " steps of 8 bits beyond the first 16 of all prefixes"));
 }
 
 absl::Status FibBuilder::apply(std::span<const FibEntry> changes) {
   for (const FibEntry& e : changes)
-    if (static_cast<uint32_t>(e.index) > max_index())
+    if (static_cast<uint32_t>(e.index) > path::kMaxRouteIndex)
       return absl::InvalidArgumentError(absl::StrCat("route index ", static_cast<uint32_t>(e.index), " of ",
-                                                     to_string(e.prefix), " exceeds ", max_index()));
+                                                     to_string(e.prefix), " exceeds ", +path::kMaxRouteIndex));
   const std::vector<FibEntry> batch = needed(changes);
   if (batch.empty()) return absl::OkStatus();
-  if (absl::Status s = write_all(*standby_, batch); !s.ok()) return s;
-  std::swap(published_, standby_);
-  callbacks_.publish(published_.get());
-  callbacks_.wait_until_quiescent();
-  // The same writes to the same state end the same.
-  if (absl::Status s = write_all(*standby_, batch); !s.ok())
-    return absl::InternalError(absl::StrCat("the two copies of the routes differ: ", s.message()));
+  std::vector<Step> steps;
+  steps.reserve(batch.size());
   for (const FibEntry& e : batch) {
-    if (e.index == path::kNoRoute)
-      content_.erase(e.prefix);
-    else
-      content_[e.prefix] = e.index;
+    if (auto made = step(*standby_, e)) {
+      steps.push_back(*made);
+      continue;
+    }
+    // Backwards, through states that have all fitted before.
+    for (auto s = steps.rbegin(); s != steps.rend(); ++s) step(*standby_, {s->change.prefix, s->before});
+    return refusal(e);
   }
+  std::swap(published_, standby_);
+  callbacks_.publish(fib());
+  callbacks_.wait_until_quiescent();
+  for (const Step& s : steps) write(*standby_, s.change, s.parent);  // the same from the same state: it fits
   return absl::OkStatus();
 }
 

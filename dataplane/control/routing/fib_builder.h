@@ -1,10 +1,9 @@
-// Builds and changes the workers' Fib. DPDK's tables can't be changed under readers (a tbl8 that is taken back may be
-// given out again while a worker walks it), so there are two of them, left and right: a batch goes into the one that no
-// worker sees, that one is published, and once the workers are quiescent the other one follows.
+// Builds and changes the workers' Fib. There are two of them, left and right, so that no lookup ever meets a write: a
+// batch goes into the one that no worker sees, that one is published, and once the workers are quiescent the other one
+// follows.
 //
-// Memory, of each family and each of the two: 32 MB for the first 24 bits (64 MB if wide), 512 bytes (1 kB) for each
-// tbl8, 256 bytes for each of max_routes. The defaults take 174 MB. It comes from DPDK's heap, so rte_eal_init()
-// must have been given as much.
+// Memory, for each of the two: up to 64 MB for the first 24 bits of IPv4 (as much of it as routes other than the
+// default route cover, in pages of the system's), 256 kB for the first 16 of IPv6, 1 kB for each block in use.
 #pragma once
 
 #include <absl/status/status.h>
@@ -12,30 +11,25 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
+#include "dataplane/control/routing/fib_writer.h"
 #include "dataplane/control/routing/prefix.h"
 #include "dataplane/path/fib.h"
 
 namespace guideway::control {
 
 struct FibLimits {
-  // 4 instead of 2 bytes an entry: route indices up to 2^31 − 1 instead of 32,767, and no bound on the tbl8s.
-  bool wide = false;
-  // IPv4: one tbl8 for every /24 in which there is a longer prefix, such as a neighbour. IPv6: one for every 8 bits
-  // beyond the first 24 of every distinct prefix. At most 32,767 each unless wide; DPDK
-  // rounds them up to multiples of 64.
-  uint32_t tbl8s_v4 = 4096;
-  uint32_t tbl8s_v6 = 8192;
-  uint32_t max_routes_v4 = 16384;
-  uint32_t max_routes_v6 = 16384;
+  uint32_t blocks_v4 = 16'384;  // one for every /24 in which there is a longer prefix, such as a neighbour
+  uint32_t blocks_v6 = 65'536;  // one for every 8 bits beyond the first 16 of every prefix, shared where they are equal
 };
 
 struct FibEntry {
   Prefix prefix;
-  path::RouteIndex index = path::kNoRoute;  // kNoRoute removes the prefix
+  path::RouteIndex index = path::kNoRoute;  // kNoRoute removes the prefix; at most path::kMaxRouteIndex
 };
 
 class FibBuilder {
@@ -45,7 +39,7 @@ class FibBuilder {
     std::function<void()> wait_until_quiescent;     // returns once none can hold what was published before
   };
 
-  // ResourceExhausted if DPDK's heap is too small.
+  // Publishes an empty one.
   static absl::StatusOr<std::unique_ptr<FibBuilder>> create(const FibLimits& limits, Callbacks callbacks);
 
   // All of the batch or, if something doesn't fit, nothing: ResourceExhausted names the prefix and the limit,
@@ -55,22 +49,37 @@ class FibBuilder {
   absl::Status replace(std::span<const FibEntry> entries);
 
   // What workers see now.
-  const path::Fib* fib() const { return published_.get(); }
+  const path::Fib* fib() const { return &published_->fib; }
   size_t size() const { return content_.size(); }
-  uint32_t max_index() const { return limits_.wide ? (1U << 31) - 1 : (1U << 15) - 1; }
+  uint32_t blocks_in_use_v4() const { return published_->v4.blocks_in_use(); }
+  uint32_t blocks_in_use_v6() const { return published_->v6.blocks_in_use(); }
 
  private:
+  // One of the two.
+  struct Side {
+    FibWriter v4;
+    FibWriter v6;
+    path::Fib fib;
+  };
+  // A change as it was made: enough to make it on the other side, and to take it back.
+  struct Step {
+    FibEntry change;
+    FibOwner parent;  // whose the slots of a removed prefix became
+    path::RouteIndex before = path::kNoRoute;
+  };
+
   FibBuilder(const FibLimits& limits, Callbacks callbacks) : limits_(limits), callbacks_(std::move(callbacks)) {}
-  static absl::StatusOr<std::unique_ptr<path::Fib>> make(const FibLimits& limits);
-  static int write(path::Fib& fib, const FibEntry& e);
+  static absl::StatusOr<std::unique_ptr<Side>> make_side(const FibLimits& limits);
   std::vector<FibEntry> needed(std::span<const FibEntry> changes) const;
-  absl::Status write_all(path::Fib& fib, std::span<const FibEntry> changes) const;
-  absl::Status refusal(const FibEntry& e, int error) const;
+  FibOwner parent_of(const Prefix& prefix) const;
+  static bool write(Side& side, const FibEntry& e, FibOwner parent);
+  std::optional<Step> step(Side& side, const FibEntry& e);
+  absl::Status refusal(const FibEntry& e) const;
 
   FibLimits limits_;
   Callbacks callbacks_;
-  std::unique_ptr<path::Fib> published_;
-  std::unique_ptr<path::Fib> standby_;  // the same content, between calls
+  std::unique_ptr<Side> published_;
+  std::unique_ptr<Side> standby_;  // the same content, between calls
   std::unordered_map<Prefix, path::RouteIndex> content_;
 };
 
