@@ -164,6 +164,15 @@ TEST_CASE("kinds, tables and next hops of routes") {
         only<Route>(Message(RTM_NEWROUTE, h).put(RTA_DST, ip("10.0.0.0")).put(RTA_OIF, 2U).put(RTA_ENCAP, 0U));
     CHECK(r.kind == RouteKind::kUnreachable);
   }
+  SECTION("a hop that is longer than the attribute that holds it") {
+    h.rtm_table = RT_TABLE_MAIN;
+    std::vector<char> hops;
+    add_multipath_hop(hops, 2, 1, ip("192.0.2.1"));
+    hops[0] = static_cast<char>(hops.size() + 8);  // rtnh_len
+    Message m(RTM_NEWROUTE, h);
+    m.put(RTA_DST, ip("10.0.0.0")).raw(RTA_MULTIPATH, hops.size(), hops.data()).put(RTA_PRIORITY, 1U);
+    CHECK(decoded(m.bytes()).malformed == 1);
+  }
   SECTION("lengths that can't be") {
     h.rtm_dst_len = 33;
     h.rtm_table = RT_TABLE_MAIN;

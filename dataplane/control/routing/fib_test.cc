@@ -74,7 +74,8 @@ net::IpAddress any_address(std::mt19937& random, bool v6) {
 FibEntry any_entry(std::mt19937& random, bool v6) {
   const net::IpAddress a = any_address(random, v6);
   const Prefix p = prefix_of(a, random() % (address_bits(a) + 1));
-  return {p, random() % 3 == 0 ? kNoRoute : RouteIndex(1 + random() % path::kMaxRouteIndex)};
+  // Few indices: neighbouring prefixes that lead the same way must not melt into one.
+  return {p, random() % 3 == 0 ? kNoRoute : RouteIndex(random() % 2 ? path::kMaxRouteIndex : 1)};
 }
 
 void check_against(const Fib& fib, const Twin& twin, std::mt19937& random, bool v6) {
@@ -137,6 +138,21 @@ TEST_CASE("default routes, host routes and the neighbourhood of a prefix") {
   CHECK(worker.sees->lookup(ip("2001:db8:2::7")) == RouteIndex{4});
   CHECK(worker.sees->lookup(ip("2001:db8:1::6")) == RouteIndex{5});
   CHECK(worker.sees->lookup(ip("2001:db8:1::7")) == RouteIndex{path::kMaxRouteIndex});
+}
+
+TEST_CASE("two halves of a block that lead the same way stay two") {
+  Worker worker;
+  const auto builder = worker.builder();
+  const auto apply = [&](const FibEntry& e) { REQUIRE(builder->apply({&e, 1}).ok()); };
+  for (const char* half : {"10.0.0.0", "10.0.0.128"}) apply({prefix(half, 25), RouteIndex{1}});
+  apply({prefix("10.0.0.7", 32), RouteIndex{2}});
+  apply({prefix("10.0.0.7", 32), kNoRoute});
+  apply({prefix("10.0.0.128", 25), kNoRoute});
+  CHECK(worker.sees->lookup(ip("10.0.0.1")) == RouteIndex{1});
+  CHECK(worker.sees->lookup(ip("10.0.0.200")) == kNoRoute);
+  apply({prefix("10.0.0.0", 25), kNoRoute});
+  CHECK(worker.sees->lookup(ip("10.0.0.1")) == kNoRoute);
+  CHECK(builder->blocks_in_use_v4() == 0);
 }
 
 TEST_CASE("the published copy is never written to") {

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,6 +55,7 @@ class Lab {
     REQUIRE(pipe(ready) == 0);
     peer_ = fork();
     if (peer_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // not to outlive a test that is killed
       const char ok = unshare(CLONE_NEWNET) == 0 ? 1 : 0;
       [[maybe_unused]] const ssize_t n = write(ready[1], &ok, 1);
       pause();
