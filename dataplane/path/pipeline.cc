@@ -26,6 +26,7 @@ bool Worker::round(Tick now) {
     send(b);                                       // and free what was dropped, counting the reason
     busy = true;
   }
+  ring_doorbells();  // what was queued leaves, what has left comes back
   counters_.rounds.add(1);
   return busy;
 }

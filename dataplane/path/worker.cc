@@ -20,13 +20,7 @@ unsigned receive_from(PortQueue* queue, std::span<rte_mbuf*> out) {
 }
 
 unsigned send_to(PortQueue* queue, std::span<rte_mbuf*> packets) {
-  return std::visit(
-      [&](auto& q) {
-        const unsigned sent = q.send(packets);
-        q.flush();
-        return sent;
-      },
-      *queue);
+  return std::visit([&](auto& q) { return q.send(packets); }, *queue);
 }
 
 }  // namespace
@@ -105,6 +99,11 @@ bool Worker::forward() {
   return busy;
 }
 
+void Worker::ring_doorbells() {
+  for (const RxQueue& q : rx_)
+    if (auto* const* port = std::get_if<PortQueue*>(&q.source)) std::visit([](auto& p) { p.flush(); }, **port);
+}
+
 void Worker::housekeep(Tick now) {
   counters_.tick.set(now);
   expire4_ = conns_.v4.expire(expire4_, std::max(1U, conns_.v4.buckets() / kHousekeepingParts), now);
@@ -114,6 +113,8 @@ void Worker::housekeep(Tick now) {
 }
 
 void Worker::run(const std::atomic<bool>& stop) {
+  rte_rcu_qsbr_thread_register(quiescence_, learner_.worker);
+  rte_rcu_qsbr_thread_online(quiescence_, learner_.worker);
   const uint64_t second = rte_get_tsc_hz();
   const uint64_t start = rte_rdtsc();
   uint64_t next = start;
@@ -128,6 +129,8 @@ void Worker::run(const std::atomic<bool>& stop) {
     now = static_cast<Tick>((tsc - start) / second);
     housekeep(now);
   }
+  rte_rcu_qsbr_thread_offline(quiescence_, learner_.worker);
+  rte_rcu_qsbr_thread_unregister(quiescence_, learner_.worker);
 }
 
 }  // namespace guideway::path

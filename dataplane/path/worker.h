@@ -76,6 +76,7 @@ class Worker {
   void send(Burst& burst);
   void flush(TxQueue& queue, Outbox& box);
   bool forward();
+  void ring_doorbells();
   void drop(rte_mbuf* mbuf, net::DropReason why);
 
   const std::atomic<const Tables*>* tables_;

@@ -1,0 +1,180 @@
+#include "dataplane/control/contract/server.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+#include <grp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "dataplane/control/contract/framing.h"
+
+namespace guideway::control {
+
+namespace {
+
+constexpr uint32_t kVersion = 1;
+constexpr size_t kMaxConnections = 16;
+constexpr size_t kMaxUnsent = 16 << 20;  // bytes a peer may leave unread
+
+std::optional<gid_t> guideway_group() {
+  const group* g = getgrnam("guideway");
+  return g == nullptr ? std::nullopt : std::optional(g->gr_gid);
+}
+
+// Root, whom we run as, or the daemon's group.
+bool is_welcome(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  const auto group = guideway_group();
+  return peer.uid == 0 || peer.uid == geteuid() || (group && peer.gid == *group);
+}
+
+absl::Status failed(const std::string& path, const char* what) {
+  return absl::UnavailableError(absl::StrCat("cannot ", what, " the socket ", path, ": ", std::strerror(errno)));
+}
+
+absl::StatusOr<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un a{};
+  a.sun_family = AF_UNIX;
+  if (path.size() >= sizeof a.sun_path)
+    return absl::InvalidArgumentError(absl::StrCat("the socket's path is longer than ", sizeof a.sun_path - 1,
+                                                   " bytes: ", path, "; give a shorter --socket"));
+  std::memcpy(a.sun_path, path.data(), path.size());
+  return a;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ContractServer>> ContractServer::listen(const std::string& path, ContractState& state,
+                                                                       Callbacks callbacks) {
+  const auto address = address_of(path);
+  if (!address.ok()) return address.status();
+  const auto* a = reinterpret_cast<const sockaddr*>(&*address);
+  xdp::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return failed(path, "make");
+  const xdp::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (connect(probe.get(), a, sizeof *address) == 0)
+    return absl::AlreadyExistsError(
+        absl::StrCat("another process listens on ", path, "; stop it or give another --socket"));
+  unlink(path.c_str());
+  const mode_t before = umask(0117);
+  const int bound = bind(fd.get(), a, sizeof *address);
+  umask(before);
+  if (bound != 0) return failed(path, "bind");
+  if (const auto group = guideway_group(); group && chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
+    callbacks.log(failed(path, "give group guideway").ToString());
+  if (::listen(fd.get(), 8) != 0) return failed(path, "listen on");
+  return std::unique_ptr<ContractServer>(new ContractServer(path, std::move(fd), state, std::move(callbacks)));
+}
+
+ContractServer::~ContractServer() { unlink(path_.c_str()); }
+
+void ContractServer::add_to(std::vector<pollfd>& fds) const {
+  fds.push_back({listener_.get(), POLLIN, 0});
+  for (const Connection& c : connections_)
+    fds.push_back({c.fd.get(), static_cast<short>(POLLIN | (c.out.empty() ? 0 : POLLOUT)), 0});
+}
+
+void ContractServer::handle(const std::vector<pollfd>& fds) {
+  for (const pollfd& p : fds) {
+    if (p.revents == 0) continue;
+    if (p.fd == listener_.get()) accept();
+    for (Connection& c : connections_) {
+      if (p.fd != c.fd.get() || c.closed) continue;
+      if (p.revents & (POLLIN | POLLHUP | POLLERR)) receive(c);
+      if (!c.closed && !c.out.empty()) send(c);
+    }
+  }
+  connections_.remove_if([](const Connection& c) { return c.closed; });
+}
+
+void ContractServer::accept() {
+  xdp::Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!fd) return;
+  if (!is_welcome(fd.get())) return callbacks_.log("refused a peer that is neither root nor of group guideway");
+  if (connections_.size() >= kMaxConnections) return callbacks_.log("refused a peer: 16 are connected already");
+  Connection& c = connections_.emplace_back();
+  c.fd = std::move(fd);
+  engine::Envelope hello;
+  *hello.mutable_hello() = callbacks_.hello();
+  hello.mutable_hello()->set_version(kVersion);
+  append_frame(c.out, hello);
+  send(c);
+}
+
+void ContractServer::close(Connection& c, const std::string& why) {
+  if (!why.empty()) callbacks_.log(why);
+  if (c.purpose == engine::Attach::PURPOSE_STATE) state_.abandon();
+  c.closed = true;
+  c.fd.reset();
+}
+
+void ContractServer::receive(Connection& c) {
+  char buffer[1 << 16];
+  while (!c.closed) {
+    const ssize_t n = ::recv(c.fd.get(), buffer, sizeof buffer, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n <= 0) return close(c, "");
+    c.in.append(buffer, static_cast<size_t>(n));
+    take_messages(c);
+  }
+}
+
+void ContractServer::take_messages(Connection& c) {
+  size_t at = 0;
+  while (!c.closed) {
+    auto message = take_frame(c.in, &at);
+    if (!message.ok()) return close(c, absl::StrCat("closed a peer that sent ", message.status().message()));
+    if (!*message) break;
+    take(c, **message);
+  }
+  c.in.erase(0, at);
+}
+
+void ContractServer::take(Connection& c, const engine::Envelope& message) {
+  if (message.has_attach()) return attach(c, message.attach());
+  engine::Envelope answer;
+  if (c.purpose == engine::Attach::PURPOSE_OBSERVE && message.has_status_request()) {
+    *answer.mutable_status() = callbacks_.status();
+  } else if (c.purpose == engine::Attach::PURPOSE_STATE) {
+    auto taken = state_.take(message);
+    if (!taken.ok()) return close(c, absl::StrCat("closed a daemon that sent ", taken.status().message()));
+    if (!*taken) return;
+    answer = std::move(**taken);
+  } else {
+    return close(c, "closed a peer that sent what its connection isn't for");
+  }
+  if (c.out.size() > kMaxUnsent) return close(c, "closed a peer that doesn't read");
+  append_frame(c.out, answer);
+  send(c);
+}
+
+// One daemon at a time: a new one takes over.
+void ContractServer::attach(Connection& c, const engine::Attach& attach) {
+  if (attach.version() != kVersion)
+    return close(c, absl::StrCat("closed a daemon that speaks version ", attach.version(), " of the contract, not ",
+                                 kVersion, "; install both from one release"));
+  if (attach.purpose() == engine::Attach::PURPOSE_STATE)
+    for (Connection& other : connections_)
+      if (&other != &c && !other.closed && other.purpose == engine::Attach::PURPOSE_STATE)
+        close(other, "a new daemon takes over from the one that was connected");
+  c.purpose = attach.purpose();
+}
+
+void ContractServer::send(Connection& c) {
+  while (!c.out.empty()) {
+    const ssize_t n = ::send(c.fd.get(), c.out.data(), c.out.size(), MSG_NOSIGNAL);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n < 0) return close(c, "");
+    c.out.erase(0, static_cast<size_t>(n));
+  }
+}
+
+}  // namespace guideway::control

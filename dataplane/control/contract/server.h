@@ -1,0 +1,62 @@
+// The engine's side of the contract's socket: accepts daemons, checks who they are, and answers. Non-blocking, within
+// control's poll loop; a slow or hostile peer costs its own connection only.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <poll.h>
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/control/contract/state.h"
+#include "xdp/fd.h"
+
+namespace guideway::control {
+
+class ContractServer {
+ public:
+  struct Callbacks {
+    std::function<engine::Hello()> hello;
+    std::function<engine::Status()> status;
+    std::function<void(const std::string&)> log;  // one sentence
+  };
+
+  // 0660, of group `guideway` where it exists. A socket file that nobody listens on is replaced.
+  static absl::StatusOr<std::unique_ptr<ContractServer>> listen(const std::string& path, ContractState& state,
+                                                                Callbacks callbacks);
+  ~ContractServer();
+
+  // What poll(2) is to wait for, and afterwards, with what it found.
+  void add_to(std::vector<pollfd>& fds) const;
+  void handle(const std::vector<pollfd>& fds);
+
+ private:
+  struct Connection {
+    xdp::Fd fd;
+    engine::Attach::Purpose purpose = engine::Attach::PURPOSE_UNSPECIFIED;
+    std::string in;
+    std::string out;
+    bool closed = false;
+  };
+
+  ContractServer(std::string path, xdp::Fd listener, ContractState& state, Callbacks callbacks)
+      : path_(std::move(path)), listener_(std::move(listener)), state_(state), callbacks_(std::move(callbacks)) {}
+  void accept();
+  void receive(Connection& c);
+  void take_messages(Connection& c);
+  void take(Connection& c, const engine::Envelope& message);
+  void attach(Connection& c, const engine::Attach& attach);
+  void send(Connection& c);
+  void close(Connection& c, const std::string& why);
+
+  std::string path_;
+  xdp::Fd listener_;
+  ContractState& state_;
+  Callbacks callbacks_;
+  std::list<Connection> connections_;
+};
+
+}  // namespace guideway::control

@@ -1,0 +1,133 @@
+#include "dataplane/control/contract/state.h"
+
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "dataplane/control/contract/framing.h"
+
+namespace guideway::control {
+
+absl::StatusOr<std::optional<engine::Envelope>> ContractState::take(const engine::Envelope& message) {
+  if (message.has_begin()) {
+    open_.emplace();
+    open_->batch.full = message.begin().full();
+    return std::nullopt;
+  }
+  if (!open_) return absl::InvalidArgumentError("an entry or a commit without a Begin");
+  const auto note = [this](const Refusal& r) {
+    if (!open_->refusal) open_->refusal = r;
+  };
+  if (message.has_gateway()) {
+    auto decoded = decode(message.gateway());
+    if (const auto* r = std::get_if<Refusal>(&decoded))
+      note(*r);
+    else
+      open_->batch.gateway = std::move(std::get<GatewaySpec>(decoded));
+    open_->gateway = message.gateway();
+  } else if (message.has_service()) {
+    auto decoded = decode(message.service());
+    if (const auto* r = std::get_if<Refusal>(&decoded))
+      note(*r);
+    else
+      open_->batch.services.push_back(std::move(std::get<ServiceSpec>(decoded)));
+    open_->services[message.service().name()] = message.service();
+  } else if (message.has_removal()) {
+    open_->batch.removals.push_back(message.removal().service());
+  } else if (message.has_commit()) {
+    return commit(message.commit().generation());
+  } else {
+    return absl::InvalidArgumentError("a message that doesn't belong into a batch");
+  }
+  return std::nullopt;
+}
+
+engine::Envelope ContractState::commit(const engine::Generation& generation) {
+  Open open = std::move(*open_);
+  open_.reset();
+  const bool full = open.batch.full;
+  const std::vector<std::string> removals = open.batch.removals;
+  std::optional<Refusal> refusal = open.refusal ? open.refusal : apply_(std::move(open.batch));
+  engine::Envelope answer;
+  if (refusal) {
+    auto* r = answer.mutable_refused();
+    *r->mutable_generation() = generation;
+    r->set_entry(refusal->entry);
+    r->set_field(refusal->field);
+    r->set_why(refusal->why);
+    return answer;
+  }
+  if (full) services_.clear();
+  for (const std::string& name : removals) services_.erase(name);
+  for (auto& [name, service] : open.services) services_[name] = std::move(service);
+  if (open.gateway) gateway_ = std::move(open.gateway);
+  generation_ = generation;
+  unsaved_ = true;
+  *answer.mutable_applied()->mutable_generation() = generation;
+  return answer;
+}
+
+absl::Status ContractState::save() {
+  std::string bytes;
+  engine::Envelope e;
+  e.mutable_begin()->set_full(true);
+  append_frame(bytes, e);
+  if (gateway_) {
+    *e.mutable_gateway() = *gateway_;
+    append_frame(bytes, e);
+  }
+  for (const auto& [name, service] : services_) {
+    *e.mutable_service() = service;
+    append_frame(bytes, e);
+  }
+  if (generation_) *e.mutable_commit()->mutable_generation() = *generation_;
+  append_frame(bytes, e);
+
+  const std::string fresh = file() + ".new";
+  std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
+  out << bytes;
+  out.close();
+  if (!out || std::rename(fresh.c_str(), file().c_str()) != 0)
+    return absl::InternalError(absl::StrCat("cannot save the state to ", file(), ": ", std::strerror(errno)));
+  unsaved_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status ContractState::load() {
+  std::ifstream in(file(), std::ios::binary);
+  if (!in) return absl::NotFoundError(absl::StrCat("no saved state at ", file()));
+  std::stringstream bytes;
+  bytes << in.rdbuf();
+  const absl::Status s = load_from(bytes.str());
+  if (s.ok()) {
+    unsaved_ = false;
+    return s;
+  }
+  open_.reset();
+  const std::string aside = file() + ".damaged";
+  std::rename(file().c_str(), aside.c_str());
+  return absl::DataLossError(absl::StrCat("the saved state is damaged (", s.message(), "); it now is ", aside,
+                                          ", and the daemon's state is awaited"));
+}
+
+absl::Status ContractState::load_from(const std::string& bytes) {
+  for (size_t at = 0; at < bytes.size();) {
+    auto message = take_frame(bytes, &at);
+    if (!message.ok()) return message.status();
+    if (!*message) return absl::DataLossError("it ends in the middle of a message");
+    auto answer = take(**message);
+    if (!answer.ok()) return answer.status();
+    if (!*answer) continue;
+    if ((*answer)->has_refused()) return absl::DataLossError((*answer)->refused().why());
+    return absl::OkStatus();
+  }
+  return absl::DataLossError("it has no commit");
+}
+
+}  // namespace guideway::control

@@ -1,0 +1,373 @@
+#include "dataplane/control/engine.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "dataplane/control/eal.h"
+#include "dataplane/control/ethdev_port.h"
+#include "dataplane/control/steering.h"
+
+namespace guideway::control {
+
+namespace {
+
+constexpr size_t kSpareFrames = 8'192;  // for workers' bursts, rings and caches
+constexpr uint32_t kSweepStep = 8'192;  // buckets: some hundred microseconds
+constexpr auto kSaveInterval = std::chrono::milliseconds(200);
+
+absl::Status bad_port(const std::string& spec, const char* why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--port ", spec, ": ", why, "; give af_xdp:IFNAME[:QUEUES] or dpdk:DEVARGS@NEXT_HOP_MAC"));
+}
+
+bool take_prefix(const std::string& text, const char* prefix, std::string* rest) {
+  if (text.rfind(prefix, 0) != 0) return false;
+  *rest = text.substr(std::strlen(prefix));
+  return true;
+}
+
+absl::StatusOr<xdp::Fd> locked(const std::string& path, int flags) {
+  xdp::Fd fd(::open(path.c_str(), flags | O_CLOEXEC, 0640));
+  if (!fd) return absl::PermissionDeniedError(absl::StrCat("cannot open ", path, ": ", std::strerror(errno)));
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+    return absl::AlreadyExistsError(absl::StrCat("another guideway-engine runs here (it holds ", path,
+                                                 "); stop it, or give this one a --state-dir, "
+                                                 "--socket and --bpffs of its own"));
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options) {
+  std::unique_ptr<Engine> e(new Engine(options));
+  if (const absl::Status s = e->bring_up(); !s.ok()) {
+    for (const auto& port : e->af_xdp_)
+      if (!port->program().adopted()) port->detach().IgnoreError();
+    return s;
+  }
+  return e;
+}
+
+absl::Status Engine::bring_up() {
+  if (options_.ports.empty()) return absl::InvalidArgumentError("no port; give at least one --port");
+  if (options_.ports.size() > path::kMaxPorts) return absl::InvalidArgumentError("more than 16 ports");
+  for (auto step : {&Engine::lock, &Engine::open_memory, &Engine::open_ports, &Engine::open_tables})
+    if (const absl::Status s = (this->*step)(); !s.ok()) return s;
+  load_state();
+  auto server = ContractServer::listen(options_.socket, *state_,
+                                       {.hello = [this] { return hello(); },
+                                        .status = [this] { return status(); },
+                                        .log = [](const std::string& text) { spdlog::warn("{}", text); }});
+  if (!server.ok()) return server.status();
+  server_ = std::move(*server);
+  return launch();
+}
+
+Engine::~Engine() {
+  stop_workers_ = true;
+  if (launched_) rte_eal_mp_wait_lcore();
+  for (const EnginePort& p : ports_) close_ethdev_port(p);
+}
+
+absl::Status Engine::lock() {
+  std::error_code error;
+  std::filesystem::create_directories(options_.state_dir, error);
+  if (error)
+    return absl::PermissionDeniedError(absl::StrCat("cannot make the state directory ", options_.state_dir, ": ",
+                                                    error.message(), "; give another --state-dir"));
+  std::filesystem::create_directories(std::filesystem::path(options_.socket).parent_path(), error);
+  auto fd = locked(options_.state_dir + "/lock", O_RDWR | O_CREAT);
+  if (!fd.ok()) return fd.status();
+  locks_.push_back(std::move(*fd));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::open_memory() {
+  constexpr unsigned kHeapMb = 256;
+  // DPDK's heap at least must fit, or it won't start.
+  huge_ = options_.huge && free_hugepages() >= kHeapMb / 2;
+  if (!huge_)
+    warn("memory", options_.huge ? absl::StrCat("too few free 2 MB pages (", free_hugepages(),
+                                                "): plain memory is used, "
+                                                "which is slower; sysctl vm.nr_hugepages=1024")
+                                 : "--no-huge: plain memory is used, which is slower");
+  if (const absl::Status s = init_eal({.huge = huge_, .memory_mb = kHeapMb, .worker_cores = options_.cores}); !s.ok())
+    return s;
+  // Frames for every queue that there may be; what isn't used is never touched.
+  size_t queues = 0;
+  for (const std::string& spec : options_.ports) {
+    std::string name;
+    if (!take_prefix(spec, "af_xdp:", &name)) continue;
+    const auto interface = find_interface(name.substr(0, name.find(':')));
+    queues += interface.ok() ? std::max(1U, interface->receive_queues) : 1;
+  }
+  auto memory = PacketMemory::create("packets", queues * kFramesPerQueue + kSpareFrames, 256, huge_);
+  if (!memory.ok()) return memory.status();
+  memory_.emplace(std::move(*memory));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::open_ports() {
+  for (size_t i = 0; i < options_.ports.size(); ++i) {
+    const std::string& spec = options_.ports[i];
+    std::string rest;
+    absl::Status s = bad_port(spec, "not a kind of port");
+    if (take_prefix(spec, "af_xdp:", &rest)) s = open_af_xdp(rest, static_cast<uint8_t>(i));
+    if (take_prefix(spec, "dpdk:", &rest)) s = open_dpdk(rest, static_cast<uint8_t>(i));
+    if (!s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Engine::open_af_xdp(const std::string& spec, uint8_t index) {
+  AfXdpPortOptions o{
+      .ifname = spec.substr(0, spec.find(':')), .queues = {}, .bpffs = options_.bpffs, .mbuf_port = index};
+  if (const size_t colon = spec.find(':'); colon != spec.npos) {
+    const std::string count = spec.substr(colon + 1);
+    if (count.empty() || count.size() > 3 || count.find_first_not_of("0123456789") != count.npos ||
+        std::stoul(count) == 0)
+      return bad_port("af_xdp:" + spec, "QUEUES is a number from 1 on");
+    o.queues = static_cast<unsigned>(std::stoul(count));
+  }
+  auto port = AfXdpPort::open(o, memory_->frames());
+  if (!port.ok()) return port.status();
+  // The pins are locked as well, for another engine might have another state directory.
+  if (locks_.size() == 1) {
+    auto fd = locked(options_.bpffs, O_RDONLY | O_DIRECTORY);
+    if (!fd.ok()) return fd.status();
+    locks_.push_back(std::move(*fd));
+  }
+  EnginePort e;
+  const Interface& i = (*port)->interface();
+  e.facts = {.index = index, .ifindex = i.ifindex, .mac = i.mac, .mtu = static_cast<uint16_t>(i.mtu), .declared = {}};
+  e.name = i.name;
+  e.kind = "af_xdp";
+  e.mode = xdp::to_string((*port)->program().mode());
+  for (const path::AfXdpQueue& q : (*port)->queues()) e.queues.push_back(std::make_unique<path::PortQueue>(q));
+  for (const std::string& text : (*port)->warnings()) warn("port " + i.name, text);
+  spdlog::info("port {}: {} mode, {} queue(s), MTU {}", e.name, e.mode, e.queues.size(), i.mtu);
+  af_xdp_.push_back(std::move(*port));
+  ports_.push_back(std::move(e));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::open_dpdk(const std::string& spec, uint8_t index) {
+  const size_t at = spec.rfind('@');
+  const auto mac = at == spec.npos ? std::nullopt : net::parse_mac(spec.substr(at + 1));
+  if (!mac) return bad_port("dpdk:" + spec, "its next hop's MAC address is missing");
+  auto port =
+      open_ethdev_port(spec.substr(0, at), *mac, index, static_cast<unsigned>(options_.cores.size()), memory_->pool());
+  if (!port.ok()) return port.status();
+  spdlog::info("port {}: {} queue(s), MTU {}", port->name, port->queues.size(), port->facts.mtu);
+  ports_.push_back(std::move(*port));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::open_tables() {
+  auto routes = KernelRoutes::open({});
+  if (!routes.ok()) return routes.status();
+  routes_ = std::move(*routes);
+  const auto workers = static_cast<unsigned>(options_.cores.size());
+  reclaimer_ = std::make_unique<Reclaimer>(workers);
+  std::vector<PortFacts> facts;
+  for (const EnginePort& p : ports_) facts.push_back(p.facts);
+  const auto keep = [this](const NeighborKey& key, bool wanted) {
+    if (!wanted) return routes_->release(key.ifindex, key.address);
+    if (const absl::Status s = routes_->keep_resolved(key.ifindex, key.address); !s.ok())
+      spdlog::warn("neighbour {}: {}", net::to_string(key.address), std::string(s.message()));
+  };
+  auto publisher = Publisher::create(
+      {.workers = workers, .limits = {}, .rib = &routes_->rib(), .ports = facts, .keep = keep}, *reclaimer_);
+  if (!publisher.ok()) return publisher.status();
+  publisher_ = std::move(*publisher);
+  auto forwarding = Forwarding::create(routes_->rib(), *publisher_, *reclaimer_, {});
+  if (!forwarding.ok()) return forwarding.status();
+  forwarding_ = std::move(*forwarding);
+  if (const absl::Status s = forwarding_->update(Changes{.all = true}); !s.ok()) return s;
+  routes_->take_changes();
+  auto made =
+      Workers::create({.count = workers, .connections = options_.connections, .huge = huge_, .yield = options_.yield},
+                      ports_, publisher_->tables(), *reclaimer_);
+  if (!made.ok()) return made.status();
+  workers_ = std::move(*made);
+  if (huge_ && !workers_->huge())
+    warn("memory",
+         "too few free 2 MB pages for the connection tables: plain memory is used, which is slower; "
+         "sysctl vm.nr_hugepages=1024, or lower --connections");
+  sweep_ = std::make_unique<Sweep>(*publisher_, *reclaimer_, workers_->all());
+  return absl::OkStatus();
+}
+
+void Engine::load_state() {
+  state_ = std::make_unique<ContractState>(options_.state_dir, [this](Batch b) { return apply(std::move(b)); });
+  const absl::Status s = state_->load();
+  if (s.ok())
+    spdlog::info("took up the saved state: {} services", publisher_->services().size());
+  else if (absl::IsNotFound(s))
+    spdlog::info("no saved state; waiting for guidewayd on {}", options_.socket);
+  else
+    warn("state", std::string(s.message()));
+  steer();
+}
+
+absl::Status Engine::launch() {
+  for (unsigned i = 0; i < workers_->count(); ++i) {
+    const auto body = [](void* argument) {
+      auto* self = static_cast<Engine*>(argument);
+      (*self->workers_)[rte_lcore_id() - 1].run(self->stop_workers_);
+      return 0;
+    };
+    if (rte_eal_remote_launch(body, this, i + 1) != 0)
+      return absl::InternalError(absl::StrCat("worker ", i, " doesn't start"));
+  }
+  launched_ = true;
+  return absl::OkStatus();
+}
+
+std::optional<Refusal> Engine::apply(Batch batch) {
+  auto refusal = publisher_->apply(std::move(batch));
+  if (!refusal && server_ != nullptr) steer();
+  return refusal;
+}
+
+void Engine::steer() {
+  if (std::exchange(steered_version_, publisher_->steering_version()) == publisher_->steering_version()) return;
+  const Steering s = steering_of(*publisher_);
+  for (const auto& port : af_xdp_)
+    if (const absl::Status status = port->program().publish_steering(s.vips, s.addresses); !status.ok())
+      spdlog::error("port {}: {}", port->interface().name, std::string(status.message()));
+}
+
+void Engine::follow_routes() {
+  if (const absl::Status s = routes_->read(); !s.ok()) spdlog::error("routes: {}", std::string(s.message()));
+  const Changes changes = routes_->take_changes();
+  if (changes.none()) return;
+  const bool neighbors_only = !changes.all && !changes.links && !changes.addresses && changes.routes.empty();
+  publisher_->routes_changed(neighbors_only);
+  if (const absl::Status s = forwarding_->update(changes); !s.ok())
+    spdlog::error("routes: {}", std::string(s.message()));
+}
+
+void Engine::keep_house(Clock::time_point now) {
+  reclaimer_->collect();
+  if (state_->unsaved() && now >= next_save_) {
+    if (const absl::Status s = state_->save(); !s.ok()) spdlog::error("{}", std::string(s.message()));
+    next_save_ = now + kSaveInterval;
+  }
+  if (now < next_tick_) return;
+  next_tick_ = now + std::chrono::seconds(1);
+  if (const absl::Status s = routes_->tick(); !s.ok()) spdlog::warn("routes: {}", std::string(s.message()));
+  if (publisher_->exceptions().size() > 0 || !publisher_->retired().reals.empty()) sweep_->wish();
+}
+
+absl::Status Engine::run() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  const xdp::Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC));
+  spdlog::info("running: {} worker(s), {} port(s)", workers_->count(), ports_.size());
+  bool more = false;
+  while (true) {
+    std::vector<pollfd> fds{{signal_fd.get(), POLLIN, 0}, {routes_->fd(), POLLIN, 0}};
+    server_->add_to(fds);
+    // A sweep goes on between other work; else the next save, tick or reclamation is at most this far.
+    if (poll(fds.data(), fds.size(), more ? 0 : 50) < 0 && errno != EINTR)
+      return absl::InternalError(absl::StrCat("poll: ", std::strerror(errno)));
+    if (fds[0].revents != 0) break;
+    if (fds[1].revents != 0) follow_routes();
+    server_->handle(fds);
+    more = sweep_->step(kSweepStep);
+    keep_house(Clock::now());
+  }
+  spdlog::info("stopping");
+  if (state_->unsaved()) state_->save().IgnoreError();
+  stop_workers_ = true;
+  rte_eal_mp_wait_lcore();
+  absl::Status result;
+  for (const auto& port : af_xdp_) result.Update(port->detach());
+  return result;
+}
+
+engine::Hello Engine::hello() const {
+  engine::Hello h;
+  h.set_engine_version(GUIDEWAY_VERSION);
+  if (state_->generation()) *h.mutable_generation() = *state_->generation();
+  for (const auto& [name, text] : net::kDropReasonTexts) {
+    auto* r = h.add_drop_reasons();
+    r->set_name(std::string(name));
+    r->set_text(std::string(text));
+  }
+  const Limits limits;
+  h.mutable_limits()->set_services(limits.services);
+  h.mutable_limits()->set_reals(limits.reals);
+  h.mutable_limits()->set_reals_per_service(limits.reals_per_service);
+  h.mutable_limits()->set_maglev_slots(limits.maglev_slots);
+  h.mutable_limits()->set_snat_addresses(limits.snat_addresses);
+  return h;
+}
+
+engine::Status Engine::status() {
+  engine::Status s;
+  if (state_->generation()) *s.mutable_generation() = *state_->generation();
+  s.set_uptime_seconds(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_).count()));
+  for (const EnginePort& p : ports_) {
+    auto* m = s.add_ports();
+    m->set_name(p.name);
+    m->set_kind(p.kind);
+    m->set_mode(p.mode);
+    m->set_queues(static_cast<uint32_t>(p.queues.size()));
+    const Link* link = routes_->rib().link(p.facts.ifindex);
+    m->set_mtu(link != nullptr ? link->mtu : p.facts.mtu);
+    m->set_up(p.facts.declared || (link != nullptr && link->up && link->lower_up));
+  }
+  for (unsigned i = 0; i < workers_->count(); ++i) {
+    const path::Counters& c = (*workers_)[i].counters();
+    auto* m = s.add_workers();
+    m->set_core(options_.cores[i]);
+    m->set_received(c.received.read());
+    m->set_sent(c.sent.read());
+    for (const path::Counter& d : c.drops) m->add_drops(d.read());
+    m->set_connections_ipv4(c.connections4.read());
+    m->set_connections_ipv6(c.connections6.read());
+    m->set_connection_limit(workers_->connection_limit());
+    m->set_handed_over(c.handed_over.read());
+    m->set_rounds(c.rounds.read());
+  }
+  xdp::DropCounters sum{};
+  for (const auto& port : af_xdp_)
+    if (const auto d = port->program().drops(); d.ok())
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += (*d)[i];
+  for (const uint64_t n : sum) s.add_xdp_drops(n);
+  for (const engine::Warning& w : warnings_) *s.add_warnings() = w;
+  s.mutable_memory()->set_hugepages(huge_ && workers_->huge());
+  s.mutable_memory()->set_bytes(workers_->bytes() + memory_->frames().size);
+  s.set_services(static_cast<uint32_t>(publisher_->services().size()));
+  s.set_reals(publisher_->reals());
+  s.set_exceptions(publisher_->exceptions().size());
+  s.set_maglev_slots_used(publisher_->maglev().slots_used());
+  return s;
+}
+
+void Engine::warn(std::string subject, std::string text) {
+  spdlog::warn("{}: {}", subject, text);
+  engine::Warning w;
+  w.set_subject(std::move(subject));
+  w.set_text(std::move(text));
+  warnings_.push_back(std::move(w));
+}
+
+}  // namespace guideway::control

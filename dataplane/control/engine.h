@@ -1,0 +1,92 @@
+// The engine process as a whole: ports, tables, workers and the socket, brought up in this order and taken down in
+// reverse; and the loop of its control thread.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/control/af_xdp_port.h"
+#include "dataplane/control/contract/server.h"
+#include "dataplane/control/contract/state.h"
+#include "dataplane/control/engine_port.h"
+#include "dataplane/control/forwarding.h"
+#include "dataplane/control/packet_memory.h"
+#include "dataplane/control/publisher.h"
+#include "dataplane/control/routing/kernel_routes.h"
+#include "dataplane/control/sweep.h"
+#include "dataplane/control/workers.h"
+
+namespace guideway::control {
+
+struct EngineOptions {
+  std::vector<std::string> ports;  // "af_xdp:IFNAME[:QUEUES]", "dpdk:DEVARGS@NEXT_HOP_MAC"
+  std::vector<unsigned> cores;     // one worker each
+  std::string socket = "/run/guideway/engine.sock";
+  std::string state_dir = "/var/lib/guideway/engine";
+  std::string bpffs = "/sys/fs/bpf/guideway";
+  uint32_t connections = 1U << 20;  // of each family, a worker
+  bool huge = true;
+  bool yield = false;
+};
+
+class Engine {
+ public:
+  // Errors are one sentence with the remedy; nothing is left behind.
+  static absl::StatusOr<std::unique_ptr<Engine>> start(const EngineOptions& options);
+  ~Engine();
+
+  // Until SIGTERM or SIGINT; then the ports are given back to the host.
+  absl::Status run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  explicit Engine(const EngineOptions& options) : options_(options) {}
+  absl::Status lock();
+  absl::Status bring_up();
+  absl::Status open_memory();
+  absl::Status open_ports();
+  absl::Status open_af_xdp(const std::string& spec, uint8_t index);
+  absl::Status open_dpdk(const std::string& spec, uint8_t index);
+  absl::Status open_tables();
+  void load_state();
+  absl::Status launch();
+
+  std::optional<Refusal> apply(Batch batch);
+  void steer();
+  void follow_routes();
+  void keep_house(Clock::time_point now);
+  engine::Hello hello() const;
+  engine::Status status();
+  void warn(std::string subject, std::string text);
+
+  EngineOptions options_;
+  Clock::time_point started_ = Clock::now();
+  std::vector<xdp::Fd> locks_;
+  std::vector<engine::Warning> warnings_;
+  bool huge_ = false;
+  // In the order of life: what is below uses what is above.
+  std::optional<PacketMemory> memory_;
+  std::vector<std::unique_ptr<AfXdpPort>> af_xdp_;
+  std::vector<EnginePort> ports_;
+  std::unique_ptr<KernelRoutes> routes_;
+  std::unique_ptr<Reclaimer> reclaimer_;
+  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<Forwarding> forwarding_;
+  std::unique_ptr<Workers> workers_;
+  std::unique_ptr<Sweep> sweep_;
+  std::unique_ptr<ContractState> state_;
+  std::unique_ptr<ContractServer> server_;
+  std::atomic<bool> stop_workers_{false};
+  bool launched_ = false;
+  uint64_t steered_version_ = ~0ULL;
+  Clock::time_point next_tick_{};
+  Clock::time_point next_save_{};
+};
+
+}  // namespace guideway::control

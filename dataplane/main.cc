@@ -1,0 +1,115 @@
+// guideway-engine: arguments → Engine → run until a signal.
+#include <CLI/CLI.hpp>
+#include <sched.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "dataplane/control/engine.h"
+
+namespace {
+
+std::vector<unsigned> usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof set, &set);
+  std::vector<unsigned> cores;
+  for (unsigned c = 0; c < CPU_SETSIZE; ++c)
+    if (CPU_ISSET(c, &set)) cores.push_back(c);
+  return cores;
+}
+
+// The last ones: the first is where the kernel does most of its work.
+std::vector<unsigned> choose_cores(unsigned workers) {
+  std::vector<unsigned> cores = usable_cores();
+  if (workers < cores.size()) cores.erase(cores.begin(), cores.end() - workers);
+  return cores;
+}
+
+// Empty if all is well.
+std::string check_cores(const std::vector<unsigned>& cores, unsigned workers) {
+  const std::vector<unsigned> usable = usable_cores();
+  for (const unsigned c : cores)
+    if (std::ranges::find(usable, c) == usable.end())
+      return "core " + std::to_string(c) + " doesn't exist or isn't ours to use; nproc and taskset -p tell which are";
+  if (workers > usable.size())
+    return "--workers " + std::to_string(workers) + ": this machine lets us use " + std::to_string(usable.size()) +
+           " core(s); lower it";
+  if (std::ranges::adjacent_find(cores) != cores.end()) return "--cores names a core twice";
+  return "";
+}
+
+// CAP_NET_ADMIN (12), CAP_NET_RAW (13), CAP_IPC_LOCK (14) and CAP_BPF (39) or CAP_SYS_ADMIN (21), from
+// linux/capability.h; a missing one is named before anything is touched.
+std::string check_privileges() {
+  std::ifstream file("/proc/self/status");
+  uint64_t effective = 0;
+  for (std::string line; std::getline(file, line);)
+    if (line.rfind("CapEff:", 0) == 0) effective = std::stoull(line.substr(7), nullptr, 16);
+  const auto has = [effective](unsigned c) { return (effective >> c & 1) != 0; };
+  for (const auto& [number, name] : {std::pair{12U, "CAP_NET_ADMIN"}, {13U, "CAP_NET_RAW"}, {14U, "CAP_IPC_LOCK"}})
+    if (!has(number)) return std::string("the privilege ") + name + " is missing; start guideway-engine as root";
+  if (!has(39) && !has(21)) return "the privilege CAP_BPF is missing; start guideway-engine as root";
+  return "";
+}
+
+int fail(const std::string& why, int code) {
+  std::fprintf(stderr, "guideway-engine: %s\n", why.c_str());
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Guideway's dataplane: polls its ports on cores of its own and sends every packet on its way");
+  guideway::control::EngineOptions options;
+  unsigned workers = 1;
+  std::string level = "info";
+  bool no_huge = false;
+  app.add_option("--port", options.ports,
+                 "af_xdp:IFNAME[:QUEUES], or dpdk:DEVARGS@NEXT_HOP_MAC for DPDK's ring and null; repeat for more")
+      ->required();
+  auto* count = app.add_option("--workers", workers, "how many, on the machine's last cores")
+                    ->check(CLI::Range(1U, guideway::path::kMaxWorkers))
+                    ->capture_default_str();
+  app.add_option("--cores", options.cores, "a worker on each of these cores, such as 2,3")
+      ->delimiter(',')
+      ->excludes(count);
+  app.add_option("--socket", options.socket, "where guidewayd connects")->capture_default_str();
+  app.add_option("--state-dir", options.state_dir, "keeps the last commit, to start without guidewayd")
+      ->capture_default_str();
+  app.add_option("--bpffs", options.bpffs, "directory on a BPF file system for the XDP program's pins")
+      ->capture_default_str();
+  app.add_option("--connections", options.connections, "entries for each worker and family")
+      ->check(CLI::Range(64U, 1U << 26))
+      ->capture_default_str();
+  app.add_flag("--no-huge", no_huge, "plain memory, even where there are 2 MB pages");
+  app.add_flag("--yield", options.yield, "give the core away when there is nothing to do: for tests on few cores");
+  app.add_option("--log-level", level, "trace, debug, info, warn or error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  app.set_version_flag("--version", GUIDEWAY_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  spdlog::set_default_logger(spdlog::stderr_color_mt("guideway-engine"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  spdlog::set_level(spdlog::level::from_str(level));
+  options.huge = !no_huge;
+  std::ranges::sort(options.cores);
+  if (const std::string why = check_cores(options.cores, workers); !why.empty()) return fail(why, 2);
+  if (options.cores.empty()) options.cores = choose_cores(workers);
+  if (const std::string why = check_privileges(); !why.empty()) return fail(why, 1);
+
+  auto engine = guideway::control::Engine::start(options);
+  if (!engine.ok()) return fail(std::string(engine.status().message()), 1);
+  if (const absl::Status s = (*engine)->run(); !s.ok()) return fail(std::string(s.message()), 1);
+  return 0;
+}
