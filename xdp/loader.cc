@@ -80,6 +80,14 @@ absl::StatusOr<LinkTarget> target_of(int link, const std::filesystem::path& path
   return LinkTarget{info.xdp.ifindex, info.prog_id};
 }
 
+// The kernel says more only over netlink; these two are veth's.
+std::string refusal(int error) {
+  const std::string said = std::strerror(error);
+  if (error == ENOSPC) return said + ": fewer receive queues than the peer of a veth has for sending";
+  if (error == ERANGE) return said + ": the MTU, or that of the peer of a veth, is too large for it";
+  return said;
+}
+
 }  // namespace
 
 std::string_view to_string(Mode mode) { return mode == Mode::kDriver ? "driver" : "generic"; }
@@ -146,7 +154,7 @@ absl::Status Program::attach_new(int ifindex) {
   LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
   link_ = Fd{bpf_link_create(program_fd(), ifindex, BPF_XDP, &options)};
   if (!link_ && errno != EPERM) {
-    driver_refusal_ = std::strerror(errno);
+    driver_refusal_ = refusal(errno);
     mode_ = Mode::kGeneric;
     options.flags = XDP_FLAGS_SKB_MODE;
     link_ = Fd{bpf_link_create(program_fd(), ifindex, BPF_XDP, &options)};

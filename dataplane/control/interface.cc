@@ -85,6 +85,9 @@ absl::Status set_receive_queues(const std::string& name, unsigned queues) {
   ethtool_channels channels{};
   channels.cmd = ETHTOOL_GCHANNELS;
   bool set = requests.ethtool(channels);
+  if (const unsigned most = std::max(channels.max_combined, channels.max_rx); set && queues > most)
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " can have at most ", most, " receive queues, not ", queues, ": ask for fewer"));
   if (set) {
     channels.cmd = ETHTOOL_SCHANNELS;
     if (channels.max_combined != 0) {
