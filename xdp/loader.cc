@@ -30,14 +30,15 @@ int keep_complaint(enum libbpf_print_level level, const char* format, va_list ar
   return 0;
 }
 
+// CAP_PERFMON is what lets a program add a length from the packet to a pointer, and spares it barriers against Spectre.
 absl::Status not_permitted(const std::string& ifname) {
   return absl::PermissionDeniedError(
       absl::StrCat("loading the XDP program for ", ifname,
-                   " isn't permitted: the engine needs CAP_NET_ADMIN and CAP_BPF, so start it as root"));
+                   " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, so start the engine as root"));
 }
 
 absl::Status load_error(const std::string& ifname, int error, const std::string& what) {
-  if (error == EPERM) return not_permitted(ifname);
+  if (error == EPERM || error == EACCES) return not_permitted(ifname);
   const std::string detail = last_complaint.empty() ? "" : absl::StrCat(" (", last_complaint, ")");
   return system_error(error, absl::StrCat(what, " for ", ifname, detail));
 }
@@ -120,7 +121,7 @@ absl::StatusOr<Program> Program::attach(const std::string& ifname, const std::fi
 absl::Status Program::attach_or_adopt(int ifindex) {
   const std::filesystem::path path = pins_of(bpffs_, ifname_) / "link";
   link_ = Fd{bpf_obj_get(path.c_str())};
-  if (!link_) return errno == EPERM ? not_permitted(ifname_) : attach_new(ifindex);
+  if (!link_) return errno == EPERM || errno == EACCES ? not_permitted(ifname_) : attach_new(ifindex);
   const absl::StatusOr<LinkTarget> target = target_of(link_.get(), path);
   if (!target.ok()) return target.status();
   if (target->ifindex != 0) return adopt(ifindex, *target);

@@ -5,6 +5,7 @@
 
 #include <bpf/bpf.h>
 #include <catch2/catch.hpp>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -188,6 +189,21 @@ TEST_CASE("a link that was pinned for another interface isn't taken over") {
   CHECK(std::filesystem::exists(kBpffs / "gwt1" / "link"));
   std::filesystem::remove_all(kBpffs / "gwt1");
   REQUIRE(program->detach().ok());
+}
+
+TEST_CASE("a link of the same name and index in another network namespace isn't taken over") {
+  if (!in_namespaces()) return;
+  const Fd here{open("/proc/self/ns/net", O_RDONLY)};
+  shell("ip link add gwt0 index 77 type veth peer name gwt1");
+  auto program = Program::attach("gwt0", kBpffs);
+  REQUIRE(program.ok());
+  REQUIRE(unshare(CLONE_NEWNET) == 0);
+  shell("ip link add gwt0 index 77 type veth peer name gwt1");
+  CHECK(Program::attach("gwt0", kBpffs).status().code() == absl::StatusCode::kFailedPrecondition);
+  REQUIRE(setns(here.get(), CLONE_NEWNET) == 0);
+  CHECK(std::filesystem::exists(kBpffs / "gwt0" / "link"));
+  REQUIRE(program->detach().ok());
+  shell("ip link del gwt0");
 }
 
 TEST_CASE("the loopback has no driver mode; a dotted name is pinned without its dots") {

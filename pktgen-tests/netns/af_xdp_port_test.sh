@@ -18,6 +18,7 @@ work=$(mktemp -d)
 bpffs=$work/bpf/guideway
 namespaces="gw-xdp-client gw-xdp-gateway gw-xdp-server"
 forwarder=
+privilege=() # a command that takes some away
 others=()
 
 clean_up() {
@@ -67,7 +68,7 @@ END
 launch() {  # [interface a] [interface b]
   : >"$work/out"
   # Not `ip netns exec`: $! is then the forwarder itself, and it sees the bpffs of this script.
-  nsenter --net=/run/netns/gw-xdp-gateway "$forward" "$bpffs" "${1:-a0}" "$(mac_of gw-xdp-client c0)" \
+  nsenter --net=/run/netns/gw-xdp-gateway "${privilege[@]}" "$forward" "$bpffs" "${1:-a0}" "$(mac_of gw-xdp-client c0)" \
     "${2:-b0}" "$(mac_of gw-xdp-server s0)" $vip 10.77.1.2 >"$work/out" 2>&1 &
   forwarder=$!
 }
@@ -206,7 +207,7 @@ wait $forwarder || code=$?
 [ $code = 1 ] && grep -q "queue 0 of a0: another socket has it" "$work/out" || fail "a second one isn't refused"
 sed 's/^/    /' "$work/out"
 udp_arrives 1000 # by the first one, whose program was updated meanwhile
-kill -9 "$first"
+{ kill -9 "$first"; wait "$first" || true; } 2>/dev/null
 start
 udp_arrives 1000
 stop
@@ -239,7 +240,12 @@ bpftool prog load "$xdp_object" "$work/bpf/foreign"
 nsenter --net=/run/netns/gw-xdp-gateway bpftool net attach xdpdrv pinned "$work/bpf/foreign" dev b0
 refused "b0 already runs XDP program [0-9]* (gw_steer)"
 nsenter --net=/run/netns/gw-xdp-gateway bpftool net detach xdpdrv dev b0
+privilege=(setpriv --inh-caps -all --bounding-set -all)
+refused "a0 isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON"
+privilege[-1]+=,+net_admin,+bpf,+perfmon
+refused "queue 0 of a0: the engine needs CAP_NET_RAW"
+privilege[-1]+=,+net_raw,+ipc_lock
 start
 udp_arrives 1000
 stop
-passed "bad interfaces are refused in a sentence, with nothing left behind"
+passed "bad interfaces and missing privilege are refused in a sentence, with nothing left behind"
