@@ -286,8 +286,9 @@ lab_wait_until() {
 }
 
 # Engine and daemon, with everything that they keep inside the run directory. `lab_start_engine [ARGUMENT...]`.
+# (Not by lab_in: in the background a function is a shell of its own, and $! would be that shell.)
 lab_start_engine() {
-  lab_in gateway "$LAB_ROOT/pktgen-tests/supervise.sh" "$LAB_RUN/pids/engine" \
+  ip netns exec "$LAB_PREFIX-gateway" "$LAB_ROOT/pktgen-tests/supervise.sh" "$LAB_RUN/pids/engine" \
     "$LAB_BUILD/dataplane/guideway-engine" --port af_xdp:cl0 --port af_xdp:srv0 --yield \
     --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_RUN/bpf/guideway" "$@" \
     >>"$LAB_RUN/log/engine.log" 2>&1 </dev/null &
@@ -295,7 +296,7 @@ lab_start_engine() {
 }
 
 lab_start_daemon() {
-  lab_in gateway "$LAB_BUILD/mgmt/guidewayd" --manifests "$LAB_RUN/manifests" --state-dir "$LAB_RUN/daemon" \
+  ip netns exec "$LAB_PREFIX-gateway" "$LAB_BUILD/mgmt/guidewayd" --manifests "$LAB_RUN/manifests" --state-dir "$LAB_RUN/daemon" \
     --engine "$LAB_RUN/engine.sock" --listen "unix:$LAB_RUN/guideway.sock" "$@" \
     >>"$LAB_RUN/log/daemon.log" 2>&1 </dev/null &
   echo $! >"$LAB_RUN/pids/daemon"
@@ -331,14 +332,12 @@ lab_stop() {  # NAME of a process with a file in pids/
 
 # Safe to repeat, and after anything. The processes are all that live in our namespaces: nobody else's can.
 lab_down() {
-  local space pids
+  local space
   lab_stop daemon
   lab_stop supervisor
   for space in "${LAB_SPACES[@]}"; do
     [ -e "/run/netns/$LAB_PREFIX-$space" ] || continue
-    pids=$(ip netns pids "$LAB_PREFIX-$space" 2>/dev/null || true)
-    # shellcheck disable=SC2086
-    [ -z "$pids" ] || lab_end_all $pids
+    lab_end_all "$space"
     ip netns delete "$LAB_PREFIX-$space"
   done
   if mountpoint -q "$LAB_RUN/bpf"; then
@@ -348,11 +347,15 @@ lab_down() {
   rm -rf "$LAB_RUN"
 }
 
+# First asks, then kills. (Not `kill -0`: it finds children of ours that ended and wait to be collected.)
 lab_end_all() {
-  kill "$@" 2>/dev/null || true
-  local deadline=$((SECONDS + 3))
-  while kill -0 "$@" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.05; done
-  kill -9 "$@" 2>/dev/null || true
+  local deadline=$((SECONDS + 3)) signal=TERM pids
+  while pids=$(ip netns pids "$LAB_PREFIX-$1" 2>/dev/null) && [ -n "$pids" ]; do
+    # shellcheck disable=SC2086
+    kill -$signal $pids 2>/dev/null || true
+    sleep 0.1
+    [ "$SECONDS" -lt "$deadline" ] || signal=KILL
+  done
 }
 
 lab_status() {
