@@ -33,7 +33,7 @@ dev_lint() {
   [ $# -le 1 ] || refuse "./dev lint takes one PATTERN"
   ensure_packages
   build_kind release || exit 1
-  local failed= file
+  local failed="" file
   step "the scripts' syntax"
   for file in dev .ci/run $(our_files '*.sh'); do bash -n "$file" || failed=yes; done
   step "clang-tidy"
