@@ -190,7 +190,8 @@ lab_attach_decap() {
   lab_in "$1" ip link set dev eth0 xdpdrv object "$object" section xdp
 }
 
-# web1 answers GET / with its name; /big is the same 1 MB everywhere; /upload takes what it is sent.
+# web1 answers GET / with its name; /big is the same 1 MB everywhere, /slow takes 25 s over it;
+# /client tells the address that asks; /upload takes what it is sent.
 lab_start_nginx() {
   local server=$1 home=$LAB_RUN/$1
   mkdir -p "$home/www" "$home/tmp"
@@ -219,6 +220,8 @@ http {
     root $home/www;
     add_header X-Server $server always;
     location = / { return 200 "$server\n"; }
+    location = /slow { alias $home/www/big; limit_rate 40k; }
+    location = /client { return 200 "\$remote_addr\n"; }
     location = /upload { return 200 "\$content_length\n"; }
   }
 }

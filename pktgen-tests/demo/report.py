@@ -33,7 +33,7 @@ def table(results, excused):
     print("\n  {:10}{:8}{:>8}{:>8}{:>8}{:>20}{:>9}".format(*heads))
     line = "  {:10}{:8}{:8,}{:8,}{:8,}{:20,}{:9,}"
     columns = (*SERVERS, "excused", "failed")
-    for (mode, family), counts in rows.items():
+    for (mode, family), counts in sorted(rows.items()):
         print(line.format(mode, family, *(counts[c] for c in columns)))
     print(line.format("all", "", *(sum(row[c] for row in rows.values()) for c in columns)))
 

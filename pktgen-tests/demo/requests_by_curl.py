@@ -67,7 +67,7 @@ def parse(vip, line, end):
 
 
 class Download:
-    """The large file, slowly: an established connection to be watched through what happens meanwhile."""
+    """The large file, which the server sends slowly (a slow client's packets would be in its kernel long before): an established connection to be watched through what happens meanwhile."""
 
     def __init__(self, curl):
         self.curl = curl
@@ -87,8 +87,8 @@ class Download:
 def slow_download(in_client, address, server, attempts=60):
     for _ in range(attempts):
         curl = subprocess.Popen(
-            in_client("curl", "-s", "-N", "--limit-rate", "40k", "-m", "90", "-D", "/dev/stderr", f"http://{address}/big"),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
+            in_client("curl", "-s", "-m", "90", "-D", "/dev/stderr", f"http://{address}/slow"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if answering_server(curl.stderr) == server:
             return Download(curl)
         curl.kill()

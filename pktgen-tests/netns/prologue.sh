@@ -49,3 +49,29 @@ needs_gateway() {
     [ -x "$LAB_BUILD/$program" ] || fail "$LAB_BUILD/$program isn't built: run './dev build'"
   done
 }
+
+# The servers that answer `count` requests to a VIP, each on a connection of its own: "web1 web2".
+servers_behind() {
+  local vip=$1 count=${2:-60}
+  lab_in client curl -sS --fail --connect-timeout 3 -m 20 -H 'Connection: close' "http://$(in_url "$vip")/?[1-$count]" |
+    sort -u | paste -sd' '
+}
+
+# As the cluster would: `set_endpoint web1 READY SERVING TERMINATING`, each True or False.
+set_endpoint() {
+  (cd "$LAB_ROOT/pktgen-tests/demo" && /usr/bin/python3 -B -c "
+import endpoints
+endpoints.Endpoints('$LAB_RUN/manifests').set('$1', ready=$2, serving=$3, terminating=$4)")
+}
+
+# Load on a VIP in the background, on connections that stay: `load SECONDS VIP`, then `load_ended` judges it.
+load() {
+  ip netns exec "$LAB_PREFIX-client" wrk -t 1 -c 20 -d "$1" --timeout 5s "http://$(in_url "$2")/" >"$LAB_RUN/log/wrk.log" 2>&1 &
+  load_pid=$!
+}
+
+load_ended() {
+  wait "$load_pid" || fail "wrk ended with an error: $(cat "$LAB_RUN/log/wrk.log")"
+  ! grep -E 'Socket errors|Non-2xx' "$LAB_RUN/log/wrk.log" || fail "requests of the load failed"
+  grep 'requests in' "$LAB_RUN/log/wrk.log"
+}
