@@ -300,7 +300,7 @@ lab_start_engine() {
 
 lab_start_daemon() {
   ip netns exec "$LAB_PREFIX-gateway" "$LAB_BUILD/mgmt/guidewayd" --manifests "$LAB_RUN/manifests" --state-dir "$LAB_RUN/daemon" \
-    --engine "$LAB_RUN/engine.sock" --listen "unix:$LAB_RUN/guideway.sock" "$@" \
+    --engine "$LAB_RUN/engine.sock" --listen "unix:$LAB_RUN/guideway.sock" \
     >>"$LAB_RUN/log/daemon.log" 2>&1 </dev/null &
   echo $! >"$LAB_RUN/pids/daemon"
 }

@@ -54,7 +54,7 @@ lab_word_up() {
   lab_is_ours=  # from here on it is left standing
   trap - EXIT
   lab_status
-  what_to_try
+  [ -n "$bare" ] || what_to_try
 }
 
 # Build, then the network; taken down again if this command ends early.
