@@ -1,0 +1,77 @@
+# What every namespace test begins with: `. "$(dirname "$0")/prologue.sh"`. The lab is taken down however a test ends.
+# A test is a script of its own; it passes by ending with code 0, and is skipped (77) where the machine can't run it.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'FAILED: %s\n' "$*"; exit 1; }
+skip() { printf 'skipped: %s\n' "$*"; exit 77; }
+
+[ "$(id -u)" = 0 ] || skip "making network namespaces needs root"
+
+# What a failed test leaves to read: the ends of the logs.
+ended() {
+  local code=$?
+  trap - EXIT INT TERM
+  if [ "$code" != 0 ] && [ "$code" != 77 ] && [ -n "${owns_lab:-}" ]; then
+    tail -n 15 "$LAB_RUN"/log/*.log 2>/dev/null || true
+  fi
+  [ -z "${owns_lab:-}" ] || lab_down
+  exit "$code"
+}
+trap ended EXIT
+trap 'exit 130' INT TERM
+
+begin() {
+  lab_stands && fail "a lab stands already ($LAB_RUN): take it down with './dev lab down' first"
+  owns_lab=yes
+  lab_up
+}
+
+# An address as it stands in a URL.
+in_url() { case $1 in *:*) printf '[%s]' "$1" ;; *) printf '%s' "$1" ;; esac; }
+
+# `get ADDRESS [PATH] [CURL ARGUMENT...]`: a GET from the client; prints the body.
+get() {
+  local address=$1 path=${2:-/}
+  shift $(($# < 2 ? $# : 2))
+  lab_in client curl -sS --fail --connect-timeout 3 -m 20 "$@" "http://$(in_url "$address")$path"
+}
+
+equal() { [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"; }
+
+# `packets NAMESPACE LINK rx|tx`
+packets() { lab_in "$1" cat "/sys/class/net/$2/statistics/$3_packets"; }
+
+needs_gateway() {
+  local program
+  for program in dataplane/guideway-engine mgmt/guidewayd mgmt/guideway; do
+    [ -x "$LAB_BUILD/$program" ] || fail "$LAB_BUILD/$program isn't built: run './dev build'"
+  done
+}
+
+# The servers that answer `count` requests to a VIP, each on a connection of its own: "web1 web2".
+servers_behind() {
+  local vip=$1 count=${2:-60}
+  lab_in client curl -sS --fail --connect-timeout 3 -m 20 -H 'Connection: close' "http://$(in_url "$vip")/?[1-$count]" |
+    sort -u | paste -sd' '
+}
+
+# As the cluster would: `set_endpoint web1 READY SERVING TERMINATING`, each True or False.
+set_endpoint() {
+  (cd "$LAB_ROOT/pktgen-tests/demo" && /usr/bin/python3 -B -c "
+import endpoints
+endpoints.Endpoints('$LAB_RUN/manifests').set('$1', ready=$2, serving=$3, terminating=$4)")
+}
+
+# Load on a VIP in the background, on connections that stay: `load SECONDS VIP`, then `load_ended` judges it.
+load() {
+  ip netns exec "$LAB_PREFIX-client" wrk -t 1 -c 20 -d "$1" --timeout 5s "http://$(in_url "$2")/" >"$LAB_RUN/log/wrk.log" 2>&1 &
+  load_pid=$!
+}
+
+load_ended() {
+  wait "$load_pid" || fail "wrk ended with an error: $(cat "$LAB_RUN/log/wrk.log")"
+  ! grep -E 'Socket errors|Non-2xx' "$LAB_RUN/log/wrk.log" || fail "requests of the load failed"
+  grep 'requests in' "$LAB_RUN/log/wrk.log"
+}

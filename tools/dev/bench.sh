@@ -1,0 +1,42 @@
+# ./dev bench: the benchmarks, with hugepages reserved while they run.
+
+help_bench() {
+  cat <<EOF
+usage: ./dev bench [lb ...] [--json FILE]
+
+Pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor of the
+same run (receive, parse and send alone). --json writes the records to FILE. As root, 2 MB hugepages are reserved
+for the run where there are too few, and given back; without them the figures are worse, and it is said.
+EOF
+}
+
+BENCH_HUGEPAGES=512  # 1 GB: the connection table of 1 M flows, Maglev tables, packet buffers
+HUGEPAGES=/sys/kernel/mm/hugepages/hugepages-2048kB
+
+dev_bench() {
+  ensure_packages
+  build_kind release pktgen-tests/guideway-bench || exit 1
+  trap give_back_hugepages EXIT
+  trap 'exit 130' INT TERM
+  reserve_hugepages
+  build/pktgen-tests/guideway-bench "$@"
+}
+
+reserve_hugepages() {
+  hugepages_before=
+  [ -r $HUGEPAGES/free_hugepages ] || { say_error "this kernel has no 2 MB hugepages: the figures will be worse"; return 0; }
+  local free total
+  free=$(cat $HUGEPAGES/free_hugepages) total=$(cat $HUGEPAGES/nr_hugepages)
+  [ "$free" -lt $BENCH_HUGEPAGES ] || return 0
+  if [ -w $HUGEPAGES/nr_hugepages ] && echo $((total + BENCH_HUGEPAGES - free)) 2>/dev/null >$HUGEPAGES/nr_hugepages; then
+    hugepages_before=$total
+  fi
+  free=$(cat $HUGEPAGES/free_hugepages)
+  [ "$free" -ge $BENCH_HUGEPAGES ] ||
+    say_error "only $free of $BENCH_HUGEPAGES hugepages could be reserved: the figures will be worse"
+}
+
+give_back_hugepages() {
+  [ -z "${hugepages_before:-}" ] || echo "$hugepages_before" >$HUGEPAGES/nr_hugepages || true
+  hugepages_before=
+}

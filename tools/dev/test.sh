@@ -1,0 +1,158 @@
+# ./dev test: every kind of test, one after the other, counted into one last line.
+
+FUZZ_SECONDS=${FUZZ_SECONDS:-10}
+
+help_test() {
+  cat <<EOF
+usage: ./dev test [PATTERN]
+
+Runs everything: structure/, unit/, sanitizers/ (the unit tests again, built with sanitizers), fuzz/ (${FUZZ_SECONDS} s each) and
+netns/ (as root). PATTERN, an extended regular expression, picks tests by these names; only what they need is built:
+
+  ./dev test maglev          unit/maglev, sanitizers/maglev, fuzz/maglev…
+  ./dev test netns/          what crosses a network
+  ./dev test unit/net        one folder, once
+
+The last line is 'N passed, N failed'. Logs stay in build/tests/; FUZZ_SECONDS=60 fuzzes longer.
+EOF
+}
+
+dev_test() {
+  [ $# -le 1 ] || refuse "./dev test takes one PATTERN"
+  test_pattern=${1:-.}
+  printf '' | grep -qE -e "$test_pattern" || [ $? = 1 ] || refuse "'$test_pattern' isn't a regular expression"
+  tests_passed=0 tests_failed=0 tests_skipped=0
+  test_failures=()
+  ensure_packages
+  mkdir -p build/tests
+  trap lab_ended EXIT  # however it ends
+  trap 'exit 130' INT TERM
+  run_structure
+  run_meson_tests unit release
+  run_meson_tests sanitizers sanitizers
+  run_fuzzers
+  run_namespace_tests
+  trap - EXIT
+  lab_ended
+  test_summary
+}
+
+test_summary() {
+  local name
+  for name in "${test_failures[@]}"; do printf 'failed: %s\n' "$name"; done
+  [ $((tests_passed + tests_failed + tests_skipped)) != 0 ] || fail "no test's name matches '$test_pattern'"
+  local line="$tests_passed passed, $tests_failed failed"
+  [ "$tests_skipped" = 0 ] || line="$line, $tests_skipped skipped"
+  printf '%s\n' "$line"
+  [ "$tests_failed" = 0 ]
+}
+
+wanted() { printf '%s\n' "$1" | grep -qE -e "$test_pattern"; }
+
+# `count NAME RESULT PASSED FAILED SKIPPED SECONDS LOG`
+count() {
+  passed_by
+  tests_passed=$((tests_passed + $3)) tests_failed=$((tests_failed + $4)) tests_skipped=$((tests_skipped + $5))
+  local cases=''
+  [ $(($3 + $4 + $5)) -le 1 ] || cases="$(($3 + $4 + $5)) cases, "
+  printf '%-7s %-40s %s%s s\n' "$2" "$1" "$cases" "$6"
+  case $2 in
+  ok) ;;
+  skipped) tail -n 1 "$7" | sed 's/^/        /' ;;
+  *)
+    test_failures+=("$1 (log: $7)")
+    tail -n 80 "$7" | sed 's/^/    | /'
+    ;;
+  esac
+}
+
+# One program that says by its exit code how it ended: 0, 77 for skipped, or failed. `run_one NAME COMMAND...`
+run_one() {
+  local name=$1 log=build/tests/${1//\//-}.log code=0 start=$SECONDS
+  shift
+  passing "$name"
+  "$@" >"$log" 2>&1 </dev/null || code=$?
+  case $code in
+  0) count "$name" ok 1 0 0 $((SECONDS - start)) "$log" ;;
+  77) count "$name" skipped 0 0 1 $((SECONDS - start)) "$log" ;;
+  130) exit 130 ;;  # Ctrl-C
+  *) count "$name" FAILED 0 1 0 $((SECONDS - start)) "$log" ;;
+  esac
+}
+
+run_structure() {
+  local script name
+  for script in pktgen-tests/structure/*_test.py; do
+    name=structure/$(basename "$script" _test.py)
+    wanted "$name" || continue
+    if [ "$name" = structure/symbols ]; then
+      build_kind release dataplane/path/libpath.a || { broken "$name" build/build.log; continue; }
+    fi
+    run_one "$name" /usr/bin/python3 "$script"
+  done
+}
+
+broken() { count "$1: doesn't build" FAILED 0 1 0 0 "$2"; }
+
+# Meson's own tests, of one build directory. Each prints its Catch2 cases as JUnit, and every case counts.
+run_meson_tests() {
+  local group=$1 kind=$2 directory tests name
+  directory=$(build_directory "$kind")
+  # Both directories have the same tests, so the second is configured only if one of them is wanted.
+  configure_kind release || { broken "$group" build/configure.log; return; }
+  tests=$(meson introspect build --tests | jq -r '.[].name' | sort -u)
+  local chosen=()
+  for name in $tests; do ! wanted "$group/$name" || chosen+=("$name"); done
+  [ ${#chosen[@]} != 0 ] || return 0
+  configure_kind "$kind" || { broken "$group" "$directory/configure.log"; return; }
+  if [ "$test_pattern" = . ]; then
+    build_kind "$kind" || { broken "$group" "$directory/build.log"; return; }
+  fi
+  for name in "${chosen[@]}"; do run_meson_test "$group" "$directory" "$name"; done
+}
+
+run_meson_test() {
+  local group=$1 directory=$2 name=$3 log=build/tests/$1-$3.log code=0 start=$SECONDS cases
+  passing "$group/$name"
+  # Meson builds what this test needs. A log of its own for each: meson keeps the last run's only.
+  meson test -C "$directory" --print-errorlogs --logbase "$group-$name" "$name" >"$log" 2>&1 </dev/null || code=$?
+  [ "$code" != 130 ] || exit 130
+  cases=$(/usr/bin/python3 tools/dev/count_cases.py "$directory/meson-logs/$group-$name.json" "$code")
+  # shellcheck disable=SC2086
+  count "$group/$name" $cases $((SECONDS - start)) "$log"
+}
+
+run_fuzzers() {
+  [ "$test_pattern" = . ] || [[ $test_pattern != */* ]] || [[ $test_pattern == *fuzz* ]] || return 0
+  ls -d ./*/*_fuzz.cc ./*/*/*_fuzz.cc >/dev/null 2>&1 || return 0
+  configure_kind fuzz || { broken fuzz build-fuzz/configure.log; return; }
+  local target
+  for target in $(fuzz_targets); do
+    wanted "fuzz/${target%_fuzz}" || continue
+    build_kind fuzz "$target" || { broken "fuzz/${target%_fuzz}" build-fuzz/build.log; continue; }
+    run_one "fuzz/${target%_fuzz}" fuzz_briefly "$target"
+  done
+}
+
+# A corpus in the repository (a folder corpus/TARGET beside the source) is read; what is found new goes to the build.
+fuzz_briefly() {
+  local target=$1 found=build-fuzz/corpus/$1 seeds
+  mkdir -p "$found" build-fuzz/artifacts
+  seeds=$(find . -path './build*' -prune -o -type d -path "*/corpus/$target" -print)
+  # shellcheck disable=SC2086
+  "$(fuzz_program "$target")" -max_total_time="$FUZZ_SECONDS" -timeout=10 -print_final_stats=1 \
+    -artifact_prefix=build-fuzz/artifacts/ "$found" $seeds
+}
+
+run_namespace_tests() {
+  local script name built=
+  for script in pktgen-tests/netns/*_test.sh; do
+    name=netns/$(basename "$script" _test.sh)
+    wanted "$name" || continue
+    if [ -z "$built" ]; then
+      built=yes
+      build_kind release || { broken netns build/build.log; return; }
+    fi
+    run_one "$name" "$script"
+  done
+}
