@@ -225,13 +225,14 @@ Snapshot Daemon::snapshot() const {
         std::count_if(s.problems.begin(), s.problems.end(), [&](const Problem& p) { return p.file == path; });
     s.files.push_back({path, static_cast<uint32_t>(file.keys.size()), static_cast<uint32_t>(count), file.broken});
   }
-  std::set<ObjectKey> ours;
-  for (const auto& [name, entry] : compiler_.entries()) {
+  for (const auto& [name, entry] : compiler_.entries())
     s.vips.push_back({entry, engine_.state_of(*entry), store_.owner(entry->service->key)});
-    ours.insert(entry->service->key);
-  }
-  s.services = static_cast<uint32_t>(ours.size());
-  s.services_left_out = static_cast<uint32_t>(store_.count(Kind::kService)) - s.services;
+  for (const EntryPtr& entry : compiler_.refused())
+    s.vips.push_back({entry, EngineLink::EntryState::kRefused, store_.owner(entry->service->key)});
+  std::stable_sort(s.vips.begin(), s.vips.end(),
+                   [](const auto& a, const auto& b) { return a.entry->name < b.entry->name; });
+  for (const ObjectKey& key : store_.keys(Kind::kService))
+    ++(std::get<Service>(store_.latest(key)->body).ours ? s.services : s.services_left_out);
   s.endpoint_slices = static_cast<uint32_t>(store_.count(Kind::kEndpointSlice));
   if (compiler_.gateway_object()) s.gateway_config = compiler_.gateway_object()->key.name;
   s.manifest_directory = options_.manifests;

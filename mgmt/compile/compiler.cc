@@ -159,6 +159,7 @@ void Compiler::compile(const ObjectKey& key, std::set<Precedence>& dirty) {
   unit.mode = good_mode;
   Attempt second = attempt(key, good, unit.mode, unit.precedence, false);
   second.problems = std::move(first.problems);
+  second.refused = std::move(first.refused);
   install(key, unit, std::move(second), dirty);
 }
 
@@ -172,6 +173,7 @@ Compiler::Attempt Compiler::attempt(const ObjectKey& key, const ObjectPtr& form,
       if (auto p = contradiction(key, *form, vip, port, mode, precedence)) {
         a.contradicted = true;
         a.problems.push_back(std::move(*p));
+        a.refused.push_back(build_entry(form, vip, port, mode, {}).entry);
         continue;
       }
       std::vector<Problem> of_slices;
@@ -275,6 +277,7 @@ void Compiler::install(const ObjectKey& key, Unit& unit, Attempt attempt, std::s
       dirty.insert(others->second.upper_bound(unit.precedence), others->second.end());
   }
   unit.entries = std::move(attempt.entries);
+  unit.refused = std::move(attempt.refused);
   unit.problems = std::move(attempt.problems);
   // Slices that fit are good now; what doesn't fit any port of the service is told by its problems.
   if (const auto it = slices_.find({key.ns, key.name}); it != slices_.end())
@@ -301,6 +304,14 @@ void Compiler::forget(const ObjectKey& key, std::set<Precedence>& dirty) {
 Problem Compiler::problem(const Object& object, uint32_t line, std::string field, std::string text) const {
   return {store_.owner(object.key), object.place.document, line,
           to_string(object.key),    std::move(field),      std::move(text)};
+}
+
+std::vector<EntryPtr> Compiler::refused() const {
+  std::vector<EntryPtr> all;
+  for (const auto& [key, unit] : units_) all.insert(all.end(), unit.refused.begin(), unit.refused.end());
+  // The last good form may serve the same VIP.
+  std::erase_if(all, [&](const EntryPtr& e) { return entries_.contains(e->name); });
+  return all;
 }
 
 std::vector<Problem> Compiler::problems() const {

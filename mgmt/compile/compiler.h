@@ -40,6 +40,8 @@ class Compiler {
   const GatewayConfig& gateway() const { return gateway_; }
   ObjectPtr gateway_object() const { return gateway_object_; }
   const std::map<std::string, EntryPtr>& entries() const { return entries_; }
+  // VIPs that are asked for and not in force, without their backends.
+  std::vector<EntryPtr> refused() const;
   std::vector<Problem> problems() const;
   // What a Service's wish came to in its form in force; nothing for one without.
   std::optional<ForwardingMode> mode_of(const ObjectKey& service) const;
@@ -53,11 +55,13 @@ class Compiler {
     ForwardingMode mode = ForwardingMode::kNat;
     std::optional<ForwardingMode> good_mode;  // of the last good form
     std::vector<EntryPtr> entries;
+    std::vector<EntryPtr> refused;
     std::vector<VipKey> interests;  // that its latest or last good form would hold
     std::vector<Problem> problems;
   };
   struct Attempt {
     std::vector<EntryPtr> entries;
+    std::vector<EntryPtr> refused;
     std::vector<Problem> problems;
     bool contradicted = false;
   };

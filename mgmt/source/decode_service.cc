@@ -99,7 +99,7 @@ Service decode_service(ObjectReader& r) {
   for (const Field f : {spec, r.root()["status"], r.root()["metadata"]["annotations"]}) r.expect_map(f);
   if (r.bad() || !is_ours(r, spec)) return s;
   read_vips(r, s);
-  if (s.vips.empty()) return s;
+  if (s.vips.empty() && !r.bad()) return s;
   s.ours = true;
   r.list(spec["ports"], [&](Field f, uint32_t i) {
     if (f.is_map()) return read_port(r, s, f, i);
