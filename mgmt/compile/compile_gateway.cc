@@ -73,14 +73,14 @@ bool Compiler::update_gateway() {
     uint32_t line = 0;
     std::string field;
     const std::string conflict = gateway_conflict(std::get<GatewayConfig>(latest->body), line, field);
-    chosen = latest;
     if (conflict.empty()) {
+      chosen = latest;
       store_.accept(p.key, latest);
       continue;
     }
     gateway_pending_ = true;
     gateway_problems_.push_back(problem(*latest, line, field, conflict));
-    if (const ObjectPtr good = store_.good(p.key)) chosen = good;
+    chosen = store_.good(p.key);
   }
   GatewayConfig before = std::exchange(gateway_, chosen ? std::get<GatewayConfig>(chosen->body) : GatewayConfig{});
   gateway_object_ = chosen;

@@ -23,19 +23,31 @@ std::string port_field(const ServicePort& p, const char* name) {
 Delta Compiler::update(std::span<const ObjectKey> changed) {
   Delta delta;
   std::set<ObjectKey> services;
-  bool gateway = gateway_pending_;
+  bool gateway = false;
   for (const ObjectKey& key : changed) {
     if (key.kind == Kind::kService) services.insert(key);
     if (key.kind == Kind::kEndpointSlice) index_slice(key, services);
     if (key.kind == Kind::kGatewayConfig) gateway = true;
   }
-  if (gateway && update_gateway()) {
+  const auto gateway_changed = [&] {
     delta.gateway = true;
     for (const ObjectKey& key : store_.keys(Kind::kService)) services.insert(key);
+  };
+  if (gateway && update_gateway()) gateway_changed();
+  compile_all(services);
+  // What was removed may be the VIP that a GatewayConfig waits for.
+  if (gateway_pending_ && update_gateway()) {
+    gateway_changed();
+    compile_all(services);
   }
+  tell_difference(delta);
+  return delta;
+}
+
+// The older first: a service only ever waits for older ones, so this ends.
+void Compiler::compile_all(const std::set<ObjectKey>& services) {
   std::set<Precedence> dirty;
   for (const ObjectKey& key : services) declare_interests(key, dirty);
-  // The older first: a service only ever waits for older ones, so this ends.
   for (const ObjectKey& key : services) {
     if (const ObjectPtr latest = store_.latest(key))
       dirty.insert(precedence(*latest));
@@ -46,8 +58,6 @@ Delta Compiler::update(std::span<const ObjectKey> changed) {
     const ObjectKey key = dirty.extract(dirty.begin()).value().key;
     compile(key, dirty);
   }
-  tell_difference(delta);
-  return delta;
 }
 
 // An entry may be touched more than once; only where it began and ended counts.

@@ -67,6 +67,7 @@ class Compiler {
   };
   using ServiceName = std::pair<std::string, std::string>;
 
+  void compile_all(const std::set<ObjectKey>& services);
   void tell_difference(Delta& delta);
   bool update_gateway();
   std::string gateway_conflict(const GatewayConfig& g, uint32_t& line, std::string& field) const;
