@@ -138,8 +138,7 @@ bool FakeEngine::serve(Peer& peer) {
 }
 
 void FakeEngine::send(Peer& peer, const engine::Envelope& message) {
-  std::string frame = frame_of(message);
-  if (!garbage_.empty()) frame = std::exchange(garbage_, {});
+  const std::string frame = frame_of(message);
   [[maybe_unused]] const ssize_t n = ::send(peer.fd.get(), frame.data(), frame.size(), MSG_NOSIGNAL);
 }
 
@@ -193,7 +192,9 @@ void FakeEngine::commit(Peer& peer, const engine::Generation& generation) {
   for (const std::string& name : batch.removals) state_.services.erase(name);
   state_.generation = generation;
   *answer.mutable_applied()->mutable_generation() = generation;
-  send(peer, answer);
+  if (garbage_.empty()) return send(peer, answer);
+  const std::string garbage = std::exchange(garbage_, {});
+  [[maybe_unused]] const ssize_t n = ::send(peer.fd.get(), garbage.data(), garbage.size(), MSG_NOSIGNAL);
 }
 
 }  // namespace guideway::mgmt

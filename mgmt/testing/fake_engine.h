@@ -45,7 +45,7 @@ class FakeEngine {
   // A Refuse that names every service of that name.
   static Refuse refuse_service(std::string name);
   void set_refuse(Refuse refuse);
-  // Bytes to send instead of the next answer.
+  // Bytes to send instead of the next Applied.
   void set_garbage(std::string bytes);
   // While set, nothing is read.
   void set_stalled(bool stalled);
