@@ -93,6 +93,17 @@ absl::Status Engine::lock() {
   return absl::OkStatus();
 }
 
+// The pins are locked as well, before they are touched: another engine might have another state directory.
+absl::Status Engine::lock_pins() {
+  std::error_code error;
+  std::filesystem::create_directory(options_.bpffs, error);
+  if (locks_.size() > 1 || !std::filesystem::is_directory(options_.bpffs, error)) return absl::OkStatus();
+  auto fd = locked(options_.bpffs, O_RDONLY | O_DIRECTORY);
+  if (!fd.ok()) return fd.status();
+  locks_.push_back(std::move(*fd));
+  return absl::OkStatus();
+}
+
 absl::Status Engine::open_memory() {
   constexpr unsigned kHeapMb = 256;
   // DPDK's heap at least must fit, or it won't start.
@@ -140,14 +151,9 @@ absl::Status Engine::open_af_xdp(const std::string& spec, uint8_t index) {
       return bad_port("af_xdp:" + spec, "QUEUES is a number from 1 on");
     o.queues = static_cast<unsigned>(std::stoul(count));
   }
+  if (const absl::Status s = lock_pins(); !s.ok()) return s;
   auto port = AfXdpPort::open(o, memory_->frames());
   if (!port.ok()) return port.status();
-  // The pins are locked as well, for another engine might have another state directory.
-  if (locks_.size() == 1) {
-    auto fd = locked(options_.bpffs, O_RDONLY | O_DIRECTORY);
-    if (!fd.ok()) return fd.status();
-    locks_.push_back(std::move(*fd));
-  }
   EnginePort e;
   const Interface& i = (*port)->interface();
   e.facts = {.index = index, .ifindex = i.ifindex, .mac = i.mac, .mtu = static_cast<uint16_t>(i.mtu), .declared = {}};

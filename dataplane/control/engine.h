@@ -48,6 +48,7 @@ class Engine {
 
   explicit Engine(const EngineOptions& options) : options_(options) {}
   absl::Status lock();
+  absl::Status lock_pins();
   absl::Status bring_up();
   absl::Status open_memory();
   absl::Status open_ports();

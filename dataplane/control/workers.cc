@@ -40,7 +40,6 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
   uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return absl::InternalError("the kernel gives no random bytes");
   const uint32_t buckets = std::bit_ceil(std::max(options.connections / 2, 2U));
-  std::vector<path::Worker::Setup> setups;
   for (unsigned i = 0; i < options.count; ++i) {
     std::vector<Mapping>& m = w->memory_;
     for (const size_t size : {table_size<path::Connection4>(buckets, options.connections),
@@ -49,19 +48,22 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
       if (!memory.ok()) return memory.status();
       m.push_back(std::move(*memory));
     }
-    setups.push_back({.id = i,
-                      .tables = &tables,
-                      .connections = {carve<path::Connection4>(m[m.size() - 2], buckets, options.connections),
-                                      carve<path::Connection6>(m[m.size() - 1], buckets, options.connections)},
-                      .table_seed = seed,
-                      .rx = {},
-                      .forwarding = {},
-                      .handover = {.self = i, .workers = options.count, .to = {}},
-                      .quiescence = reclaimer.qsbr(),
-                      .yield = options.yield});
+    auto& setup = w->wirings_.emplace_back().setup;
+    setup.id = i;
+    setup.tables = &tables;
+    setup.connections.emplace(carve<path::Connection4>(m[m.size() - 2], buckets, options.connections),
+                              carve<path::Connection6>(m[m.size() - 1], buckets, options.connections));
+    setup.table_seed = seed;
+    setup.handover = {.self = i, .workers = options.count, .to = {}};
+    setup.quiescence = reclaimer.qsbr();
+    setup.yield = options.yield;
   }
-  if (const absl::Status s = w->connect(setups, ports); !s.ok()) return s;
-  for (auto& setup : setups) w->workers_.push_back(std::make_unique<path::Worker>(std::move(setup)));
+  if (const absl::Status s = w->connect(ports); !s.ok()) return s;
+  for (Wiring& wiring : w->wirings_) {
+    wiring.setup.rx = wiring.rx;
+    wiring.setup.forwarding = wiring.forwarding;
+    w->workers_.push_back(std::make_unique<path::Worker>(wiring.setup));
+  }
   return w;
 }
 
@@ -75,33 +77,33 @@ absl::StatusOr<rte_ring*> Workers::new_ring() {
   return rings_.back().get();
 }
 
-absl::Status Workers::connect(std::vector<path::Worker::Setup>& setups, std::span<const EnginePort> ports) {
+absl::Status Workers::connect(std::span<const EnginePort> ports) {
   for (const EnginePort& port : ports)
-    if (const absl::Status s = connect_port(setups, port); !s.ok()) return s;
-  for (auto& from : setups)
-    for (auto& to : setups) {
-      if (from.id == to.id) continue;
+    if (const absl::Status s = connect_port(port); !s.ok()) return s;
+  for (Wiring& from : wirings_)
+    for (Wiring& to : wirings_) {
+      if (from.setup.id == to.setup.id) continue;
       auto ring = new_ring();
       if (!ring.ok()) return ring.status();
-      from.handover.to[to.id] = *ring;
+      from.setup.handover.to[to.setup.id] = *ring;
       to.rx.push_back({*ring});
     }
   return absl::OkStatus();
 }
 
-absl::Status Workers::connect_port(std::vector<path::Worker::Setup>& setups, const EnginePort& port) {
+absl::Status Workers::connect_port(const EnginePort& port) {
   const size_t queues = port.queues.size();
   for (size_t q = 0; q < queues; ++q) {
-    auto& worker = setups[q % setups.size()];
-    worker.rx.push_back({port.queues[q].get()});
-    auto& tx = worker.tx[port.facts.index].target;
+    Wiring& w = wirings_[q % wirings_.size()];
+    w.rx.push_back({port.queues[q].get()});
+    auto& tx = w.setup.tx[port.facts.index].target;
     if (std::holds_alternative<std::monostate>(tx)) tx = port.queues[q].get();
   }
-  for (size_t w = queues; w < setups.size(); ++w) {
+  for (size_t i = queues; i < wirings_.size(); ++i) {
     auto ring = new_ring();
     if (!ring.ok()) return ring.status();
-    setups[w].tx[port.facts.index].target = *ring;
-    setups[w % queues].forwarding.push_back({*ring, port.queues[w % queues].get()});
+    wirings_[i].setup.tx[port.facts.index].target = *ring;
+    wirings_[i % queues].forwarding.push_back({*ring, port.queues[i % queues].get()});
   }
   return absl::OkStatus();
 }

@@ -45,13 +45,20 @@ class Workers {
   using Ring = std::unique_ptr<rte_ring, FreeRing>;
 
   Workers() = default;
+  // Who polls and forwards what; the workers look at it.
+  struct Wiring {
+    path::Worker::Setup setup;
+    std::vector<path::RxQueue> rx;
+    std::vector<path::Forwarding> forwarding;
+  };
   absl::StatusOr<rte_ring*> new_ring();
-  absl::Status connect(std::vector<path::Worker::Setup>& setups, std::span<const EnginePort> ports);
-  absl::Status connect_port(std::vector<path::Worker::Setup>& setups, const EnginePort& port);
+  absl::Status connect(std::span<const EnginePort> ports);
+  absl::Status connect_port(const EnginePort& port);
 
   uint32_t connections_ = 0;
   std::vector<Mapping> memory_;
   std::vector<Ring> rings_;
+  std::vector<Wiring> wirings_;
   std::vector<std::unique_ptr<path::Worker>> workers_;
 };
 

@@ -33,4 +33,11 @@ class EthdevQueue {
 
 using PortQueue = std::variant<AfXdpQueue, EthdevQueue>;
 
+// Calls `f` with the queue, whatever its kind. std::visit would bring an exception with it.
+template <typename F>
+auto with(PortQueue& queue, F f) {
+  if (auto* q = std::get_if<AfXdpQueue>(&queue)) return f(*q);
+  return f(*std::get_if<EthdevQueue>(&queue));
+}
+
 }  // namespace guideway::path

@@ -16,21 +16,21 @@ using net::DropReason;
 constexpr unsigned kHousekeepingParts = 8'192;
 
 unsigned receive_from(PortQueue* queue, std::span<rte_mbuf*> out) {
-  return std::visit([&](auto& q) { return q.receive(out); }, *queue);
+  return with(*queue, [&](auto& q) { return q.receive(out); });
 }
 
 unsigned send_to(PortQueue* queue, std::span<rte_mbuf*> packets) {
-  return std::visit([&](auto& q) { return q.send(packets); }, *queue);
+  return with(*queue, [&](auto& q) { return q.send(packets); });
 }
 
 }  // namespace
 
-Worker::Worker(Setup s)
+Worker::Worker(const Setup& s)
     : tables_(s.tables),
-      conns_(s.connections),
-      rx_(std::move(s.rx)),
+      conns_(*s.connections),
+      rx_(s.rx),
       tx_(s.tx),
-      forwarding_(std::move(s.forwarding)),
+      forwarding_(s.forwarding),
       handover_(s.handover),
       learner_{s.id, s.table_seed},
       quiescence_(s.quiescence),
@@ -44,8 +44,8 @@ unsigned Worker::receive(const RxQueue& queue) {
     counters_.received.add(n);
     burst_.handed_over = false;
   } else {
-    n = rte_ring_sc_dequeue_burst(std::get<rte_ring*>(queue.source), reinterpret_cast<void**>(mbufs.data()), kBurst,
-                                  nullptr);
+    n = rte_ring_sc_dequeue_burst(*std::get_if<rte_ring*>(&queue.source), reinterpret_cast<void**>(mbufs.data()),
+                                  kBurst, nullptr);
     burst_.handed_over = true;
   }
   for (unsigned i = 0; i < n; ++i) burst_.packets[i].mbuf = mbufs[i];
@@ -101,7 +101,7 @@ bool Worker::forward() {
 
 void Worker::ring_doorbells() {
   for (const RxQueue& q : rx_)
-    if (auto* const* port = std::get_if<PortQueue*>(&q.source)) std::visit([](auto& p) { p.flush(); }, **port);
+    if (auto* const* port = std::get_if<PortQueue*>(&q.source)) with(**port, [](auto& p) { p.flush(); });
 }
 
 void Worker::housekeep(Tick now) {

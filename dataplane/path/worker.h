@@ -8,8 +8,9 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <variant>
-#include <vector>
 
 #include "dataplane/path/burst.h"
 #include "dataplane/path/connections.h"
@@ -42,17 +43,17 @@ class Worker {
   struct Setup {
     unsigned id = 0;
     const std::atomic<const Tables*>* tables = nullptr;
-    Connections connections;
+    std::optional<Connections> connections;
     uint64_t table_seed = 0;
-    std::vector<RxQueue> rx;
+    std::span<const RxQueue> rx;          // these two outlive the worker
     std::array<TxQueue, kMaxPorts> tx{};  // by port index
-    std::vector<Forwarding> forwarding;
+    std::span<const Forwarding> forwarding;
     Handover handover;
     rte_rcu_qsbr* quiescence = nullptr;
     bool yield = false;  // give the core away on an empty round
   };
 
-  explicit Worker(Setup setup);
+  explicit Worker(const Setup& setup);
 
   // All queues once. True if there was anything.
   bool round(Tick now);
@@ -81,9 +82,9 @@ class Worker {
 
   const std::atomic<const Tables*>* tables_;
   Connections conns_;
-  std::vector<RxQueue> rx_;
+  std::span<const RxQueue> rx_;
   std::array<TxQueue, kMaxPorts> tx_;
-  std::vector<Forwarding> forwarding_;
+  std::span<const Forwarding> forwarding_;
   Handover handover_;
   Learner learner_;
   rte_rcu_qsbr* quiescence_;

@@ -1,0 +1,193 @@
+#include "mgmt/api/responses.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace guideway::mgmt {
+namespace {
+
+v1::Protocol to_api(net::Protocol p) { return p == net::Protocol::kUdp ? v1::PROTOCOL_UDP : v1::PROTOCOL_TCP; }
+
+v1::ForwardingMode to_api(ForwardingMode m) {
+  switch (m) {
+    case ForwardingMode::kDsrL2:
+      return v1::FORWARDING_MODE_DSR_L2;
+    case ForwardingMode::kDsrIpip:
+      return v1::FORWARDING_MODE_DSR_IPIP;
+    case ForwardingMode::kNat:
+      return v1::FORWARDING_MODE_NAT;
+  }
+  return v1::FORWARDING_MODE_UNSPECIFIED;
+}
+
+v1::BackendRow::State state_of(const Backend& b) {
+  switch (b.state) {
+    case BackendState::kReady:
+      return b.weight == 0 ? v1::BackendRow::STATE_DRAINING : v1::BackendRow::STATE_READY;
+    case BackendState::kTerminating:
+      return v1::BackendRow::STATE_TERMINATING;
+    case BackendState::kNotReady:
+      return v1::BackendRow::STATE_NOT_READY;
+  }
+  return v1::BackendRow::STATE_UNSPECIFIED;
+}
+
+v1::VipRow::State state_of(const Snapshot::Vip& v) {
+  if (v.state == EngineLink::EntryState::kRefused) return v1::VipRow::STATE_REFUSED;
+  if (v.state == EngineLink::EntryState::kPending) return v1::VipRow::STATE_PENDING;
+  return v.entry->reals == 0 ? v1::VipRow::STATE_NO_BACKEND : v1::VipRow::STATE_PROGRAMMED;
+}
+
+void fill(const engine::Generation& g, v1::Generation& out) {
+  out.set_instance(g.instance());
+  out.set_counter(g.counter());
+}
+
+void fill_drops(const engine::Hello& hello, const engine::Status& s, v1::EngineStatus& out) {
+  std::vector<uint64_t> packets(static_cast<size_t>(s.xdp_drops_size()));
+  std::copy(s.xdp_drops().begin(), s.xdp_drops().end(), packets.begin());
+  for (const auto& w : s.workers()) {
+    packets.resize(std::max(packets.size(), static_cast<size_t>(w.drops_size())));
+    for (int i = 0; i < w.drops_size(); ++i) packets[static_cast<size_t>(i)] += w.drops(i);
+  }
+  std::vector<int> order(packets.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto count = [&](int i) { return packets[static_cast<size_t>(i)]; };
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return count(a) > count(b); });
+  for (const int i : order) {
+    if (i == 0 || count(i) == 0) continue;  // reason 0 is "not dropped"
+    v1::Drop& d = *out.add_drops();
+    const bool known = i < hello.drop_reasons_size();
+    d.set_reason(known ? hello.drop_reasons(i).name() : "reason " + std::to_string(i));
+    if (known) d.set_text(hello.drop_reasons(i).text());
+    d.set_packets(count(i));
+  }
+}
+
+void fill(const engine::Hello& hello, const engine::Status& s, v1::EngineStatus& out) {
+  out.set_uptime_seconds(s.uptime_seconds());
+  for (const auto& p : s.ports()) {
+    v1::Port& port = *out.add_ports();
+    port.set_name(p.name());
+    port.set_kind(p.kind());
+    port.set_mode(p.mode());
+    port.set_queues(p.queues());
+    port.set_mtu(p.mtu());
+    port.set_up(p.up());
+  }
+  for (const auto& w : s.workers()) {
+    v1::Worker& worker = *out.add_workers();
+    worker.set_core(w.core());
+    worker.set_received(w.received());
+    worker.set_sent(w.sent());
+    if (w.drops_size() > 1) worker.set_dropped(std::accumulate(w.drops().begin() + 1, w.drops().end(), uint64_t{0}));
+    worker.set_connections_ipv4(w.connections_ipv4());
+    worker.set_connections_ipv6(w.connections_ipv6());
+    worker.set_connection_limit(w.connection_limit());
+    worker.set_handed_over(w.handed_over());
+  }
+  fill_drops(hello, s, out);
+  for (const auto& w : s.warnings()) {
+    v1::Warning& warning = *out.add_warnings();
+    warning.set_subject(w.subject());
+    warning.set_text(w.text());
+  }
+  out.set_services(s.services());
+  out.set_reals(s.reals());
+  out.set_exceptions(s.exceptions());
+  out.set_maglev_slots_used(s.maglev_slots_used());
+  out.set_hugepages(s.memory().hugepages());
+  out.set_memory_bytes(s.memory().bytes());
+}
+
+void fill(const Problem& p, v1::Problem& out) {
+  out.set_file(p.file);
+  out.set_document(p.document);
+  out.set_line(p.line);
+  out.set_object(p.object);
+  out.set_field(p.field);
+  out.set_text(p.text);
+}
+
+}  // namespace
+
+void fill(const Snapshot& s, v1::GetStatusResponse& out) {
+  out.set_version(GUIDEWAY_VERSION);
+  out.set_uptime_seconds(s.uptime_seconds);
+  v1::Engine& engine = *out.mutable_engine();
+  engine.set_connected(s.hello.has_value());
+  engine.set_socket(s.engine_socket);
+  engine.set_trouble(s.engine_trouble);
+  if (s.hello) engine.set_version(s.hello->engine_version());
+  if (s.hello && s.status) fill(*s.hello, *s.status, *engine.mutable_status());
+  fill(s.desired, *out.mutable_desired());
+  if (s.applied) fill(*s.applied, *out.mutable_applied());
+  for (const Problem& p : s.problems) fill(p, *out.add_problems());
+  for (const auto& [kind, objects] : s.skipped) {
+    v1::SkippedKind& k = *out.add_skipped();
+    k.set_kind(kind);
+    k.set_objects(objects);
+  }
+  for (const auto& f : s.files) {
+    v1::ManifestFile& file = *out.add_files();
+    file.set_path(f.path);
+    file.set_objects(f.objects);
+    file.set_problems(f.problems);
+    file.set_broken(f.broken);
+  }
+  out.set_services(s.services);
+  out.set_services_left_out(s.services_left_out);
+  out.set_endpoint_slices(s.endpoint_slices);
+  out.set_vips(static_cast<uint32_t>(s.vips.size()));
+  out.set_gateway_config(s.gateway_config);
+  out.set_manifest_directory(s.manifest_directory);
+}
+
+void fill(const Snapshot& s, v1::ListServicesResponse& out) {
+  for (const auto& v : s.vips) {
+    const Entry& e = *v.entry;
+    v1::VipRow& row = *out.add_services();
+    row.set_namespace_(e.service->key.ns);
+    row.set_name(e.service->key.name);
+    row.set_port_name(e.port_name);
+    row.set_vip(net::to_string(e.vip.address));
+    row.set_port(e.vip.port);
+    row.set_protocol(to_api(e.vip.protocol));
+    row.set_mode(to_api(e.mode));
+    for (const Backend& b : e.backends) {
+      const auto state = state_of(b);
+      if (state == v1::BackendRow::STATE_READY) row.set_backends_ready(row.backends_ready() + 1);
+      if (state == v1::BackendRow::STATE_DRAINING || state == v1::BackendRow::STATE_TERMINATING)
+        row.set_backends_draining(row.backends_draining() + 1);
+    }
+    row.set_backends_total(static_cast<uint32_t>(e.backends.size()));
+    row.set_table_size(e.table_size);
+    row.set_state(state_of(v));
+    row.set_file(v.file);
+  }
+}
+
+void fill(const Snapshot& s, v1::ListBackendsResponse& out) {
+  for (const auto& v : s.vips) {
+    const Entry& e = *v.entry;
+    for (const Backend& b : e.backends) {
+      v1::BackendRow& row = *out.add_backends();
+      row.set_namespace_(e.service->key.ns);
+      row.set_name(e.service->key.name);
+      row.set_port_name(e.port_name);
+      row.set_vip(net::to_string(e.vip.address));
+      row.set_vip_port(e.vip.port);
+      row.set_protocol(to_api(e.vip.protocol));
+      row.set_address(net::to_string(b.address));
+      row.set_port(b.port);
+      row.set_state(state_of(b));
+      row.set_weight(b.weight);
+      row.set_slice(b.slice->key.name);
+      const Endpoint& endpoint = std::get<EndpointSlice>(b.slice->body).endpoints[b.endpoint];
+      row.set_pod(endpoint.target);
+      row.set_node(endpoint.node);
+    }
+  }
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,109 @@
+#include "mgmt/api/server.h"
+
+#include <grp.h>
+#include <grpcpp/grpcpp.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "mgmt/api/appliance.grpc.pb.h"
+#include "mgmt/api/responses.h"
+
+namespace guideway::mgmt {
+namespace {
+
+class ApplianceService final : public v1::Appliance::Service {
+ public:
+  explicit ApplianceService(ApiServer::TakeSnapshot take) : take_(std::move(take)) {}
+
+ private:
+  template <typename Response>
+  grpc::Status answer(Response* response, bool with_engine_status) {
+    const SnapshotPtr s = take_(with_engine_status);
+    if (!s) return {grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"};
+    fill(*s, *response);
+    return grpc::Status::OK;
+  }
+  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::GetStatusResponse* r) override {
+    return answer(r, true);
+  }
+  grpc::Status ListServices(grpc::ServerContext*, const v1::ListServicesRequest*,
+                            v1::ListServicesResponse* r) override {
+    return answer(r, false);
+  }
+  grpc::Status ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest*,
+                            v1::ListBackendsResponse* r) override {
+    return answer(r, false);
+  }
+  ApiServer::TakeSnapshot take_;
+};
+
+// gRPC would replace any socket in silence, also one that another daemon serves.
+absl::Status make_way(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path)
+    return absl::InvalidArgumentError("--listen " + path + ": not a path for a socket");
+  std::memcpy(address.sun_path, path.data(), path.size());
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0) return absl::OkStatus();
+  if (!S_ISSOCK(st.st_mode))
+    return absl::FailedPreconditionError(path + " exists and is no socket: remove it or choose another with --listen");
+  const Fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN)
+    return absl::AlreadyExistsError("another guidewayd serves " + path + ": stop it, or choose another with --listen");
+  if (errno != ECONNREFUSED) return absl::FailedPreconditionError(path + " can't be replaced: " + std::strerror(errno));
+  if (::unlink(path.c_str()) != 0)
+    return absl::FailedPreconditionError("the stale socket " + path + " can't be removed: " + std::strerror(errno));
+  return absl::OkStatus();
+}
+
+void give_to_group(const std::string& path) {
+  const group* g = ::getgrnam("guideway");
+  if (g != nullptr && ::chown(path.c_str(), static_cast<uid_t>(-1), g->gr_gid) != 0)
+    spdlog::warn("{} can't be given to group guideway: {}; only its owner can use it", path, std::strerror(errno));
+}
+
+}  // namespace
+
+struct ApiServer::Impl {
+  explicit Impl(TakeSnapshot take) : service(std::move(take)) {}
+  ApplianceService service;
+  std::unique_ptr<grpc::Server> server;
+};
+
+ApiServer::ApiServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+ApiServer::~ApiServer() {
+  // Calls that wait for the loop are answered by its end; the deadline is for clients that don't read.
+  impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+}
+
+absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& listen, TakeSnapshot take) {
+  if (!listen.starts_with("unix:")) return absl::InvalidArgumentError("--listen " + listen + ": must be unix:PATH");
+  const std::string path = listen.substr(5);
+  if (absl::Status s = make_way(path); !s.ok()) return s;
+  auto impl = std::make_unique<Impl>(std::move(take));
+  grpc::ServerBuilder builder;
+  int bound = 0;
+  builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials(), &bound);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.RegisterService(&impl->service);
+  // The mask, not a later chmod: nobody else may connect in between.
+  const mode_t before = ::umask(0117);
+  impl->server = builder.BuildAndStart();
+  ::umask(before);
+  if (!impl->server)
+    return absl::FailedPreconditionError("the API can't listen at " + path +
+                                         ": does its directory exist, and may guidewayd write there?");
+  give_to_group(path);
+  return std::unique_ptr<ApiServer>(new ApiServer(std::move(impl)));
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,30 @@
+// The gRPC server of guideway.v1 on a Unix socket. Owns no state: each call reads a snapshot that the daemon takes.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "mgmt/snapshot.h"
+
+namespace guideway::mgmt {
+
+class ApiServer {
+ public:
+  // Called on the server's threads; waits for the daemon's loop. Null: the daemon is stopping.
+  using TakeSnapshot = std::function<SnapshotPtr(bool with_engine_status)>;
+
+  // `listen`: "unix:/path". The socket is 0660, of group guideway if there is one. A socket that nobody serves any more
+  // is replaced, another is refused.
+  static absl::StatusOr<std::unique_ptr<ApiServer>> start(const std::string& listen, TakeSnapshot take);
+  ~ApiServer();
+
+ private:
+  struct Impl;
+  explicit ApiServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace guideway::mgmt

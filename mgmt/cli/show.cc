@@ -1,0 +1,150 @@
+#include "mgmt/cli/show.h"
+
+#include "mgmt/cli/table.h"
+
+namespace guideway::mgmt {
+namespace {
+
+std::string number(uint64_t n) { return std::to_string(n); }
+
+std::string duration(uint64_t seconds) {
+  if (seconds < 120) return number(seconds) + "s";
+  if (seconds < 7200) return number(seconds / 60) + "m";
+  if (seconds < 172800) return number(seconds / 3600) + "h";
+  return number(seconds / 86400) + "d";
+}
+
+const char* show(v1::Protocol p) { return p == v1::PROTOCOL_UDP ? "UDP" : "TCP"; }
+
+const char* show(v1::ForwardingMode m) {
+  switch (m) {
+    case v1::FORWARDING_MODE_DSR_L2:
+      return "dsr-l2";
+    case v1::FORWARDING_MODE_DSR_IPIP:
+      return "dsr-ipip";
+    case v1::FORWARDING_MODE_NAT:
+      return "nat";
+    default:
+      return "?";
+  }
+}
+
+const char* show(v1::VipRow::State s) {
+  switch (s) {
+    case v1::VipRow::STATE_PROGRAMMED:
+      return "Programmed";
+    case v1::VipRow::STATE_NO_BACKEND:
+      return "NoBackend";
+    case v1::VipRow::STATE_REFUSED:
+      return "Refused";
+    case v1::VipRow::STATE_PENDING:
+      return "Pending";
+    default:
+      return "?";
+  }
+}
+
+const char* show(v1::BackendRow::State s) {
+  switch (s) {
+    case v1::BackendRow::STATE_READY:
+      return "ready";
+    case v1::BackendRow::STATE_DRAINING:
+      return "draining";
+    case v1::BackendRow::STATE_TERMINATING:
+      return "terminating";
+    case v1::BackendRow::STATE_NOT_READY:
+      return "not-ready";
+    default:
+      return "?";
+  }
+}
+
+std::string endpoint(const std::string& address, uint32_t port) {
+  const bool v6 = address.find(':') != std::string::npos;
+  return (v6 ? "[" + address + "]" : address) + ":" + number(port);
+}
+
+std::string show_problems(const v1::GetStatusResponse& r) {
+  if (r.problems().empty()) return "Problems:    none\n";
+  std::string out = "PROBLEMS (" + number(static_cast<uint64_t>(r.problems_size())) + "):\n";
+  for (const auto& p : r.problems()) {
+    std::string where = p.file();
+    if (p.line() != 0) where += ":" + number(p.line());
+    if (p.document() != 0) where += " (document " + number(p.document()) + ")";
+    std::string what = p.object();
+    if (!p.field().empty()) what += (what.empty() ? "" : ": ") + p.field();
+    out += "  ! " + where + (where.empty() || what.empty() ? "" : "\n    ") + what + "\n      " + p.text() + "\n";
+  }
+  return out;
+}
+
+std::string show_engine(const v1::Engine& e) {
+  if (!e.connected()) return "Engine:      NOT CONNECTED: " + e.trouble() + "\n";
+  std::string out = "Engine:      " + e.version() + " at " + e.socket();
+  if (!e.has_status()) return out + ", no status\n";
+  const auto& s = e.status();
+  out += ", up " + duration(s.uptime_seconds()) + ", " + (s.hugepages() ? "hugepages" : "plain memory") + "\n";
+  out += "In force:    " + number(s.services()) + " VIPs, " + number(s.reals()) + " backends, " +
+         number(s.exceptions()) + " connections off their slot\n";
+  for (const auto& w : s.warnings()) out += "  ! " + w.subject() + ": " + w.text() + "\n";
+  Table ports({"PORT", "KIND", "MODE", "QUEUES", "MTU", "UP"});
+  for (const auto& p : s.ports())
+    ports.add({p.name(), p.kind(), p.mode(), number(p.queues()), number(p.mtu()), p.up() ? "yes" : "NO"});
+  Table workers({"WORKER", "CORE", "RECEIVED", "SENT", "DROPPED", "HANDED-OVER", "CONN-IPV4", "CONN-IPV6", "LIMIT"});
+  for (int i = 0; i < s.workers_size(); ++i) {
+    const auto& w = s.workers(i);
+    workers.add({number(static_cast<uint64_t>(i)), number(w.core()), number(w.received()), number(w.sent()),
+                 number(w.dropped()), number(w.handed_over()), number(w.connections_ipv4()),
+                 number(w.connections_ipv6()), number(w.connection_limit())});
+  }
+  Table drops({"DROPPED", "REASON", "MEANING"});
+  for (const auto& d : s.drops()) drops.add({number(d.packets()), d.reason(), d.text()});
+  out += "\n" + ports.str() + "\n" + workers.str();
+  if (!s.drops().empty()) out += "\n" + drops.str();
+  return out;
+}
+
+}  // namespace
+
+std::string show(const v1::GetStatusResponse& r) {
+  std::string out = show_problems(r);
+  out += "Daemon:      " + r.version() + ", up " + duration(r.uptime_seconds()) + "\n";
+  out += "Manifests:   " + number(static_cast<uint64_t>(r.files_size())) + " files in " + r.manifest_directory() +
+         ": " + number(r.services()) + " services, " + number(r.vips()) + " VIPs, " + number(r.endpoint_slices()) +
+         " endpoint slices";
+  if (r.services_left_out() != 0) out += "; " + number(r.services_left_out()) + " services that aren't the gateway's";
+  out += "\n";
+  for (const auto& f : r.files())
+    if (f.broken()) out += "  ! " + f.path() + " can't be read: its last good objects are in force\n";
+  if (!r.skipped().empty()) {
+    out += "Skipped:     ";
+    for (int i = 0; i < r.skipped_size(); ++i)
+      out += (i == 0 ? "" : ", ") + number(r.skipped(i).objects()) + " " + r.skipped(i).kind();
+    out += "\n";
+  }
+  out += "Config:      " +
+         (r.gateway_config().empty() ? "defaults (no GatewayConfig)" : "GatewayConfig " + r.gateway_config()) + "\n";
+  out += "Generation:  " + number(r.desired().counter()) + " desired, " +
+         (r.has_applied() ? number(r.applied().counter()) : "none") + " applied\n";
+  return out + show_engine(r.engine());
+}
+
+std::string show(const v1::ListServicesResponse& r) {
+  Table t(
+      {"NAMESPACE", "NAME", "PORT", "VIP", "PROTOCOL", "MODE", "READY", "DRAINING", "TOTAL", "TABLE", "STATE", "FILE"});
+  for (const auto& s : r.services())
+    t.add({s.namespace_(), s.name(), s.port_name(), endpoint(s.vip(), s.port()), show(s.protocol()), show(s.mode()),
+           number(s.backends_ready()), number(s.backends_draining()), number(s.backends_total()),
+           number(s.table_size()), show(s.state()), s.file()});
+  return t.str();
+}
+
+std::string show(const v1::ListBackendsResponse& r) {
+  Table t({"NAMESPACE", "NAME", "VIP", "PROTOCOL", "BACKEND", "STATE", "WEIGHT", "SLICE", "POD", "NODE"});
+  for (const auto& b : r.backends())
+    t.add({b.namespace_(), b.name(), endpoint(b.vip(), b.vip_port()), show(b.protocol()),
+           endpoint(b.address(), b.port()), show(b.state()), number(b.weight()), b.slice(), b.pod(), b.node()});
+  return t.str();
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,14 @@
+// The API's answers as text for people. Pure.
+#pragma once
+
+#include <string>
+
+#include "mgmt/api/appliance.pb.h"
+
+namespace guideway::mgmt {
+
+std::string show(const v1::GetStatusResponse& r);
+std::string show(const v1::ListServicesResponse& r);
+std::string show(const v1::ListBackendsResponse& r);
+
+}  // namespace guideway::mgmt

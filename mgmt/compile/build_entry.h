@@ -1,0 +1,31 @@
+// One service's VIPs and their backends out of its form and its slices. Pure: no store, no other service.
+#pragma once
+
+#include <vector>
+
+#include "mgmt/compile/entry.h"
+#include "mgmt/model/problem.h"
+
+namespace guideway::mgmt {
+
+// A port of a slice that can't serve a VIP of the service.
+struct Mismatch {
+  ObjectPtr slice;
+  const SlicePort* slice_port = nullptr;
+  const ServicePort* service_port = nullptr;
+  bool any_port = false;  // else DSR, and the ports differ
+};
+
+struct BuiltEntry {
+  std::shared_ptr<Entry> entry;
+  std::vector<Mismatch> mismatches;
+};
+
+// "namespace/service:port-name@address:port/TCP".
+std::string entry_name(const ObjectKey& service, const ServicePort& port, const net::IpAddress& vip);
+
+// `slices`: those of the service, in any order.
+BuiltEntry build_entry(const ObjectPtr& service, const Vip& vip, const ServicePort& port, ForwardingMode mode,
+                       const std::vector<ObjectPtr>& slices);
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,91 @@
+// The compiler's part for GatewayConfig: which one is in force, and its message.
+
+#include "dataplane/engine.pb.h"
+#include "mgmt/compile/compiler.h"
+#include "mgmt/engine_link/frame.h"
+#include "net/flow_hash.h"
+
+namespace guideway::mgmt {
+namespace {
+
+std::string message(const GatewayConfig& g) {
+  engine::Envelope envelope;
+  engine::Gateway& m = *envelope.mutable_gateway();
+  for (const Snat& s : g.snat) {
+    engine::SnatAddress& a = *m.add_snat();
+    a.set_address(address_bytes(s.address));
+    a.set_port_min(s.port_min);
+    a.set_port_max(s.port_max);
+    a.set_dedicated(s.dedicated);
+  }
+  if (g.encap_ipv4) m.set_encap_source_ipv4(address_bytes(*g.encap_ipv4));
+  if (g.encap_ipv6) m.set_encap_source_ipv6(address_bytes(*g.encap_ipv6));
+  m.set_hash_seed(g.seed ? *g.seed : seed_of_group(g.group));
+  return frame_of(envelope);
+}
+
+}  // namespace
+
+// FNV-1a, then the flow hash's own finaliser.
+uint64_t seed_of_group(std::string_view group) {
+  uint64_t h = 0xcbf29ce484222325U;
+  for (const char c : group) h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3U;
+  return gw_mix(h);
+}
+
+Compiler::Compiler(Store& store) : store_(store), gateway_frame_(message(gateway_)) {}
+
+bool Compiler::has_snat(bool v4) const {
+  for (const Snat& s : gateway_.snat)
+    if (s.address.is_v4() == v4) return true;
+  return false;
+}
+
+// An SNAT address that a service in force has as its VIP: the configuration that comes later is the one refused.
+std::string Compiler::gateway_conflict(const GatewayConfig& g, uint32_t& line, std::string& field) const {
+  for (size_t i = 0; i < g.snat.size(); ++i) {
+    const Vip first{g.snat[i].address};
+    const auto holder = holders_.lower_bound(VipKey{first.address, 0, net::Protocol{}});
+    if (holder == holders_.end() || holder->first.address != first.address) continue;
+    line = g.snat[i].line;
+    field = "spec.snat[" + std::to_string(i) + "].address";
+    return net::to_string(first.address) + " is a VIP of " + to_string(holder->second) + " (" +
+           store_.owner(holder->second) + "): choose another";
+  }
+  return {};
+}
+
+// True if the message is another than before.
+bool Compiler::update_gateway() {
+  gateway_problems_.clear();
+  gateway_pending_ = false;
+  std::set<Precedence> order;
+  for (const ObjectKey& key : store_.keys(Kind::kGatewayConfig)) order.insert(precedence(*store_.latest(key)));
+  ObjectPtr chosen;
+  for (const Precedence& p : order) {
+    const ObjectPtr latest = store_.latest(p.key);
+    if (chosen) {
+      gateway_problems_.push_back(problem(*latest, latest->place.line, "metadata.name",
+                                          "a gateway has one GatewayConfig, and " + to_string(chosen->key) + " (" +
+                                              store_.owner(chosen->key) + ") is in force: merge the two"));
+      continue;
+    }
+    uint32_t line = 0;
+    std::string field;
+    const std::string conflict = gateway_conflict(std::get<GatewayConfig>(latest->body), line, field);
+    if (conflict.empty()) {
+      chosen = latest;
+      store_.accept(p.key, latest);
+      continue;
+    }
+    gateway_pending_ = true;
+    gateway_problems_.push_back(problem(*latest, line, field, conflict));
+    chosen = store_.good(p.key);
+  }
+  GatewayConfig before = std::exchange(gateway_, chosen ? std::get<GatewayConfig>(chosen->body) : GatewayConfig{});
+  gateway_object_ = chosen;
+  gateway_frame_ = message(gateway_);
+  return !(before == gateway_);
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,108 @@
+// The model to messages of the contract, incrementally: a change compiles the services that it touches, and those that
+// stand in its way or wait for what it held.
+//
+// Each service has a latest form and, perhaps, a last good one. The form in force is the latest if nothing contradicts
+// it, else the last good one, else the latest without what is contradicted. Who wins a contradiction is told by
+// precedence, never by the order of arrival, so that all gateways with the same objects come to the same result.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "mgmt/compile/build_entry.h"
+#include "mgmt/compile/entry.h"
+#include "mgmt/model/store.h"
+
+namespace guideway::mgmt {
+
+// What the engine must be told.
+struct Delta {
+  bool gateway = false;
+  std::vector<EntryPtr> changed;
+  std::vector<std::string> removed;  // by Entry::name
+  bool empty() const { return !gateway && changed.empty() && removed.empty(); }
+};
+
+class Compiler {
+ public:
+  explicit Compiler(Store& store);
+
+  // Compiles anew what these objects touch.
+  Delta update(std::span<const ObjectKey> changed);
+
+  // engine.Gateway, as a frame.
+  const std::string& gateway_frame() const { return gateway_frame_; }
+  const GatewayConfig& gateway() const { return gateway_; }
+  ObjectPtr gateway_object() const { return gateway_object_; }
+  const std::map<std::string, EntryPtr>& entries() const { return entries_; }
+  // VIPs that are asked for and not in force, without their backends.
+  std::vector<EntryPtr> refused() const;
+  std::vector<Problem> problems() const;
+  // What a Service's wish came to in its form in force; nothing for one without.
+  std::optional<ForwardingMode> mode_of(const ObjectKey& service) const;
+  // The form in force, for keeping; the latest if there is none.
+  ObjectPtr form_of(const ObjectKey& key) const;
+
+ private:
+  struct Unit {  // one Service
+    Precedence precedence;
+    ObjectPtr form;  // in force
+    ForwardingMode mode = ForwardingMode::kNat;
+    std::optional<ForwardingMode> good_mode;  // of the last good form
+    std::vector<EntryPtr> entries;
+    std::vector<EntryPtr> refused;
+    std::vector<VipKey> interests;  // that its latest or last good form would hold
+    std::vector<Problem> problems;
+  };
+  struct Attempt {
+    std::vector<EntryPtr> entries;
+    std::vector<EntryPtr> refused;
+    std::vector<Problem> problems;
+    bool contradicted = false;
+  };
+  using ServiceName = std::pair<std::string, std::string>;
+
+  void compile_all(const std::set<ObjectKey>& services);
+  void tell_difference(Delta& delta);
+  bool update_gateway();
+  std::string gateway_conflict(const GatewayConfig& g, uint32_t& line, std::string& field) const;
+  void index_slice(const ObjectKey& key, std::set<ObjectKey>& services);
+  void declare_interests(const ObjectKey& key, std::set<Precedence>& dirty);
+  void compile(const ObjectKey& key, std::set<Precedence>& dirty);
+  Attempt attempt(const ObjectKey& key, const ObjectPtr& form, ForwardingMode mode, const Precedence& precedence,
+                  bool keep_slices);
+  std::optional<Problem> contradiction(const ObjectKey& key, const Object& form, const Vip& vip,
+                                       const ServicePort& port, ForwardingMode mode,
+                                       const Precedence& precedence) const;
+  BuiltEntry build(const ObjectKey& key, const ObjectPtr& form, const Vip& vip, const ServicePort& port,
+                   ForwardingMode mode, std::vector<Problem>& problems);
+  void install(const ObjectKey& key, Unit& unit, Attempt attempt, std::set<Precedence>& dirty);
+  void forget(const ObjectKey& key, std::set<Precedence>& dirty);
+  ForwardingMode resolve(ModeWish wish) const;
+  bool has_snat(bool v4) const;
+  Problem problem(const Object& object, uint32_t line, std::string field, std::string text) const;
+
+  Store& store_;
+  GatewayConfig gateway_;
+  ObjectPtr gateway_object_;
+  std::string gateway_frame_;
+  std::vector<Problem> gateway_problems_;
+  bool gateway_pending_ = false;  // a GatewayConfig waits for an address to become free
+  std::map<ObjectKey, Unit> units_;
+  std::map<VipKey, std::set<Precedence>> interests_;
+  std::map<VipKey, ObjectKey> holders_;
+  std::map<ServiceName, std::set<ObjectKey>> slices_;
+  std::map<ObjectKey, ServiceName> service_of_slice_;
+  std::map<std::string, EntryPtr> entries_;
+  std::map<std::string, EntryPtr> touched_;  // by the update that runs: what each was before, null if it wasn't there
+};
+
+// The seed of a group that names none: the same at every gateway, whatever its version.
+uint64_t seed_of_group(std::string_view group);
+
+}  // namespace guideway::mgmt

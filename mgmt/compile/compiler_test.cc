@@ -1,0 +1,239 @@
+#include "mgmt/compile/compiler.h"
+
+#include <catch2/catch.hpp>
+
+#include "mgmt/engine_link/frame.h"
+#include "mgmt/source/decode.h"
+#include "mgmt/source/yaml.h"
+#include "mgmt/testing/rig.h"
+
+namespace guideway::mgmt {
+namespace {
+
+// Store and compiler, fed with texts.
+struct Bench {
+  Store store;
+  Compiler compiler{store};
+
+  Delta put(const std::string& file, const std::string& text) {
+    const auto parsed = parse_yaml(text);
+    Decoded d = decode(std::get<Tree>(parsed), file, HostPorts());
+    const auto keys = store.put_file(
+        file, {std::move(d.objects), std::move(d.refused), d.unnamed, std::move(d.problems), std::move(d.skipped)});
+    return compiler.update(keys);
+  }
+  Delta remove(const std::string& file) { return compiler.update(store.remove_file(file)); }
+  engine::Service message(const std::string& name) const {
+    const auto it = compiler.entries().find(name);
+    if (it == compiler.entries().end()) return {};
+    std::string_view bytes = it->second->frame;
+    return (*take_frame(bytes))->service();
+  }
+  std::string owner_of_vip() const {
+    return compiler.entries().empty() ? "" : compiler.entries().begin()->second->service->key.name;
+  }
+};
+
+std::string gateway_yaml(const std::string& spec) {
+  return "apiVersion: guideway.io/v1alpha1\nkind: GatewayConfig\nmetadata: {name: g}\nspec: {snat: [{address: "
+         "192.0.2.1, "
+         "dedicated: true}], " +
+         spec + "}\n";
+}
+
+constexpr const char* kName = "demo/web:http@198.51.100.1:80/TCP";
+
+std::string created(int day) { return "  creationTimestamp: \"2026-01-0" + std::to_string(day) + "T00:00:00Z\"\n"; }
+
+}  // namespace
+
+TEST_CASE("compile: a service, its backends and their states") {
+  Bench b;
+  b.put("g", gateway_yaml(""));
+  const Delta d = b.put(
+      "f", service_yaml("web", "198.51.100.1") +
+               slice_yaml("web", {{"10.0.0.3", "ready"}, {"10.0.0.1", "terminating"}, {"10.0.0.2", "gone"}}, 8080));
+  REQUIRE(d.changed.size() == 1);
+  const engine::Service s = b.message(kName);
+  CHECK(s.name() == kName);
+  CHECK(s.port() == 80);
+  CHECK(s.protocol() == 6);
+  CHECK(s.mode() == engine::FORWARDING_MODE_NAT);
+  CHECK(s.table_size() == 16381);
+  REQUIRE(s.reals_size() == 2);
+  CHECK(s.reals(0).state() == engine::Real::STATE_TERMINATING);
+  CHECK(s.reals(0).address() == std::string("\x0a\x00\x00\x01", 4));
+  CHECK(s.reals(1).state() == engine::Real::STATE_READY);
+  CHECK(s.reals(1).port() == 8080);
+  CHECK(s.reals(1).weight() == 1);
+  CHECK(d.changed[0]->backends.size() == 3);
+  CHECK(b.compiler.problems().empty());
+}
+
+TEST_CASE("compile: a delta holds what differs and nothing else") {
+  Bench b;
+  b.put("g", gateway_yaml(""));
+  std::string text;
+  for (const char* n : {"a", "b", "c"})
+    text += service_yaml(n, std::string("198.51.100.") + std::to_string(n[0])) + slice_yaml(n, {{"10.0.0.1", "ready"}});
+  CHECK(b.put("f", text).changed.size() == 3);
+  CHECK(b.put("f", text).empty());
+  std::string other = text;
+  other.replace(other.rfind("10.0.0.1"), 8, "10.0.0.9");
+  const Delta d = b.put("f", other);
+  REQUIRE(d.changed.size() == 1);
+  CHECK(d.changed[0]->name == "demo/c:http@198.51.100.99:80/TCP");
+  CHECK(b.put("f", "# moved down\n" + other).empty());
+  const Delta gone = b.remove("f");
+  CHECK(gone.removed.size() == 3);
+  CHECK(gone.changed.empty());
+}
+
+TEST_CASE("compile: slices merge; the better state of a duplicate counts; families stay apart") {
+  Bench b;
+  b.put("g", gateway_yaml(""));
+  b.put("f", service_yaml("web", "198.51.100.1") +
+                 slice_yaml("web", {{"10.0.0.1", "terminating"}, {"10.0.0.2", "ready"}}) +
+                 slice_yaml("web", {{"10.0.0.1", "ready"}, {"10.0.0.2", "gone"}}, 80, "2") +
+                 slice_yaml("web", {{"fd00::1", "ready"}}, 80, "6") + slice_yaml("other", {{"10.0.0.7", "ready"}}));
+  const engine::Service s = b.message(kName);
+  REQUIRE(s.reals_size() == 2);
+  CHECK(s.reals(0).state() == engine::Real::STATE_READY);
+  CHECK(s.reals(1).state() == engine::Real::STATE_READY);
+}
+
+TEST_CASE("compile: a slice's port is found by name and protocol") {
+  Bench b;
+  b.put("g", gateway_yaml(""));
+  std::string slice = slice_yaml("web", {{"10.0.0.1", "ready"}});
+  b.put("f", service_yaml("web", "198.51.100.1") + slice);
+  CHECK(b.message(kName).reals_size() == 1);
+  std::string named = slice;
+  named.replace(named.find("name: http"), 10, "name: https");
+  b.put("f", service_yaml("web", "198.51.100.1") + named);
+  CHECK(b.message(kName).reals_size() == 0);
+  std::string any = slice;
+  any.erase(any.find("  port: 80\n"), 11);
+  b.put("f", service_yaml("web", "198.51.100.1") + any);
+  REQUIRE(b.compiler.problems().size() == 1);
+  CHECK(b.compiler.problems()[0].field == "ports[0].port");
+  CHECK(b.compiler.problems()[0].object == "EndpointSlice demo/web-1");
+  // The last good form of the slice stays in force.
+  CHECK(b.message(kName).reals_size() == 0);
+}
+
+TEST_CASE("compile: publishNotReadyAddresses") {
+  Bench b;
+  std::string yaml = service_yaml("web", "198.51.100.1");
+  yaml.insert(yaml.find("  type:"), "  publishNotReadyAddresses: true\n");
+  b.put("f", yaml + slice_yaml("web", {{"10.0.0.1", "gone"}}));
+  CHECK(b.message(kName).reals_size() == 1);
+}
+
+TEST_CASE("compile: the older of two claimants has the VIP, whatever the order of arrival") {
+  for (const bool older_first : {true, false}) {
+    Bench b;
+    const std::string older = service_yaml("zz", "198.51.100.1", created(1));
+    const std::string younger = service_yaml("aa", "198.51.100.1", created(2));
+    b.put("1", older_first ? older : younger);
+    const Delta d = b.put("2", older_first ? younger : older);
+    CHECK(b.owner_of_vip() == "zz");
+    CHECK(b.compiler.entries().size() == 1);
+    CHECK(d.changed.size() == (older_first ? 0 : 1));
+    CHECK(d.removed.size() == (older_first ? 0 : 1));
+    const std::string loser = older_first ? "2" : "1";
+    const auto problems = b.compiler.problems();
+    const auto p = std::find_if(problems.begin(), problems.end(), [&](const Problem& q) { return q.file == loser; });
+    REQUIRE(p != problems.end());
+    CHECK(p->field == "status.loadBalancer.ingress[0].ip");
+    CHECK(p->line == 18);
+    CHECK(p->text.find("Service demo/zz") != std::string::npos);
+    CHECK(b.compiler.refused().size() == 1);
+    // What it held becomes free again.
+    b.remove(older_first ? "1" : "2");
+    CHECK(b.owner_of_vip() == "aa");
+  }
+}
+
+TEST_CASE("compile: a service that moves to a VIP of another keeps its own") {
+  Bench b;
+  b.put("g", gateway_yaml(""));
+  b.put("1", service_yaml("a", "198.51.100.1", created(1)));
+  b.put("2", service_yaml("b", "198.51.100.2", created(2)) + slice_yaml("b", {{"10.0.0.1", "ready"}}));
+  CHECK(b.put("2", service_yaml("b", "198.51.100.1", created(2)) + slice_yaml("b", {{"10.0.0.1", "ready"}})).empty());
+  CHECK(b.message("demo/b:http@198.51.100.2:80/TCP").reals_size() == 1);
+  CHECK(b.compiler.problems().size() == 1);
+  // Its backends change while it waits, and reach the form that is in force.
+  b.put("2", service_yaml("b", "198.51.100.1", created(2)) + slice_yaml("b", {{"10.0.0.1", "gone"}}));
+  CHECK(b.message("demo/b:http@198.51.100.2:80/TCP").reals_size() == 0);
+  b.remove("1");
+  CHECK(b.compiler.entries().size() == 1);
+  CHECK(b.compiler.entries().contains("demo/b:http@198.51.100.1:80/TCP"));
+  CHECK(b.compiler.problems().empty());
+}
+
+TEST_CASE("compile: DSR can't translate ports") {
+  Bench b;
+  const std::string dsr = "  annotations:\n    guideway.io/forwarding-mode: dsr-ipip\n";
+  b.put("f", service_yaml("web", "198.51.100.1", dsr, 80, 8080));
+  REQUIRE(b.compiler.problems().size() == 1);
+  CHECK(b.compiler.problems()[0].field == "spec.ports[0].targetPort");
+  CHECK(b.compiler.problems()[0].line == 14);
+  CHECK(b.compiler.entries().empty());
+  b.put("f", service_yaml("web", "198.51.100.1", dsr) + slice_yaml("web", {{"10.0.0.1", "ready"}}));
+  CHECK(b.message(kName).mode() == engine::FORWARDING_MODE_DSR_IPIP);
+  // The slice moves to another port: its last good form stays.
+  b.put("f", service_yaml("web", "198.51.100.1", dsr) + slice_yaml("web", {{"10.0.0.2", "ready"}}, 8080));
+  REQUIRE(b.compiler.problems().size() == 1);
+  CHECK(b.compiler.problems()[0].object == "EndpointSlice demo/web-1");
+  REQUIRE(b.message(kName).reals_size() == 1);
+  CHECK(b.message(kName).reals(0).port() == 80);
+}
+
+TEST_CASE("compile: a new default that a service can't follow leaves it as it was") {
+  Bench b;
+  b.put("g", gateway_yaml("forwardingMode: nat"));
+  b.put("f", service_yaml("web", "198.51.100.1", "", 80, 8080) + slice_yaml("web", {{"10.0.0.1", "ready"}}, 8080) +
+                 service_yaml("equal", "198.51.100.2"));
+  const Delta d = b.put("g", gateway_yaml("forwardingMode: dsr-ipip"));
+  REQUIRE(d.changed.size() == 1);
+  CHECK(d.changed[0]->mode == ForwardingMode::kDsrIpip);
+  CHECK(b.message(kName).mode() == engine::FORWARDING_MODE_NAT);
+  CHECK(b.message(kName).reals_size() == 1);
+  CHECK(b.compiler.mode_of({Kind::kService, "demo", "web"}) == ForwardingMode::kNat);
+  REQUIRE(b.compiler.problems().size() == 1);
+  CHECK(b.compiler.problems()[0].field == "spec.ports[0].targetPort");
+}
+
+TEST_CASE("compile: SNAT addresses and VIPs exclude each other, and what was there first stays") {
+  Bench b;
+  b.put("g", gateway_yaml(""));
+  b.put("f", service_yaml("web", "192.0.2.1"));
+  CHECK(b.compiler.entries().empty());
+  REQUIRE(b.compiler.problems().size() == 1);
+  CHECK(b.compiler.problems()[0].text.find("SNAT address") != std::string::npos);
+  b.put("f", service_yaml("web", "198.51.100.1"));
+  const Delta d = b.put("g", gateway_yaml("").replace(gateway_yaml("").find("192.0.2.1"), 9, "198.51.100.1"));
+  CHECK_FALSE(d.gateway);
+  CHECK(b.compiler.entries().size() == 1);
+  REQUIRE(b.compiler.problems().size() == 1);
+  CHECK(b.compiler.problems()[0].field == "spec.snat[0].address");
+  CHECK(b.remove("f").gateway);
+  CHECK(b.compiler.problems().empty());
+}
+
+TEST_CASE("compile: nat without an SNAT address of its family is told") {
+  Bench b;
+  b.put("f", service_yaml("web", "2001:db8::1"));
+  REQUIRE(b.compiler.problems().size() == 1);
+  CHECK(b.compiler.problems()[0].text.find("IPv6") != std::string::npos);
+}
+
+TEST_CASE("compile: a group's seed never changes") {
+  // From an independent computation of FNV-1a and gw_mix.
+  CHECK(seed_of_group("default") == seed_of_group("default"));
+  CHECK(seed_of_group("default") != seed_of_group("east"));
+  CHECK(seed_of_group("default") == 0xabe7c08eb75a9140U);
+}
+
+}  // namespace guideway::mgmt

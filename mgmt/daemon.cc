@@ -1,0 +1,258 @@
+#include "mgmt/daemon.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <fstream>
+#include <future>
+
+#include "mgmt/source/encode.h"
+#include "mgmt/source/yaml.h"
+
+namespace guideway::mgmt {
+namespace {
+
+constexpr std::chrono::seconds kDirectoryRetry{1};
+
+// Where the file can't be read, the kernel's default.
+HostPorts host_ports() {
+  std::ifstream file("/proc/sys/net/ipv4/ip_local_port_range");
+  HostPorts p;
+  uint16_t min = 0;
+  uint16_t max = 0;
+  if (file >> min >> max) p = {min, max};
+  return p;
+}
+
+}  // namespace
+
+Daemon::Daemon(EventLoop& loop, DaemonOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      host_ports_(host_ports()),
+      last_good_(options_.state_dir),
+      compiler_(store_),
+      engine_(loop, options_.engine_socket, compiler_, [this] { report_problems(); }),
+      status_(loop, options_.engine_socket) {}
+
+absl::Status Daemon::start() {
+  auto directory = ManifestDirectory::open(options_.manifests);
+  if (!directory.ok()) return directory.status();
+  directory_ = std::move(*directory);
+  if (absl::Status s = last_good_.prepare(); !s.ok()) return s;
+  const auto names = directory_->list();
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) restore(directory_->path_of(name));
+  last_good_.keep_only(*names);
+  read_all(*names);
+  watch_directory();
+  commit();
+  spdlog::info("{} manifests read: {} VIPs", store_.files().size(), compiler_.entries().size());
+  engine_.start();
+  status_.start();
+  return absl::OkStatus();
+}
+
+void Daemon::watch_directory() {
+  loop_.watch(directory_->fd(), EPOLLIN, [this](uint32_t) { directory_changed(); });
+}
+
+void Daemon::directory_changed() {
+  const auto changes = directory_->changes();
+  for (const std::string& name : changes.files) read_file(name);
+  if (changes.lost) return directory_lost(options_.manifests + " was removed or moved");
+  if (changes.all) return rescan();
+  commit();
+}
+
+// The state stays as it is: an empty mount must not empty the gateway.
+void Daemon::directory_lost(const std::string& why) {
+  if (directory_) loop_.unwatch(directory_->fd());
+  directory_.reset();
+  directory_trouble_ = why + ": its objects stay in force until it is back";
+  loop_.call_after(kDirectoryRetry, [this, why] {
+    auto directory = ManifestDirectory::open(options_.manifests);
+    if (!directory.ok()) return directory_lost(why);
+    directory_ = std::move(*directory);
+    directory_trouble_.clear();
+    watch_directory();
+    rescan();
+  });
+  commit();
+}
+
+void Daemon::rescan() {
+  if (!directory_) return;
+  const auto names = directory_->list();
+  if (!names.ok()) return directory_lost(std::string(names.status().message()));
+  read_all(*names);
+  commit();
+}
+
+void Daemon::read_all(const std::set<std::string>& names) {
+  for (const std::string& name : names) read_file(name);
+  std::vector<std::string> gone;
+  for (const auto& [path, file] : store_.files())
+    if (!names.contains(path.substr(path.rfind('/') + 1))) gone.push_back(path);
+  for (const std::string& path : gone) read_file(path.substr(path.rfind('/') + 1));
+}
+
+void Daemon::changed(const std::vector<ObjectKey>& keys) { uncompiled_.insert(keys.begin(), keys.end()); }
+
+void Daemon::read_file(const std::string& name) {
+  const std::string path = directory_->path_of(name);
+  const auto text = read_whole_file(path);
+  unkept_.insert(path);
+  if (!text.ok()) {
+    if (absl::IsNotFound(text.status())) return changed(store_.remove_file(path));
+    return store_.fail_file(path, {path, 0, 0, "", "", std::string(text.status().message())});
+  }
+  const auto parsed = parse_yaml(*text);
+  if (const auto* error = std::get_if<YamlError>(&parsed))
+    return store_.fail_file(path, {path, error->document, error->line, "", "", error->text});
+  Decoded d = decode(std::get<Tree>(parsed), path, host_ports_);
+  changed(store_.put_file(
+      path, {std::move(d.objects), std::move(d.refused), d.unnamed, std::move(d.problems), std::move(d.skipped)}));
+}
+
+void Daemon::restore(const std::string& path) {
+  const auto text = last_good_.load(path);
+  if (!text) return;
+  const auto parsed = parse_yaml(*text);
+  if (std::holds_alternative<YamlError>(parsed)) {
+    spdlog::warn("the last good form of {} can't be read and is ignored", path);
+    return;
+  }
+  changed(store_.restore_file(path, decode(std::get<Tree>(parsed), path, host_ports_).objects));
+}
+
+// Everything read so far becomes one commit, and what doesn't concern the packets comes after it.
+void Daemon::commit() {
+  const std::vector<ObjectKey> keys(uncompiled_.begin(), uncompiled_.end());
+  uncompiled_.clear();
+  if (!keys.empty()) {
+    const Delta delta = compiler_.update(keys);
+    engine_.update(delta);
+    if (!delta.empty())
+      spdlog::info("{} VIPs changed, {} removed{}", delta.changed.size(), delta.removed.size(),
+                   delta.gateway ? ", the gateway's configuration changed" : "");
+  }
+  keep_last_good();
+  report_problems();
+}
+
+void Daemon::keep_last_good() {
+  std::string trouble;
+  for (const std::string& path : unkept_) {
+    const auto file = store_.files().find(path);
+    if (file == store_.files().end()) {
+      last_good_.remove(path);
+      continue;
+    }
+    std::string documents;
+    for (const ObjectKey& key : file->second.keys) {
+      if (store_.owner(key) != path) continue;
+      if (const ObjectPtr form = compiler_.form_of(key))
+        documents += "---\n" + encode(*form, compiler_.mode_of(key)) + "\n";
+    }
+    if (const absl::Status s = last_good_.save(path, documents); !s.ok()) trouble = std::string(s.message());
+  }
+  unkept_.clear();
+  last_good_trouble_ = trouble;
+}
+
+void Daemon::add_refusals(std::vector<Problem>& out) const {
+  for (const auto& [name, refusal] : engine_.refusals()) {
+    Problem p;
+    p.text = "the engine refuses it" + (refusal.field.empty() ? "" : " (" + refusal.field + ")") + ": " + refusal.why;
+    if (refusal.for_room) p.text = refusal.why;
+    const auto entry = compiler_.entries().find(name);
+    ObjectPtr object = name == "gateway" ? compiler_.gateway_object() : nullptr;
+    if (entry != compiler_.entries().end()) {
+      object = entry->second->service;
+      p.field = entry->second->field;
+      p.line = entry->second->line;
+    }
+    if (object) {
+      p.file = store_.owner(object->key);
+      p.document = object->place.document;
+      if (p.line == 0) p.line = object->place.line;
+      p.object = to_string(object->key);
+    } else {
+      p.object = name;
+    }
+    out.push_back(std::move(p));
+  }
+}
+
+std::vector<Problem> Daemon::problems() const {
+  std::vector<Problem> all = store_.problems();
+  const std::vector<Problem> compiled = compiler_.problems();
+  all.insert(all.end(), compiled.begin(), compiled.end());
+  add_refusals(all);
+  if (!directory_trouble_.empty()) all.push_back({options_.manifests, 0, 0, "", "", directory_trouble_});
+  if (!last_good_trouble_.empty()) all.push_back({"", 0, 0, "", "", last_good_trouble_});
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+// Each once, when it comes and when it goes.
+void Daemon::report_problems() {
+  const std::vector<Problem> now = problems();
+  for (const Problem& p : now)
+    if (!reported_.contains(p)) spdlog::error("{}", to_string(p));
+  const std::set<Problem> set(now.begin(), now.end());
+  for (const Problem& p : reported_)
+    if (!set.contains(p)) spdlog::info("solved: {}", to_string(p));
+  reported_ = set;
+}
+
+Snapshot Daemon::snapshot() const {
+  Snapshot s;
+  s.uptime_seconds = static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(EventLoop::Clock::now() - started_).count());
+  s.engine_socket = engine_.socket_path();
+  s.engine_trouble = engine_.trouble();
+  s.hello = engine_.hello();
+  s.desired = engine_.desired();
+  s.applied = engine_.applied();
+  s.problems = problems();
+  for (const auto& [path, file] : store_.files()) {
+    for (const auto& [kind, n] : file.skipped) s.skipped[kind] += n;
+    const auto count =
+        std::count_if(s.problems.begin(), s.problems.end(), [&](const Problem& p) { return p.file == path; });
+    s.files.push_back({path, static_cast<uint32_t>(file.keys.size()), static_cast<uint32_t>(count), file.broken});
+  }
+  for (const auto& [name, entry] : compiler_.entries())
+    s.vips.push_back({entry, engine_.state_of(*entry), store_.owner(entry->service->key)});
+  for (const EntryPtr& entry : compiler_.refused())
+    s.vips.push_back({entry, EngineLink::EntryState::kRefused, store_.owner(entry->service->key)});
+  std::stable_sort(s.vips.begin(), s.vips.end(),
+                   [](const auto& a, const auto& b) { return a.entry->name < b.entry->name; });
+  for (const ObjectKey& key : store_.keys(Kind::kService))
+    ++(std::get<Service>(store_.latest(key)->body).ours ? s.services : s.services_left_out);
+  s.endpoint_slices = static_cast<uint32_t>(store_.count(Kind::kEndpointSlice));
+  if (compiler_.gateway_object()) s.gateway_config = compiler_.gateway_object()->key.name;
+  s.manifest_directory = options_.manifests;
+  return s;
+}
+
+SnapshotPtr Daemon::take_snapshot(bool with_engine_status) {
+  // Shared: the loop may end with the call unrun, or the answer may come after the end.
+  auto promise = std::make_shared<std::promise<SnapshotPtr>>();
+  auto future = promise->get_future();
+  const bool posted = loop_.post([this, promise, with_engine_status] {
+    auto s = std::make_shared<Snapshot>(snapshot());
+    if (!with_engine_status) return promise->set_value(std::move(s));
+    status_.ask([promise, s](const engine::Status* status) {
+      if (status != nullptr) s->status = *status;
+      promise->set_value(s);
+    });
+  });
+  if (!posted || future.wait_for(std::chrono::seconds(2)) != std::future_status::ready) return nullptr;
+  return future.get();
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,71 @@
+// guidewayd itself: the manifests in, the engine out, and what the API shows of both. Everything here runs on its loop.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "mgmt/compile/compiler.h"
+#include "mgmt/engine_link/engine_link.h"
+#include "mgmt/engine_link/status_link.h"
+#include "mgmt/event_loop.h"
+#include "mgmt/model/store.h"
+#include "mgmt/snapshot.h"
+#include "mgmt/source/decode.h"
+#include "mgmt/source/manifests/directory.h"
+#include "mgmt/source/manifests/last_good.h"
+
+namespace guideway::mgmt {
+
+struct DaemonOptions {
+  std::string manifests;
+  std::string state_dir = "/var/lib/guideway/daemon";
+  std::string engine_socket = "/run/guideway/engine.sock";
+};
+
+class Daemon {
+ public:
+  Daemon(EventLoop& loop, DaemonOptions options);
+
+  // Reads every manifest; then, and not before, goes to the engine.
+  absl::Status start();
+  // Reads every manifest again.
+  void rescan();
+  // From any thread but the loop's: waits for the loop. Null once it has ended.
+  SnapshotPtr take_snapshot(bool with_engine_status);
+
+ private:
+  void watch_directory();
+  void directory_changed();
+  void directory_lost(const std::string& why);
+  void read_all(const std::set<std::string>& names);
+  void read_file(const std::string& name);
+  void restore(const std::string& path);
+  void changed(const std::vector<ObjectKey>& keys);
+  void commit();
+  void keep_last_good();
+  void report_problems();
+  std::vector<Problem> problems() const;
+  void add_refusals(std::vector<Problem>& out) const;
+  Snapshot snapshot() const;
+
+  EventLoop& loop_;
+  DaemonOptions options_;
+  HostPorts host_ports_;
+  std::optional<ManifestDirectory> directory_;
+  std::string directory_trouble_;
+  LastGoodFiles last_good_;
+  std::string last_good_trouble_;
+  Store store_;
+  Compiler compiler_;
+  EngineLink engine_;
+  StatusLink status_;
+  EventLoop::Clock::time_point started_ = EventLoop::Clock::now();
+  std::set<ObjectKey> uncompiled_;
+  std::set<std::string> unkept_;  // manifests read since their last good form was written
+  std::set<Problem> reported_;
+};
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,229 @@
+// The two programs as they are installed: guidewayd and guideway, against a fake engine.
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "mgmt/source/manifests/directory.h"
+#include "mgmt/testing/rig.h"
+
+namespace guideway::mgmt {
+namespace {
+
+pid_t spawn(const char* program, std::vector<std::string> arguments, const std::string& output) {
+  const char* path = std::getenv(program);
+  REQUIRE(path != nullptr);
+  arguments.insert(arguments.begin(), path);
+  std::vector<char*> argv;
+  for (std::string& a : arguments) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    const int fd = ::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ::dup2(fd, 1);
+    ::dup2(fd, 2);
+    ::execv(path, argv.data());
+    ::_exit(127);
+  }
+  return pid;
+}
+
+int exit_code(pid_t pid) {
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// A running guidewayd; stopped with the test.
+struct Running {
+  explicit Running(pid_t p) : pid(p) {}
+  ~Running() {
+    if (pid > 0) stop();
+  }
+  int stop() {
+    ::kill(pid, SIGTERM);
+    return exit_code(std::exchange(pid, -1));
+  }
+  pid_t pid;
+};
+
+struct Site {
+  TemporaryDirectory dir;
+  FakeEngine engine{dir / "engine.sock"};
+  std::string listen = "unix:" + (dir / "api.sock");
+
+  Site() { std::filesystem::create_directory(dir / "m"); }
+  std::vector<std::string> daemon_arguments() const {
+    return {"--manifests", dir / "m", "--state-dir", dir / "s", "--engine", dir / "engine.sock", "--listen", listen};
+  }
+  pid_t start(const std::string& log = "daemon.log") const { return spawn("GUIDEWAYD", daemon_arguments(), dir / log); }
+  int cli(std::vector<std::string> arguments, std::string& out) const {
+    arguments.insert(arguments.begin(), {"--server", listen});
+    const int code = exit_code(spawn("GUIDEWAY", arguments, dir / "cli.out"));
+    out = *read_whole_file(dir / "cli.out");
+    return code;
+  }
+  // Until the text shows up, at most ten seconds.
+  std::string cli_until(const std::vector<std::string>& arguments, const std::string& text) const {
+    std::string out;
+    for (int i = 0; i < 200; ++i) {
+      if (cli(arguments, out) == 0 && out.find(text) != std::string::npos) break;
+      ::usleep(50000);
+    }
+    return out;
+  }
+};
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") +
+                                       slice_yaml("web", {{"10.0.0.1", "ready"}, {"10.0.0.2", "terminating"}}) +
+                                       service_yaml("bad", "198.51.100.300"));
+  Running daemon(p.start());
+  const std::string table = p.cli_until({"services"}, "Programmed");
+  INFO(table);
+  CHECK(contains(
+      table,
+      "demo        web    http   198.51.100.1:80   TCP        nat    1       1          2       16381   Programmed"));
+  std::string out;
+  CHECK(p.cli({"backends"}, out) == 0);
+  CHECK(contains(out, "10.0.0.1:80   ready"));
+  CHECK(contains(out, "10.0.0.2:80   terminating"));
+  CHECK(p.cli({"services", "-o", "json"}, out) == 0);
+  CHECK(contains(out, "\"state\": \"STATE_PROGRAMMED\""));
+  CHECK(contains(out, "\"backends_ready\": 1"));
+  CHECK(p.cli({"backends", "-o", "json"}, out) == 0);
+  CHECK(contains(out, "\"state\": \"STATE_TERMINATING\""));
+
+  out = p.cli_until({"status"}, "no_backend");
+  INFO(out);
+  CHECK(out.starts_with("PROBLEMS (2)"));
+  CHECK(contains(out, "m/web.yaml:61 (document 3)"));
+  CHECK(contains(out, "Service demo/bad: status.loadBalancer.ingress[0].ip"));
+  CHECK(contains(out, "1 desired, 1 applied"));
+  CHECK(contains(out, "memory: no hugepages"));
+  CHECK(contains(out, "the service has no backend to send it to"));
+  CHECK(p.cli({"status", "-o", "json"}, out) == 0);
+  CHECK(contains(out, "\"reason\": \"no_backend\""));
+  CHECK(contains(out, "\"packets\": \"7\""));
+  CHECK(daemon.stop() == 0);
+  CHECK(p.cli({"status"}, out) == 1);
+  CHECK(contains(out, "guidewayd can't be reached"));
+}
+
+TEST_CASE("end to end: wrong command lines") {
+  Site p;
+  std::string out;
+  CHECK(p.cli({"status", "-o", "xml"}, out) == 2);
+  CHECK(p.cli({"nothing"}, out) == 2);
+  CHECK(p.cli({}, out) == 2);
+  CHECK(p.cli({"status", "--help"}, out) == 0);
+  CHECK(p.cli({"--version"}, out) == 0);
+  CHECK(contains(out, GUIDEWAY_VERSION));
+  CHECK(exit_code(spawn("GUIDEWAYD", {}, p.dir / "out")) == 2);
+  CHECK(exit_code(spawn("GUIDEWAYD", {"--help"}, p.dir / "out")) == 0);
+  CHECK(exit_code(spawn("GUIDEWAYD", {"--manifests", p.dir / "m", "--listen", "0.0.0.0:1"}, p.dir / "out")) == 2);
+}
+
+TEST_CASE("end to end: what prevents a start is said in a sentence") {
+  Site p;
+  const auto fails = [&](const std::string& says) {
+    CHECK(exit_code(p.start("log")) == 1);
+    const std::string log = *read_whole_file(p.dir / "log");
+    INFO(log);
+    CHECK(contains(log, says));
+  };
+  {
+    Running daemon(p.start());
+    p.cli_until({"status"}, "applied");
+    fails("another guidewayd serves");
+  }
+  std::filesystem::remove(p.dir / "m");
+  fails("doesn't exist: create it");
+  write_file(p.dir / "m", "");
+  fails("is not a directory");
+  std::filesystem::remove(p.dir / "m");
+  std::filesystem::create_directory(p.dir / "m");
+  std::filesystem::remove_all(p.dir / "s");
+  write_file(p.dir / "s", "");
+  fails("--state-dir");
+  std::filesystem::remove(p.dir / "api.sock");
+  write_file(p.dir / "api.sock", "");
+  fails("is no socket");
+}
+
+TEST_CASE("end to end: the socket is for its group, and a stale one is replaced") {
+  Site p;
+  Running first(p.start());
+  p.cli_until({"status"}, "applied");
+  struct stat st{};
+  REQUIRE(::stat((p.dir / "api.sock").c_str(), &st) == 0);
+  CHECK((st.st_mode & 0777) == 0660);
+  if (const group* g = ::getgrnam("guideway"); g != nullptr && ::geteuid() == 0) CHECK(st.st_gid == g->gr_gid);
+  ::kill(first.pid, SIGKILL);
+  exit_code(std::exchange(first.pid, -1));
+  REQUIRE(std::filesystem::exists(p.dir / "api.sock"));
+  Running second(p.start());
+  CHECK(contains(p.cli_until({"status"}, "applied"), "applied"));
+}
+
+TEST_CASE("end to end: SIGHUP reads everything again") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "1 applied");
+  ::kill(daemon.pid, SIGHUP);
+  CHECK(contains(p.cli_until({"status"}, "applied"), "applied"));
+  CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("daemon: files come and go as editors and ConfigMaps move them") {
+  Rig rig;
+  const std::string web = service_yaml("web", "198.51.100.1");
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait([](const auto& s) { return s.batches.size() == 1; }));
+  // Moved here under its name, as most editors save.
+  rig.manifest(".web.yaml.tmp", web);
+  std::filesystem::rename(rig.path(".web.yaml.tmp"), rig.path("web.yaml"));
+  REQUIRE(rig.engine.wait([](const auto& s) { return s.services.size() == 1; }));
+  // Other names aren't read, and moving a file to one of them removes it.
+  rig.manifest("web.yaml~", service_yaml("no", "198.51.100.2"));
+  rig.manifest(".hidden.yaml", service_yaml("no", "198.51.100.3"));
+  std::filesystem::rename(rig.path("web.yaml"), rig.path("web.yaml.off"));
+  REQUIRE(rig.engine.wait([](const auto& s) { return s.services.empty(); }));
+  // A directory that vanishes empties nothing, and is read again when it is back.
+  rig.manifest("web.yml", web);
+  REQUIRE(rig.engine.wait([](const auto& s) { return s.services.size() == 1; }));
+  std::filesystem::rename(rig.dir / "manifests", rig.dir / "elsewhere");
+  CHECK(rig.wait([](const Snapshot& s) { return s.problems.size() == 2; })->problems.size() == 2);
+  CHECK(rig.engine.state().services.size() == 1);
+  write_file(rig.dir / "elsewhere/more.yaml", service_yaml("more", "198.51.100.4"));
+  std::filesystem::rename(rig.dir / "elsewhere", rig.dir / "manifests");
+  CHECK(rig.engine.wait([](const auto& s) { return s.services.size() == 2; }));
+}
+
+TEST_CASE("daemon: a manifest that was deleted while it didn't run is gone") {
+  Rig rig;
+  rig.manifest("a.yaml", service_yaml("a", "198.51.100.1"));
+  rig.manifest("b.yaml", service_yaml("b", "198.51.100.2"));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait([](const auto& s) { return s.services.size() == 2; }));
+  rig.stop();
+  rig.remove("a.yaml");
+  REQUIRE(rig.start().ok());
+  CHECK(rig.engine.wait([](const auto& s) { return s.services.size() == 1; }));
+}
+
+}  // namespace guideway::mgmt

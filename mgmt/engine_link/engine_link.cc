@@ -1,0 +1,287 @@
+#include "mgmt/engine_link/engine_link.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
+
+#include "mgmt/engine_link/frame.h"
+
+namespace guideway::mgmt {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr milliseconds kFirstBackoff{50};
+constexpr milliseconds kLongestBackoff{1000};
+constexpr milliseconds kHelloWithin{5000};
+constexpr milliseconds kAnswerWithin{30000};  // a full state of 10,000 services builds in about ten seconds
+constexpr const char* kGateway = "gateway";   // as Refused.entry names it
+
+}  // namespace
+
+absl::Status check_hello(const engine::Hello& hello) {
+  if (hello.version() == kContractVersion) return absl::OkStatus();
+  return absl::FailedPreconditionError("the engine (" + hello.engine_version() + ") speaks version " +
+                                       std::to_string(hello.version()) + " of the contract, guidewayd version " +
+                                       std::to_string(kContractVersion) + ": install both from one release");
+}
+
+EngineLink::EngineLink(EventLoop& loop, std::string path, const Compiler& compiler, std::function<void()> on_change)
+    : loop_(loop),
+      path_(std::move(path)),
+      compiler_(compiler),
+      on_change_(std::move(on_change)),
+      connection_(
+          loop, [this](const engine::Envelope& m) { return take(m); }, [this](const absl::Status& s) { closed(s); }),
+      backoff_(kFirstBackoff) {
+  std::random_device random;
+  instance_ = static_cast<uint64_t>(random()) << 32 | random();
+}
+
+void EngineLink::start() {
+  started_ = true;
+  connect();
+}
+
+void EngineLink::connect() {
+  const absl::Status s = connection_.connect(path_);
+  if (s.ok()) return expect_answer(kHelloWithin, "Hello");
+  closed(s);
+}
+
+void EngineLink::closed(const absl::Status& why) {
+  loop_.cancel(answer_timer_);
+  const std::string text(why.message());
+  if (text != trouble_) spdlog::warn("{}", text);
+  trouble_ = text;
+  hello_.reset();
+  in_flight_.reset();
+  need_full_ = true;
+  loop_.call_after(backoff_, [this] { connect(); });
+  backoff_ = std::min(backoff_ * 2, kLongestBackoff);
+  on_change_();
+}
+
+void EngineLink::expect_answer(milliseconds within, const char* what) {
+  loop_.cancel(answer_timer_);
+  answer_timer_ = loop_.call_after(within, [this, what] {
+    connection_.fail(absl::DeadlineExceededError(std::string("the engine sent no ") + what + " in time"));
+  });
+}
+
+absl::Status EngineLink::take(const engine::Envelope& message) {
+  if (!hello_ && message.has_hello()) return take_hello(message.hello());
+  if (hello_ && in_flight_ && message.has_applied()) return take_applied(message.applied());
+  if (hello_ && in_flight_ && message.has_refused()) return take_refused(message.refused());
+  return absl::DataLossError("the engine sent a message that isn't expected now");
+}
+
+absl::Status EngineLink::take_hello(const engine::Hello& hello) {
+  if (absl::Status s = check_hello(hello); !s.ok()) return s;
+  loop_.cancel(answer_timer_);
+  hello_ = hello;
+  trouble_.clear();
+  spdlog::info("connected to the engine {} at {}", hello.engine_version(), path_);
+  counter_ = std::max(counter_, hello.generation().counter());
+  if (hello.has_generation()) applied_generation_ = hello.generation();
+  engine::Envelope attach;
+  attach.mutable_attach()->set_version(kContractVersion);
+  attach.mutable_attach()->set_purpose(engine::Attach::PURPOSE_STATE);
+  connection_.queue(frame_of(attach));
+  // Another engine may have other limits and another opinion.
+  refusals_.clear();
+  need_full_ = true;
+  stalled_ = false;
+  send_pending();
+  on_change_();
+  return absl::OkStatus();
+}
+
+void EngineLink::update(const Delta& delta) {
+  if (delta.empty()) return;
+  gateway_dirty_ = gateway_dirty_ || delta.gateway;
+  for (const EntryPtr& e : delta.changed) dirty_.insert(e->name);
+  dirty_.insert(delta.removed.begin(), delta.removed.end());
+  stalled_ = false;
+  send_pending();
+}
+
+void EngineLink::send_pending() {
+  if (!hello_ || in_flight_ || stalled_ || !pending()) return;
+  Batch batch;
+  batch.full = need_full_;
+  fill_gateway(batch);
+  if (batch.full)
+    fill_full(batch);
+  else
+    fill_delta(batch);
+  need_full_ = gateway_dirty_ = false;
+  dirty_.clear();
+  if (!batch.full && !batch.gateway && batch.entries.empty() && batch.removed.empty()) return;
+  batch.generation.set_instance(instance_);
+  batch.generation.set_counter(++counter_);
+  write(batch);
+  in_flight_ = std::move(batch);
+  expect_answer(kAnswerWithin, "answer to a commit");
+  connection_.flush();
+}
+
+void EngineLink::fill_gateway(Batch& batch) {
+  if (!batch.full && !gateway_dirty_) return;
+  const std::string& frame = compiler_.gateway_frame();
+  const auto limit = hello_->limits().snat_addresses();
+  if (limit != 0 && compiler_.gateway().snat.size() > limit)
+    refusals_[kGateway] = {frame, "snat",
+                           "the engine has room for " + std::to_string(limit) + " SNAT addresses: remove some", false};
+  const auto refusal = refusals_.find(kGateway);
+  if (refusal == refusals_.end() || refusal->second.frame != frame) {
+    if (refusal != refusals_.end()) refusals_.erase(refusal);
+    if (batch.full || frame != applied_gateway_) batch.gateway = frame;
+  } else if (batch.full && !applied_gateway_.empty()) {
+    batch.gateway = applied_gateway_;
+  }
+}
+
+// False: it is refused, by the engine before or by us for lack of room.
+bool EngineLink::add(Batch& batch, const EntryPtr& entry) {
+  const auto refusal = refusals_.find(entry->name);
+  if (refusal != refusals_.end() && !refusal->second.for_room && refusal->second.frame == entry->frame) return false;
+  std::string lack = budget_.lack_of_room(*entry, hello_->limits());
+  if (!lack.empty()) {
+    refusals_[entry->name] = {entry->frame, "reals", std::move(lack), true};
+    return false;
+  }
+  if (refusal != refusals_.end()) refusals_.erase(refusal);
+  budget_.add(*entry);
+  batch.entries[entry->name] = entry;
+  return true;
+}
+
+void EngineLink::fill_full(Batch& batch) {
+  budget_ = Budget();
+  for (const auto& [name, entry] : compiler_.entries()) {
+    if (add(batch, entry)) continue;
+    // What the engine took before is better than nothing.
+    const auto old = engine_.find(name);
+    if (old == engine_.end() || !budget_.lack_of_room(*old->second, hello_->limits()).empty()) continue;
+    budget_.add(*old->second);
+    batch.entries[name] = old->second;
+  }
+}
+
+void EngineLink::fill_delta(Batch& batch) {
+  const auto& entries = compiler_.entries();
+  for (const auto& [name, refusal] : refusals_)
+    if (refusal.for_room) dirty_.insert(name);
+  // Removals first: they make room.
+  for (const std::string& name : dirty_) {
+    if (entries.contains(name)) continue;
+    refusals_.erase(name);
+    const auto old = engine_.find(name);
+    if (old == engine_.end()) continue;
+    budget_.remove(*old->second);
+    batch.removed.insert(name);
+  }
+  for (const std::string& name : dirty_) {
+    const auto entry = entries.find(name);
+    if (entry == entries.end()) continue;
+    const auto old = engine_.find(name);
+    if (old != engine_.end() && old->second->frame == entry->second->frame) {
+      old->second = entry->second;
+      refusals_.erase(name);
+      continue;
+    }
+    if (old != engine_.end()) budget_.remove(*old->second);
+    if (!add(batch, entry->second) && old != engine_.end()) budget_.add(*old->second);
+  }
+}
+
+void EngineLink::write(const Batch& batch) {
+  engine::Envelope begin;
+  begin.mutable_begin()->set_full(batch.full);
+  connection_.queue(frame_of(begin));
+  if (batch.gateway) connection_.queue(*batch.gateway);
+  for (const std::string& name : batch.removed) {
+    engine::Envelope removal;
+    removal.mutable_removal()->set_service(name);
+    connection_.queue(frame_of(removal));
+  }
+  for (const auto& [name, entry] : batch.entries) connection_.queue(entry->frame);
+  engine::Envelope commit;
+  *commit.mutable_commit()->mutable_generation() = batch.generation;
+  connection_.queue(frame_of(commit));
+}
+
+absl::Status EngineLink::take_applied(const engine::Applied& applied) {
+  Batch batch = std::move(*in_flight_);
+  if (applied.generation().counter() != batch.generation.counter() ||
+      applied.generation().instance() != batch.generation.instance())
+    return absl::DataLossError("the engine answered a commit that isn't the last one");
+  in_flight_.reset();
+  loop_.cancel(answer_timer_);
+  backoff_ = kFirstBackoff;
+  applied_generation_ = batch.generation;
+  if (batch.gateway) applied_gateway_ = *batch.gateway;
+  if (batch.full) engine_.clear();
+  for (const std::string& name : batch.removed) engine_.erase(name);
+  for (auto& [name, entry] : batch.entries) engine_[name] = std::move(entry);
+  std::erase_if(refusals_, [](const auto& r) { return r.second.frame.empty(); });  // a whole batch's, which is over
+  send_pending();
+  on_change_();
+  return absl::OkStatus();
+}
+
+void EngineLink::undo(const Batch& batch) {
+  if (batch.full) return;  // the next full one counts anew
+  for (const auto& [name, entry] : batch.entries) {
+    budget_.remove(*entry);
+    if (const auto old = engine_.find(name); old != engine_.end()) budget_.add(*old->second);
+  }
+  for (const std::string& name : batch.removed) budget_.add(*engine_.at(name));
+}
+
+absl::Status EngineLink::take_refused(const engine::Refused& refused) {
+  const Batch batch = std::move(*in_flight_);
+  in_flight_.reset();
+  loop_.cancel(answer_timer_);
+  undo(batch);
+  need_full_ = need_full_ || batch.full;
+  gateway_dirty_ = gateway_dirty_ || batch.gateway.has_value();
+  for (const auto& [name, entry] : batch.entries) dirty_.insert(name);
+  dirty_.insert(batch.removed.begin(), batch.removed.end());
+  const auto entry = batch.entries.find(refused.entry());
+  if (entry != batch.entries.end()) {
+    refusals_[refused.entry()] = {entry->second->frame, refused.field(), refused.why(), false};
+    // Its last applied form is refused as well: nothing is left to fall back to.
+    if (const auto old = engine_.find(refused.entry());
+        old != engine_.end() && old->second == entry->second && batch.full)
+      engine_.erase(old);
+  } else if (refused.entry() == kGateway && batch.gateway) {
+    refusals_[kGateway] = {*batch.gateway, refused.field(), refused.why(), false};
+    if (applied_gateway_ == *batch.gateway) applied_gateway_.clear();
+  } else {
+    // Nothing to leave out: wait for a change rather than send the same again and again.
+    refusals_[refused.entry()] = {{}, refused.field(), refused.why(), false};
+    stalled_ = true;
+  }
+  send_pending();
+  on_change_();
+  return absl::OkStatus();
+}
+
+engine::Generation EngineLink::desired() const {
+  engine::Generation g;
+  g.set_instance(instance_);
+  g.set_counter(counter_ + (pending() ? 1 : 0));
+  return g;
+}
+
+EngineLink::EntryState EngineLink::state_of(const Entry& entry) const {
+  if (const auto r = refusals_.find(entry.name); r != refusals_.end() && r->second.frame == entry.frame)
+    return EntryState::kRefused;
+  const auto it = engine_.find(entry.name);
+  const bool same = it != engine_.end() && (it->second.get() == &entry || it->second->frame == entry.frame);
+  return same ? EntryState::kApplied : EntryState::kPending;
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,103 @@
+// The STATE connection: keeps the engine at the desired state. Sends all of it on each connection, then only what
+// differs; one batch at a time, the next gathers what changes meanwhile. What the engine refuses, or has no room for,
+// is left out and shown, and the rest goes on.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "mgmt/compile/compiler.h"
+#include "mgmt/engine_link/budget.h"
+#include "mgmt/engine_link/connection.h"
+
+namespace guideway::mgmt {
+
+class EngineLink {
+ public:
+  enum class EntryState : uint8_t { kPending, kApplied, kRefused };
+  struct Refusal {
+    std::string frame;  // what was refused: another form is tried again
+    std::string field;
+    std::string why;
+    bool for_room = false;  // by us, for a limit of the engine's: tried again when there is room
+  };
+
+  // `on_change`: connected, disconnected, applied or refused. Nothing is sent before start().
+  EngineLink(EventLoop& loop, std::string path, const Compiler& compiler, std::function<void()> on_change);
+
+  void start();
+  // What the compiler holds has changed so.
+  void update(const Delta& delta);
+
+  bool connected() const { return hello_.has_value(); }
+  const std::optional<engine::Hello>& hello() const { return hello_; }
+  // Why there is no connection; empty if there is one.
+  const std::string& trouble() const { return trouble_; }
+  std::string socket_path() const { return path_; }
+  // The number that the next batch will have, or that the last one had if nothing waits.
+  engine::Generation desired() const;
+  const std::optional<engine::Generation>& applied() const { return applied_generation_; }
+  // "gateway", or an Entry's name.
+  const std::map<std::string, Refusal>& refusals() const { return refusals_; }
+  EntryState state_of(const Entry& entry) const;
+
+ private:
+  struct Batch {
+    bool full = false;
+    engine::Generation generation;
+    std::optional<std::string> gateway;
+    std::map<std::string, EntryPtr> entries;
+    std::set<std::string> removed;
+  };
+
+  void connect();
+  void retry_later();
+  absl::Status take(const engine::Envelope& message);
+  absl::Status take_hello(const engine::Hello& hello);
+  absl::Status take_applied(const engine::Applied& applied);
+  absl::Status take_refused(const engine::Refused& refused);
+  void closed(const absl::Status& why);
+  bool pending() const { return need_full_ || gateway_dirty_ || !dirty_.empty(); }
+  void send_pending();
+  void fill_gateway(Batch& batch);
+  void fill_full(Batch& batch);
+  void fill_delta(Batch& batch);
+  bool add(Batch& batch, const EntryPtr& entry);
+  void undo(const Batch& batch);
+  void write(const Batch& batch);
+  void expect_answer(std::chrono::milliseconds within, const char* what);
+
+  EventLoop& loop_;
+  std::string path_;
+  const Compiler& compiler_;
+  std::function<void()> on_change_;
+  Connection connection_;
+  bool started_ = false;
+  std::chrono::milliseconds backoff_;
+  EventLoop::TimerId answer_timer_ = 0;
+  std::optional<engine::Hello> hello_;
+  std::string trouble_;
+
+  bool need_full_ = true;
+  bool gateway_dirty_ = true;
+  bool stalled_ = false;         // a batch was refused for nothing that could be left out
+  std::set<std::string> dirty_;  // entries that changed since they were last sent
+  std::optional<Batch> in_flight_;
+  std::string applied_gateway_;
+  std::map<std::string, EntryPtr> engine_;  // the last applied state
+  Budget budget_;                           // of that state and the batch in flight
+  std::map<std::string, Refusal> refusals_;
+  uint64_t instance_;
+  uint64_t counter_ = 0;
+  std::optional<engine::Generation> applied_generation_;
+};
+
+// Why a Hello can't be worked with.
+absl::Status check_hello(const engine::Hello& hello);
+
+}  // namespace guideway::mgmt

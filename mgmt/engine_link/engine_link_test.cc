@@ -1,0 +1,208 @@
+// The link against a fake engine, through a whole daemon: what arrives, what is refused, what a lost engine finds
+// again.
+#include "mgmt/engine_link/engine_link.h"
+
+#include <catch2/catch.hpp>
+
+#include "mgmt/engine_link/frame.h"
+#include "mgmt/testing/rig.h"
+
+namespace guideway::mgmt {
+namespace {
+
+using State = FakeEngine::State;
+
+std::string vip_name(const std::string& name, int i) {
+  return "demo/" + name + ":http@198.51.100." + std::to_string(i) + ":80/TCP";
+}
+
+std::string web(int i, const std::string& backend = "10.0.0.1", const std::string& condition = "ready") {
+  const std::string name = "web" + std::to_string(i);
+  return service_yaml(name, "198.51.100." + std::to_string(i)) + slice_yaml(name, {{backend, condition}});
+}
+
+auto services(size_t n) {
+  return [n](const State& s) { return s.services.size() == n; };
+}
+
+}  // namespace
+
+TEST_CASE("frame: messages come out whole, nonsense is an error") {
+  engine::Envelope e;
+  e.mutable_begin()->set_full(true);
+  const std::string two = frame_of(e) + frame_of(e);
+  for (size_t n = 0; n <= two.size(); ++n) {
+    std::string_view rest = std::string_view(two).substr(0, n);
+    size_t got = 0;
+    while (true) {
+      const auto m = take_frame(rest);
+      REQUIRE(m.ok());
+      if (!*m) break;
+      ++got;
+    }
+    CHECK(got == n * 2 / two.size());
+  }
+  std::string_view huge("\x00\x10\x00\x01", 4);
+  CHECK_FALSE(take_frame(huge).ok());
+  std::string_view empty("\x00\x00\x00\x00", 4);
+  CHECK_FALSE(take_frame(empty).ok());
+  std::string_view garbage("\x00\x00\x00\x02\xff\xff", 6);
+  CHECK_FALSE(take_frame(garbage).ok());
+}
+
+TEST_CASE("link: all of the state first, then only what differs") {
+  Rig rig;
+  rig.manifest("a.yaml", web(1) + web(2));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(services(2)));
+  CHECK(rig.engine.state().batches.at(0).full);
+  CHECK(rig.engine.state().gateway.has_value());
+  rig.manifest("a.yaml", web(1) + web(2, "10.0.0.1", "terminating"));
+  REQUIRE(rig.engine.wait([](const State& s) { return s.batches.size() == 2; }));
+  const State s = rig.engine.state();
+  CHECK_FALSE(s.batches[1].full);
+  REQUIRE(s.batches[1].services.size() == 1);
+  CHECK(s.batches[1].services[0].name() == vip_name("web2", 2));
+  CHECK(s.batches[1].services[0].reals(0).state() == engine::Real::STATE_TERMINATING);
+  CHECK_FALSE(s.batches[1].gateway.has_value());
+  CHECK(s.batches[1].generation.counter() == s.batches[0].generation.counter() + 1);
+  rig.remove("a.yaml");
+  REQUIRE(rig.engine.wait(services(0)));
+  CHECK(rig.engine.state().batches.at(2).removals.size() == 2);
+}
+
+TEST_CASE("link: goes on above the engine's generation") {
+  engine::Hello hello = FakeEngine::good_hello();
+  hello.mutable_generation()->set_instance(5);
+  hello.mutable_generation()->set_counter(1000);
+  Rig rig(hello);
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait([](const State& s) { return !s.batches.empty(); }));
+  CHECK(rig.engine.state().batches[0].generation.counter() == 1001);
+}
+
+TEST_CASE("link: after a lost connection everything is sent again") {
+  Rig rig;
+  rig.manifest("a.yaml", web(1));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(services(1)));
+  rig.engine.hang_up();
+  REQUIRE(rig.engine.wait([](const State& s) { return s.batches.size() == 2; }));
+  CHECK(rig.engine.state().batches[1].full);
+  CHECK(rig.wait([](const Snapshot& s) { return s.hello.has_value(); })->engine_trouble.empty());
+}
+
+TEST_CASE("link: what the engine refuses is left out, the rest arrives, and a new form is tried") {
+  Rig rig;
+  rig.engine.set_refuse(FakeEngine::refuse_service(vip_name("web2", 2)));
+  rig.manifest("a.yaml", web(1) + web(2) + web(3));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(services(2)));
+  CHECK(rig.engine.state().refused == 1);
+  const auto p = rig.wait_problem("Service demo/web2", "status.loadBalancer.ingress[0].ip");
+  REQUIRE(p.has_value());
+  CHECK(p->file == rig.path("a.yaml"));
+  CHECK(p->text == "the engine refuses it (mode): the test says no");
+  const auto s = rig.wait([](const Snapshot&) { return true; });
+  CHECK(s->vips[1].state == EngineLink::EntryState::kRefused);
+  CHECK(s->vips[0].state == EngineLink::EntryState::kApplied);
+  rig.engine.set_refuse({});
+  rig.manifest("a.yaml", web(1) + web(2, "10.0.0.9") + web(3));
+  REQUIRE(rig.engine.wait(services(3)));
+  CHECK(rig.wait([](const Snapshot& t) { return t.applied && t.vips[1].state == EngineLink::EntryState::kApplied; })
+            ->vips[1]
+            .state == EngineLink::EntryState::kApplied);
+}
+
+TEST_CASE("link: a refused change leaves the old form, and the others of its batch arrive") {
+  Rig rig;
+  rig.manifest("a.yaml", web(1) + web(2));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(services(2)));
+  rig.engine.set_refuse(FakeEngine::refuse_service(vip_name("web2", 2)));
+  rig.manifest("a.yaml", web(1, "10.0.0.8") + web(2, "10.0.0.9"));
+  const auto backend = [](const State& s, const std::string& name) { return s.services.at(name).reals(0).address(); };
+  REQUIRE(rig.engine.wait([&](const State& s) { return backend(s, vip_name("web1", 1))[3] == 8; }));
+  CHECK(backend(rig.engine.state(), vip_name("web2", 2))[3] == 1);
+  CHECK(rig.engine.state().services.size() == 2);
+}
+
+TEST_CASE("link: a refusal of nothing that can be left out isn't repeated endlessly") {
+  Rig rig;
+  rig.engine.set_refuse([](const FakeEngine::Batch&) {
+    engine::Refused r;
+    r.set_why("out of memory");
+    return std::optional(r);
+  });
+  rig.manifest("a.yaml", web(1));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait([](const State& s) { return s.refused == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  CHECK(rig.engine.state().refused == 1);
+  rig.engine.set_refuse({});
+  rig.manifest("a.yaml", web(1) + web(2));
+  REQUIRE(rig.engine.wait(services(2)));
+  CHECK(rig.wait([](const Snapshot& s) { return s.problems.size() == 2; })->problems.size() == 2);  // the SNAT ones
+}
+
+TEST_CASE("link: the engine's limits are kept, and room that appears is used") {
+  engine::Hello hello = FakeEngine::good_hello();
+  hello.mutable_limits()->set_services(2);
+  hello.mutable_limits()->set_reals_per_service(1);
+  Rig rig(hello);
+  rig.manifest("a.yaml", web(1));
+  rig.manifest("b.yaml", web(2) + web(3));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(services(2)));
+  REQUIRE(rig.wait_problem("Service demo/web3", "status.loadBalancer.ingress[0].ip").has_value());
+  rig.remove("a.yaml");
+  REQUIRE(rig.engine.wait([](const State& s) { return s.services.contains(vip_name("web3", 3)); }));
+  CHECK(rig.engine.state().services.size() == 2);
+  rig.manifest("b.yaml", web(2) + service_yaml("web3", "198.51.100.3") +
+                             slice_yaml("web3", {{"10.0.0.1", "ready"}, {"10.0.0.2", "ready"}}));
+  const auto p = rig.wait_problem("Service demo/web3", "status.loadBalancer.ingress[0].ip");
+  REQUIRE(p.has_value());
+  CHECK(rig.engine.state().services.at(vip_name("web3", 3)).reals_size() == 1);
+}
+
+TEST_CASE("link: an engine that can't be understood is left, and tried again") {
+  for (const std::string& garbage : {std::string("\xff\xff\xff\xff", 4), std::string("\x00\x00\x00\x02\xff\xff", 6)}) {
+    Rig rig;
+    rig.manifest("a.yaml", web(1));
+    REQUIRE(rig.start().ok());
+    REQUIRE(rig.engine.wait(services(1)));
+    rig.engine.set_garbage(garbage);
+    rig.manifest("a.yaml", web(1) + web(2));
+    REQUIRE(rig.engine.wait([](const State& s) { return s.batches.size() == 3; }));
+    CHECK(rig.engine.state().batches[2].full);
+  }
+  engine::Hello other = FakeEngine::good_hello();
+  other.set_version(7);
+  Rig rig(other);
+  REQUIRE(rig.start().ok());
+  const auto s = rig.wait([](const Snapshot& t) { return t.engine_trouble.find("version 7") != std::string::npos; });
+  CHECK(s->engine_trouble.find("version 7") != std::string::npos);
+}
+
+TEST_CASE("link: a large state reaches a slow engine, and changes meanwhile follow it") {
+  Rig rig;
+  std::string text;
+  for (int i = 0; i < 3000; ++i) {
+    const std::string name = "s" + std::to_string(i);
+    std::vector<std::pair<std::string, std::string>> endpoints;
+    for (int b = 1; b <= 20; ++b) endpoints.emplace_back("10.1.0." + std::to_string(b), "ready");
+    text += service_yaml(name, "198.18." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1)) +
+            slice_yaml(name, endpoints);
+  }
+  rig.manifest("big.yaml", text);
+  rig.engine.set_stalled(true);
+  REQUIRE(rig.start().ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  rig.manifest("a.yaml", web(1));
+  CHECK(rig.wait([](const Snapshot& s) { return s.vips.size() == 3001; })->vips.size() == 3001);
+  CHECK(rig.engine.state().services.empty());
+  rig.engine.set_stalled(false);
+  CHECK(rig.engine.wait(services(3001)));
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,95 @@
+// guidewayd: the management daemon. Needs no privilege and asks for none.
+
+#include <CLI/CLI.hpp>
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "mgmt/api/server.h"
+#include "mgmt/daemon.h"
+
+namespace guideway::mgmt {
+namespace {
+
+struct Options {
+  DaemonOptions daemon;
+  std::string listen = "unix:/run/guideway/guideway.sock";
+  std::string log_level = "info";
+};
+
+void declare(CLI::App& app, Options& o) {
+  app.set_version_flag("--version", "guidewayd " GUIDEWAY_VERSION);
+  app.add_option("--manifests", o.daemon.manifests, "Directory of Kubernetes manifests (*.yaml, *.yml) to watch")
+      ->required()
+      ->type_name("DIR");
+  app.add_option("--state-dir", o.daemon.state_dir, "Where the last good form of each manifest is kept")
+      ->capture_default_str()
+      ->type_name("DIR");
+  app.add_option("--engine", o.daemon.engine_socket, "Socket of guideway-engine")
+      ->capture_default_str()
+      ->type_name("PATH");
+  app.add_option("--listen", o.listen, "Where the API is served")->capture_default_str()->type_name("unix:PATH");
+  app.add_option("--log-level", o.log_level, "trace, debug, info, warn, error or off")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+      ->capture_default_str()
+      ->type_name("LEVEL");
+}
+
+// Blocked before any thread starts, so that only the descriptor sees them.
+Fd take_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, s);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return Fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
+}
+
+int run(const Options& options) {
+  const Fd signals = take_signals();
+  EventLoop loop;
+  Daemon daemon(loop, options.daemon);
+  loop.watch(signals.get(), EPOLLIN, [&](uint32_t) {
+    signalfd_siginfo info{};
+    if (::read(signals.get(), &info, sizeof info) != sizeof info) return;
+    if (info.ssi_signo != SIGHUP) return loop.stop();
+    spdlog::info("SIGHUP: reading all manifests again");
+    daemon.rescan();
+  });
+  // The API first: a second daemon must find out before it touches the state directory or the engine.
+  auto api = ApiServer::start(options.listen, [&](bool status) { return daemon.take_snapshot(status); });
+  if (!api.ok()) {
+    spdlog::error("{}", std::string(api.status().message()));
+    return absl::IsInvalidArgument(api.status()) ? 2 : 1;
+  }
+  if (const absl::Status s = daemon.start(); !s.ok()) {
+    spdlog::error("{}", std::string(s.message()));
+    return 1;
+  }
+  loop.run();
+  spdlog::info("stopped; the engine goes on with the last state");
+  return 0;
+}
+
+}  // namespace
+}  // namespace guideway::mgmt
+
+int main(int argc, char** argv) {
+  guideway::mgmt::Options options;
+  CLI::App app{"Guideway's management daemon: keeps guideway-engine at the state that the manifests describe.",
+               "guidewayd"};
+  guideway::mgmt::declare(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  spdlog::set_default_logger(spdlog::stderr_color_mt("guidewayd"));
+  spdlog::set_level(spdlog::level::from_str(options.log_level));
+  return guideway::mgmt::run(options);
+}

@@ -1,0 +1,49 @@
+#include "mgmt/model/objects.h"
+
+namespace guideway::mgmt {
+
+const char* to_string(Kind kind) {
+  switch (kind) {
+    case Kind::kGatewayConfig:
+      return "GatewayConfig";
+    case Kind::kService:
+      return "Service";
+    case Kind::kEndpointSlice:
+      return "EndpointSlice";
+  }
+  return "?";
+}
+
+std::string to_string(const ObjectKey& key) {
+  std::string s = to_string(key.kind);
+  s += ' ';
+  if (!key.ns.empty()) s += key.ns + "/";
+  return s + key.name;
+}
+
+const char* to_string(ForwardingMode mode) {
+  switch (mode) {
+    case ForwardingMode::kDsrL2:
+      return "dsr-l2";
+    case ForwardingMode::kDsrIpip:
+      return "dsr-ipip";
+    case ForwardingMode::kNat:
+      return "nat";
+  }
+  return "?";
+}
+
+std::optional<ForwardingMode> parse_forwarding_mode(std::string_view text) {
+  for (const ForwardingMode m : {ForwardingMode::kDsrL2, ForwardingMode::kDsrIpip, ForwardingMode::kNat})
+    if (text == to_string(m)) return m;
+  return std::nullopt;
+}
+
+std::string Vip::field() const {
+  const std::string i = std::to_string(index);
+  return external ? "spec.externalIPs[" + i + "]" : "status.loadBalancer.ingress[" + i + "].ip";
+}
+
+Precedence precedence(const Object& object) { return {object.created.empty(), object.created, object.key}; }
+
+}  // namespace guideway::mgmt

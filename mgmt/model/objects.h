@@ -1,0 +1,145 @@
+// The objects that the operator writes, decoded and valid each on its own: Service, EndpointSlice, GatewayConfig. Only
+// the fields that the gateway reads, and the lines they stand on, so that a contradiction found later can be shown.
+// Knows neither YAML nor the engine.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "net/address.h"
+#include "net/headers.h"
+
+namespace guideway::mgmt {
+
+enum class Kind : uint8_t { kGatewayConfig, kService, kEndpointSlice };
+
+struct ObjectKey {
+  Kind kind = Kind::kService;
+  std::string ns;  // empty for GatewayConfig, which belongs to no namespace
+  std::string name;
+  friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
+};
+const char* to_string(Kind kind);
+// "Service demo/web", "GatewayConfig main".
+std::string to_string(const ObjectKey& key);
+
+// Where an object begins: document and line of its file, both from 1.
+struct Place {
+  uint32_t document = 0;
+  uint32_t line = 0;
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+enum class ForwardingMode : uint8_t { kDsrL2, kDsrIpip, kNat };
+// "dsr-l2", "dsr-ipip", "nat".
+const char* to_string(ForwardingMode mode);
+std::optional<ForwardingMode> parse_forwarding_mode(std::string_view text);
+inline bool is_dsr(ForwardingMode mode) { return mode != ForwardingMode::kNat; }
+
+// What a Service asks for: a mode, GatewayConfig's default, or its default among the DSR modes (Cilium's "dsr").
+enum class ModeWish : uint8_t { kDefault, kDefaultDsr, kDsrL2, kDsrIpip, kNat };
+
+struct Vip {
+  net::IpAddress address;
+  uint32_t line = 0;
+  uint32_t index = 0;     // in its list
+  bool external = false;  // from spec.externalIPs, else from status.loadBalancer.ingress
+  std::string field() const;
+  friend bool operator==(const Vip&, const Vip&) = default;
+};
+
+struct ServicePort {
+  std::string name;
+  net::Protocol protocol = net::Protocol::kTcp;
+  uint16_t port = 0;
+  uint16_t target = 0;      // 0: by name, and the EndpointSlice tells the number
+  std::string target_name;  // only if target is 0
+  uint32_t line = 0;        // of targetPort, else of the port's entry
+  uint32_t index = 0;       // in spec.ports
+  friend bool operator==(const ServicePort&, const ServicePort&) = default;
+};
+
+struct Service {
+  bool ours = false;  // else nothing below is filled: it has no VIP, or another load balancer serves it
+  std::vector<Vip> vips;
+  std::vector<ServicePort> ports;
+  ModeWish mode = ModeWish::kDefault;
+  uint32_t table_size = 0;  // of the Maglev table; 0: the engine's default
+  bool publish_not_ready = false;
+  friend bool operator==(const Service&, const Service&) = default;
+};
+
+enum class AddressType : uint8_t { kIpv4, kIpv6, kOther };
+
+struct Endpoint {
+  net::IpAddress address;
+  bool ready = true;
+  bool serving = true;
+  bool terminating = false;
+  std::string target;  // the pod's name, or empty
+  std::string node;
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+struct SlicePort {
+  std::string name;
+  net::Protocol protocol = net::Protocol::kTcp;
+  uint16_t port = 0;  // 0: "any port", which no VIP can be forwarded to
+  uint32_t line = 0;
+  uint32_t index = 0;
+  friend bool operator==(const SlicePort&, const SlicePort&) = default;
+};
+
+struct EndpointSlice {
+  std::string service;  // of the same namespace; empty: of none
+  AddressType type = AddressType::kOther;
+  std::vector<SlicePort> ports;
+  std::vector<Endpoint> endpoints;
+  friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
+};
+
+struct Snat {
+  net::IpAddress address;
+  uint16_t port_min = 0;  // inclusive
+  uint16_t port_max = 0;
+  bool dedicated = false;
+  uint32_t line = 0;
+  friend bool operator==(const Snat&, const Snat&) = default;
+};
+
+struct GatewayConfig {
+  std::string group = "default";
+  std::optional<uint64_t> seed;  // else derived from the group's name
+  ForwardingMode mode = ForwardingMode::kNat;
+  ForwardingMode dsr_mode = ForwardingMode::kDsrIpip;
+  std::vector<Snat> snat;
+  std::optional<net::IpAddress> encap_ipv4;
+  std::optional<net::IpAddress> encap_ipv6;
+  friend bool operator==(const GatewayConfig&, const GatewayConfig&) = default;
+};
+
+struct Object {
+  ObjectKey key;
+  Place place;
+  std::string created;  // metadata.creationTimestamp (RFC 3339, UTC: sorts as text), or empty
+  std::variant<Service, EndpointSlice, GatewayConfig> body;
+  friend bool operator==(const Object&, const Object&) = default;
+};
+using ObjectPtr = std::shared_ptr<const Object>;
+
+// Who was there first, alike at every gateway whatever the order of arrival: the older object, then the lesser name.
+// One without a creation time counts as the youngest.
+struct Precedence {
+  bool undated = true;
+  std::string created;
+  ObjectKey key;
+  friend auto operator<=>(const Precedence&, const Precedence&) = default;
+};
+Precedence precedence(const Object& object);
+
+}  // namespace guideway::mgmt

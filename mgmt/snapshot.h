@@ -1,0 +1,49 @@
+// What the daemon shows, taken on its loop and then immutable: the API reads it on its own threads.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/engine.pb.h"
+#include "mgmt/compile/entry.h"
+#include "mgmt/engine_link/engine_link.h"
+#include "mgmt/model/problem.h"
+
+namespace guideway::mgmt {
+
+struct Snapshot {
+  struct Vip {
+    EntryPtr entry;
+    EngineLink::EntryState state;
+    std::string file;
+  };
+  struct File {
+    std::string path;
+    uint32_t objects = 0;
+    uint32_t problems = 0;
+    bool broken = false;
+  };
+  uint64_t uptime_seconds = 0;
+  std::string engine_socket;
+  std::string engine_trouble;
+  std::optional<engine::Hello> hello;    // unset: not connected
+  std::optional<engine::Status> status;  // unset: it wasn't asked for, or the engine didn't answer
+  engine::Generation desired;
+  std::optional<engine::Generation> applied;
+  std::vector<Problem> problems;
+  std::map<std::string, uint32_t> skipped;
+  std::vector<File> files;
+  std::vector<Vip> vips;  // sorted by name
+  uint32_t services = 0;
+  uint32_t services_left_out = 0;
+  uint32_t endpoint_slices = 0;
+  std::string gateway_config;
+  std::string manifest_directory;
+};
+using SnapshotPtr = std::shared_ptr<const Snapshot>;
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,139 @@
+#include "mgmt/source/decode.h"
+
+#include <set>
+
+#include "mgmt/source/object_reader.h"
+
+namespace guideway::mgmt {
+namespace {
+
+struct Api {
+  std::string_view version;
+  std::string_view kind;
+};
+
+class Decoder {
+ public:
+  Decoder(const Tree& tree, std::string_view file, const HostPorts& host) : tree_(tree), file_(file), host_(host) {}
+
+  Decoded run() {
+    uint32_t number = 0;
+    for (const uint32_t root : tree_.documents()) {
+      ++number;
+      if (root != Tree::kNone) item(Field(tree_, root), number, {});
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void item(Field root, uint32_t document, Api fallback);
+  void list(Field root, uint32_t document, Api api);
+  void object(Field root, uint32_t document, Kind kind);
+  std::optional<ObjectKey> identity(ObjectReader& r, Kind kind);
+
+  const Tree& tree_;
+  std::string_view file_;
+  const HostPorts& host_;
+  Decoded out_;
+  std::set<ObjectKey> seen_;
+};
+
+// An item of a list as the API server sends it carries neither apiVersion nor kind: the list's are its own.
+void Decoder::item(Field root, uint32_t document, Api fallback) {
+  ObjectReader r(root, file_, document, out_.problems);
+  const auto refuse = [&](Field at, const char* text) {
+    r.error(at, text);
+    out_.unnamed = true;
+  };
+  if (!root.is_map()) return refuse(root, "must be a Kubernetes object: a map with apiVersion and kind");
+  const std::string version = r.text(root["apiVersion"], fallback.version);
+  const std::string kind = r.text(root["kind"], fallback.kind);
+  if (r.bad()) {
+    out_.unnamed = true;
+    return;
+  }
+  if (version.empty()) return refuse(root["apiVersion"], "is missing: every Kubernetes object has one");
+  if (kind.empty()) return refuse(root["kind"], "is missing: every Kubernetes object has one");
+  if (kind.size() >= 4 && kind.ends_with("List")) return list(root, document, {version, kind});
+  if (version == "v1" && kind == "Service") return object(root, document, Kind::kService);
+  if (version == "discovery.k8s.io/v1" && kind == "EndpointSlice") return object(root, document, Kind::kEndpointSlice);
+  if (version == kGatewayApiVersion && kind == "GatewayConfig") return object(root, document, Kind::kGatewayConfig);
+  if (version.starts_with("guideway.io/"))
+    return refuse(root["kind"], "is unknown: this version of Guideway has GatewayConfig of guideway.io/v1alpha1");
+  ++out_.skipped[kind + " (" + version + ")"];
+}
+
+void Decoder::list(Field root, uint32_t document, Api api) {
+  const Field items = root["items"];
+  if (items.empty()) return;
+  if (!items.is_list()) {
+    ObjectReader r(root, file_, document, out_.problems);
+    r.error(items, "must be a list");
+    out_.unnamed = true;
+    return;
+  }
+  Api fallback;
+  if (api.kind != "List") fallback = {api.version, api.kind.substr(0, api.kind.size() - 4)};
+  items.each([&](Field f) {
+    // A list in a list isn't Kubernetes; refusing it bounds the recursion.
+    if (f["kind"].value().ends_with("List")) {
+      ObjectReader r(f, file_, document, out_.problems);
+      r.error(f["kind"], "must not be a list inside a list");
+      out_.unnamed = true;
+      return;
+    }
+    item(f, document, fallback);
+  });
+}
+
+std::optional<ObjectKey> Decoder::identity(ObjectReader& r, Kind kind) {
+  const Field meta = r.root()["metadata"];
+  r.expect_map(meta);
+  ObjectKey key{kind, {}, r.text(meta["name"])};
+  if (kind != Kind::kGatewayConfig) key.ns = r.text(meta["namespace"], "default");
+  if (key.name.empty() && !r.bad()) r.error(meta["name"], "is missing: every object has one");
+  if (r.bad() || !r.valid_name(meta["name"], key.name, 253) || !r.valid_name(meta["namespace"], key.ns, 63))
+    return std::nullopt;
+  return key;
+}
+
+void Decoder::object(Field root, uint32_t document, Kind kind) {
+  ObjectReader r(root, file_, document, out_.problems);
+  const auto key = identity(r, kind);
+  if (!key) {
+    out_.unnamed = true;
+    return;
+  }
+  r.name(*key);
+  if (!seen_.insert(*key).second) {
+    r.error(root["metadata"]["name"], "the same object stands twice in this file: remove one");
+    return;
+  }
+  auto object = std::make_shared<Object>();
+  object->key = *key;
+  object->place = {document, root.line()};
+  object->created = r.text(root["metadata"]["creationTimestamp"]);
+  switch (kind) {
+    case Kind::kService:
+      object->body = decode_service(r);
+      break;
+    case Kind::kEndpointSlice:
+      object->body = decode_endpoint_slice(r);
+      break;
+    case Kind::kGatewayConfig:
+      object->body = decode_gateway_config(r, host_);
+      break;
+  }
+  if (r.bad())
+    out_.refused.push_back(*key);
+  else
+    out_.objects.push_back(std::move(object));
+}
+
+}  // namespace
+
+Decoded decode(const Tree& tree, std::string_view file, const HostPorts& host) {
+  return Decoder(tree, file, host).run();
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,43 @@
+// Kubernetes objects out of a tree: the one decoder, whatever the tree was read from. Each object is judged on its own;
+// contradictions between objects are compile's to find.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mgmt/model/objects.h"
+#include "mgmt/model/problem.h"
+#include "mgmt/source/tree.h"
+
+namespace guideway::mgmt {
+
+inline constexpr std::string_view kLoadBalancerClass = "guideway.io/gateway";
+inline constexpr std::string_view kGatewayApiVersion = "guideway.io/v1alpha1";
+inline constexpr std::string_view kModeAnnotation = "guideway.io/forwarding-mode";
+inline constexpr std::string_view kCiliumModeAnnotation = "service.cilium.io/forwarding-mode";
+inline constexpr std::string_view kTableSizeAnnotation = "guideway.io/maglev-table-size";
+inline constexpr std::string_view kServiceNameLabel = "kubernetes.io/service-name";
+inline constexpr uint32_t kMinTableSize = 251;
+inline constexpr uint32_t kMaxTableSize = 655373;
+
+// The ports that the host hands out to its own connections (ip_local_port_range), which SNAT must leave alone.
+struct HostPorts {
+  uint16_t min = 32768;
+  uint16_t max = 60999;
+};
+
+struct Decoded {
+  std::vector<ObjectPtr> objects;
+  std::vector<ObjectKey> refused;  // named but bad: their last good form stays in force
+  bool unnamed = false;            // an object that can't be told is bad: nothing of the file may be taken for removed
+  std::vector<Problem> problems;
+  std::map<std::string, uint32_t> skipped;  // by kind: objects that aren't for the gateway
+};
+
+// `file` is only for the problems.
+Decoded decode(const Tree& tree, std::string_view file, const HostPorts& host);
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,106 @@
+#include "mgmt/source/manifests/directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace guideway::mgmt {
+namespace {
+
+struct CloseDir {
+  void operator()(DIR* d) const { ::closedir(d); }
+};
+
+absl::Status failure(const std::string& path, const char* what) {
+  const std::string text = path + " " + what + ": " + std::strerror(errno);
+  return errno == ENOENT ? absl::NotFoundError(text) : absl::FailedPreconditionError(text);
+}
+
+constexpr uint32_t kWatched = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF;
+
+void take(const inotify_event& e, ManifestDirectory::Changes& changes) {
+  if ((e.mask & IN_Q_OVERFLOW) != 0) changes.all = true;
+  if ((e.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) != 0) changes.lost = true;
+  if (e.len == 0) return;
+  const std::string name = e.name;
+  // A mounted ConfigMap or Secret swaps the link "..data" to change all its files at once.
+  if (name == "..data")
+    changes.all = true;
+  else if (is_manifest(name))
+    changes.files.insert(name);
+}
+
+}  // namespace
+
+bool is_manifest(std::string_view name) {
+  // "x.yaml~" and ".x.yaml.swp" don't end so.
+  return !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"));
+}
+
+absl::StatusOr<std::string> read_whole_file(const std::string& path) {
+  const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (fd.get() < 0) return failure(path, "can't be opened");
+  struct stat st{};
+  if (::fstat(fd.get(), &st) != 0) return failure(path, "can't be read");
+  if (!S_ISREG(st.st_mode)) return absl::FailedPreconditionError(path + " is not a regular file: move it away");
+  std::string bytes(static_cast<size_t>(st.st_size), '\0');
+  size_t n = 0;
+  while (true) {
+    if (n == bytes.size()) bytes.resize(n + 4096);
+    const ssize_t got = ::read(fd.get(), bytes.data() + n, bytes.size() - n);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failure(path, "can't be read");
+    if (got == 0) break;
+    n += static_cast<size_t>(got);
+  }
+  bytes.resize(n);
+  return bytes;
+}
+
+absl::StatusOr<ManifestDirectory> ManifestDirectory::open(const std::string& path) {
+  Fd fd{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
+  if (fd.get() < 0)
+    return absl::ResourceExhaustedError(std::string("inotify can't be used: ") + std::strerror(errno) +
+                                        "; raise fs.inotify.max_user_instances");
+  if (::inotify_add_watch(fd.get(), path.c_str(), kWatched | IN_ONLYDIR) < 0) {
+    if (errno == ENOENT)
+      return absl::NotFoundError("the manifest directory " + path + " doesn't exist: create it, even if it is empty");
+    if (errno == ENOTDIR) return absl::FailedPreconditionError(path + " is not a directory: name one with --manifests");
+    return failure(path, "can't be watched");
+  }
+  return ManifestDirectory(path, std::move(fd));
+}
+
+absl::StatusOr<std::set<std::string>> ManifestDirectory::list() const {
+  const std::unique_ptr<DIR, CloseDir> dir{::opendir(path_.c_str())};
+  if (!dir) return failure(path_, "can't be listed");
+  std::set<std::string> names;
+  errno = 0;
+  while (const dirent* e = ::readdir(dir.get()))
+    if (e->d_type != DT_DIR && is_manifest(e->d_name)) names.insert(e->d_name);
+  if (errno != 0) return failure(path_, "can't be listed");
+  return names;
+}
+
+ManifestDirectory::Changes ManifestDirectory::changes() {
+  Changes changes;
+  alignas(inotify_event) char buffer[16384];
+  while (true) {
+    const ssize_t n = ::read(inotify_.get(), buffer, sizeof buffer);
+    if (n <= 0) return changes;
+    for (ssize_t at = 0; at < n;) {
+      // The kernel writes whole events, aligned for this struct.
+      const auto* e = reinterpret_cast<const inotify_event*>(buffer + at);
+      take(*e, changes);
+      at += static_cast<ssize_t>(sizeof(inotify_event) + e->len);
+    }
+  }
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,78 @@
+#include "mgmt/source/manifests/last_good.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "mgmt/source/manifests/directory.h"
+
+namespace guideway::mgmt {
+namespace {
+
+constexpr std::string_view kSuffix = ".last-good";
+
+std::string header(const std::string& manifest) {
+  return "# The last good form of " + manifest + ", kept by guidewayd. Don't edit.\n";
+}
+
+absl::Status failure(const std::string& path, const std::string& why) {
+  return absl::FailedPreconditionError(path + " can't be written: " + why +
+                                       "; without it a restart on a broken manifest forgets its objects");
+}
+
+}  // namespace
+
+std::string LastGoodFiles::path_of(const std::string& manifest) const {
+  return directory_ + "/" + std::filesystem::path(manifest).filename().string() + std::string(kSuffix);
+}
+
+absl::Status LastGoodFiles::prepare() const {
+  std::error_code ec;
+  std::filesystem::create_directories(directory_, ec);
+  if (!ec && ::access(directory_.c_str(), W_OK) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError("the state directory " + directory_ +
+                                       " can't be used: " + (ec ? ec.message() : std::string(std::strerror(errno))) +
+                                       "; name another with --state-dir");
+}
+
+std::optional<std::string> LastGoodFiles::load(const std::string& manifest) const {
+  const auto text = read_whole_file(path_of(manifest));
+  if (!text.ok() || !text->starts_with(header(manifest))) return std::nullopt;
+  return *text;
+}
+
+absl::Status LastGoodFiles::save(const std::string& manifest, const std::string& documents) const {
+  const std::string path = path_of(manifest);
+  const std::string draft = path + ".new";
+  {
+    const Fd fd{::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640)};
+    if (fd.get() < 0) return failure(path, std::strerror(errno));
+    const std::string text = header(manifest) + documents;
+    for (size_t n = 0; n < text.size();) {
+      const ssize_t done = ::write(fd.get(), text.data() + n, text.size() - n);
+      if (done < 0 && errno == EINTR) continue;
+      if (done <= 0) return failure(path, std::strerror(errno));
+      n += static_cast<size_t>(done);
+    }
+  }
+  if (::rename(draft.c_str(), path.c_str()) != 0) return failure(path, std::strerror(errno));
+  return absl::OkStatus();
+}
+
+void LastGoodFiles::remove(const std::string& manifest) const { ::unlink(path_of(manifest).c_str()); }
+
+void LastGoodFiles::keep_only(const std::set<std::string>& manifests) const {
+  std::set<std::string> wanted;
+  for (const std::string& m : manifests) wanted.insert(path_of(m));
+  std::error_code ec;
+  for (const auto& e : std::filesystem::directory_iterator(directory_, ec)) {
+    const std::string path = e.path().string();
+    if (path.ends_with(kSuffix) && !wanted.contains(path)) ::unlink(path.c_str());
+  }
+}
+
+}  // namespace guideway::mgmt

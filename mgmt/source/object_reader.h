@@ -1,0 +1,68 @@
+// Typed reading of one object's fields, for the decoders of each kind. A field that is wrong is reported with its line
+// and path, and the object is refused; reading goes on, so that one look shows all that is wrong.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "mgmt/model/objects.h"
+#include "mgmt/model/problem.h"
+#include "mgmt/source/decode.h"
+#include "mgmt/source/tree.h"
+
+namespace guideway::mgmt {
+
+class ObjectReader {
+ public:
+  ObjectReader(Field root, std::string_view file, uint32_t document, std::vector<Problem>& problems)
+      : root_(root), file_(file), document_(document), problems_(problems) {}
+
+  Field root() const { return root_; }
+  void name(const ObjectKey& key) { object_ = to_string(key); }
+  bool bad() const { return bad_; }
+
+  // Refuses the object.
+  void error(Field at, std::string text) {
+    bad_ = true;
+    note(at, std::move(text));
+  }
+  // Reports, but the object stays good.
+  void note(Field at, std::string text) {
+    problems_.push_back({std::string(file_), document_, at.line(), object_, at.path(root_.index()), std::move(text)});
+  }
+
+  // Absent or null gives the fallback, as it does in Kubernetes.
+  std::string text(Field f, std::string_view fallback = {});
+  bool boolean(Field f, bool fallback);
+  std::optional<uint64_t> number(Field f, uint64_t min, uint64_t max);
+  // An address that a packet may be sent to.
+  std::optional<net::IpAddress> address(Field f);
+  net::Protocol protocol(Field f);
+  // Names are shown in tables and logs, and become parts of the engine's names: no other characters than Kubernetes
+  // allows.
+  bool valid_name(Field f, std::string_view value, size_t longest);
+  void expect_map(Field f);
+  template <typename F>
+  void list(Field f, F&& each) {
+    if (f.empty()) return;
+    if (!f.is_list()) return error(f, "must be a list");
+    uint32_t index = 0;
+    f.each([&](Field item) { each(item, index++); });
+  }
+
+ private:
+  Field root_;
+  std::string_view file_;
+  uint32_t document_;
+  std::vector<Problem>& problems_;
+  std::string object_;
+  bool bad_ = false;
+};
+
+// Each fills the body; the reader tells whether it is good.
+Service decode_service(ObjectReader& r);
+EndpointSlice decode_endpoint_slice(ObjectReader& r);
+GatewayConfig decode_gateway_config(ObjectReader& r, const HostPorts& host);
+
+}  // namespace guideway::mgmt

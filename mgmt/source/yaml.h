@@ -1,0 +1,24 @@
+// YAML text to a Tree, by libyaml's events. Anchors, aliases and tags are refused: kubectl prints none, and an alias
+// makes a small file a large tree. Nesting and size are limited.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "mgmt/source/tree.h"
+
+namespace guideway::mgmt {
+
+struct YamlError {
+  uint32_t document = 0;  // from 1
+  uint32_t line = 0;      // from 1
+  std::string text;
+};
+
+inline constexpr size_t kMaxYamlBytes = size_t{256} << 20;
+inline constexpr size_t kMaxYamlDepth = 64;
+
+std::variant<Tree, YamlError> parse_yaml(std::string_view text);
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,200 @@
+#include "mgmt/testing/fake_engine.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "mgmt/engine_link/frame.h"
+#include "net/drop_reason.h"
+
+namespace guideway::mgmt {
+
+engine::Hello FakeEngine::good_hello() {
+  engine::Hello h;
+  h.set_version(kContractVersion);
+  h.set_engine_version("fake");
+  for (const auto& r : net::kDropReasonTexts) {
+    auto& reason = *h.add_drop_reasons();
+    reason.set_name(std::string(r.name));
+    reason.set_text(std::string(r.text));
+  }
+  return h;
+}
+
+FakeEngine::Refuse FakeEngine::refuse_service(std::string name) {
+  return [name = std::move(name)](const Batch& b) -> std::optional<engine::Refused> {
+    for (const auto& s : b.services) {
+      if (s.name() != name) continue;
+      engine::Refused r;
+      r.set_entry(name);
+      r.set_field("mode");
+      r.set_why("the test says no");
+      return r;
+    }
+    return std::nullopt;
+  };
+}
+
+FakeEngine::FakeEngine(std::string path, engine::Hello hello) : path_(std::move(path)), hello_(std::move(hello)) {
+  ::unlink(path_.c_str());
+  listener_ = Fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path_.data(), path_.size());
+  if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(listener_.get(), 8) != 0)
+    std::abort();
+  wake_ = Fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  thread_ = std::thread([this] { run(); });
+}
+
+FakeEngine::~FakeEngine() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  hang_up();
+  thread_.join();
+  ::unlink(path_.c_str());
+}
+
+void FakeEngine::set_refuse(Refuse refuse) {
+  const std::lock_guard lock(mutex_);
+  refuse_ = std::move(refuse);
+}
+
+void FakeEngine::set_garbage(std::string bytes) {
+  const std::lock_guard lock(mutex_);
+  garbage_ = std::move(bytes);
+}
+
+void FakeEngine::set_stalled(bool stalled) {
+  const std::lock_guard lock(mutex_);
+  stalled_ = stalled;
+  ::eventfd_write(wake_.get(), 1);
+}
+
+void FakeEngine::hang_up() {
+  const std::lock_guard lock(mutex_);
+  hang_up_ = true;
+  ::eventfd_write(wake_.get(), 1);
+}
+
+FakeEngine::State FakeEngine::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+bool FakeEngine::wait(const std::function<bool(const State&)>& until) const {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return until(state_); });
+}
+
+void FakeEngine::run() {
+  std::vector<std::unique_ptr<Peer>> peers;
+  while (true) {
+    bool stalled = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stop_) return;
+      if (std::exchange(hang_up_, false)) peers.clear();
+      stalled = stalled_;
+    }
+    std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
+    for (const auto& p : peers) fds.push_back({p->fd.get(), static_cast<short>(stalled ? 0 : POLLIN), 0});
+    ::poll(fds.data(), fds.size(), -1);
+    eventfd_t n;
+    ::eventfd_read(wake_.get(), &n);
+    for (size_t i = peers.size(); i-- > 0;)
+      if (fds[i + 2].revents != 0 && !serve(*peers[i])) peers.erase(peers.begin() + static_cast<ptrdiff_t>(i));
+    if (fds[1].revents == 0) continue;
+    auto peer = std::make_unique<Peer>();
+    peer->fd = Fd{::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    engine::Envelope hello;
+    *hello.mutable_hello() = hello_;
+    send(*peer, hello);
+    peers.push_back(std::move(peer));
+  }
+}
+
+bool FakeEngine::serve(Peer& peer) {
+  char buffer[65536];
+  const ssize_t n = ::recv(peer.fd.get(), buffer, sizeof buffer, 0);
+  if (n <= 0) return false;
+  peer.in.append(buffer, static_cast<size_t>(n));
+  std::string_view rest = peer.in;
+  while (true) {
+    const auto message = take_frame(rest);
+    if (!message.ok()) return false;
+    if (!*message) break;
+    if (!take(peer, **message)) return false;
+  }
+  peer.in.erase(0, peer.in.size() - rest.size());
+  return true;
+}
+
+void FakeEngine::send(Peer& peer, const engine::Envelope& message) {
+  const std::string frame = frame_of(message);
+  [[maybe_unused]] const ssize_t n = ::send(peer.fd.get(), frame.data(), frame.size(), MSG_NOSIGNAL);
+}
+
+bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
+  const std::lock_guard lock(mutex_);
+  if (message.has_attach() && message.attach().purpose() == engine::Attach::PURPOSE_STATE) ++state_.connections;
+  if (message.has_status_request()) {
+    ++state_.status_requests;
+    engine::Envelope status;
+    status.mutable_status()->set_uptime_seconds(42);
+    auto& worker = *status.mutable_status()->add_workers();
+    worker.set_received(100);
+    worker.set_sent(90);
+    for (size_t i = 0; i < net::kDropReasons; ++i) worker.add_drops(i == GW_DROP_NO_BACKEND ? 7 : 0);
+    auto& warning = *status.mutable_status()->add_warnings();
+    warning.set_subject("memory");
+    warning.set_text("no hugepages");
+    send(peer, status);
+  }
+  if (message.has_begin()) {
+    peer.batch.emplace();
+    peer.batch->full = message.begin().full();
+  }
+  if (peer.batch && message.has_gateway()) peer.batch->gateway = message.gateway();
+  if (peer.batch && message.has_service()) peer.batch->services.push_back(message.service());
+  if (peer.batch && message.has_removal()) peer.batch->removals.push_back(message.removal().service());
+  if (peer.batch && message.has_commit()) commit(peer, message.commit().generation());
+  changed_.notify_all();
+  return true;
+}
+
+void FakeEngine::commit(Peer& peer, const engine::Generation& generation) {
+  Batch batch = std::move(*peer.batch);
+  peer.batch.reset();
+  batch.generation = generation;
+  batch.arrived = EventLoop::Clock::now();
+  state_.batches.push_back(batch);
+  engine::Envelope answer;
+  if (auto refused = refuse_ ? refuse_(batch) : std::nullopt) {
+    ++state_.refused;
+    *refused->mutable_generation() = generation;
+    *answer.mutable_refused() = *refused;
+    return send(peer, answer);
+  }
+  if (batch.full) {
+    state_.services.clear();
+    state_.gateway.reset();
+  }
+  if (batch.gateway) state_.gateway = batch.gateway;
+  for (const auto& s : batch.services) state_.services[s.name()] = s;
+  for (const std::string& name : batch.removals) state_.services.erase(name);
+  state_.generation = generation;
+  *answer.mutable_applied()->mutable_generation() = generation;
+  if (garbage_.empty()) return send(peer, answer);
+  const std::string garbage = std::exchange(garbage_, {});
+  [[maybe_unused]] const ssize_t n = ::send(peer.fd.get(), garbage.data(), garbage.size(), MSG_NOSIGNAL);
+}
+
+}  // namespace guideway::mgmt
