@@ -44,6 +44,18 @@ TEST_CASE("an update equals a fresh sum, and a wrong one stays as wrong", "[chec
   }
 }
 
+TEST_CASE("folding is the remainder modulo 0xffff, where zero is 0xffff", "[checksum]") {
+  std::mt19937_64 random(9);
+  for (int i = 0; i < 10'000; ++i) {
+    const uint64_t sum = (random() >> 16) | 1;
+    const uint16_t f = fold(sum);
+    CHECK(f % 0xffff == sum % 0xffff);
+    CHECK(f != 0);
+  }
+  CHECK(fold(0) == 0);
+  CHECK(fold(0xffff'ffff'ffff) == 0xffff);
+}
+
 TEST_CASE("an IPv4 header's checksum", "[checksum]") {
   Ipv4Header h;
   h.total_length = Be16{60};

@@ -23,12 +23,11 @@ void leave(Packet& p, const NextHop& hop) {
   const bool v4 = (*p.l3 >> 4) == 4;
   uint8_t* frame = p.l3 - sizeof(net::EthernetHeader);
   if (bounced(p, frame, hop)) return p.drop(DropReason::LOOP);
-  const net::EthernetHeader ethernet{
-      hop.destination, hop.source,
-      net::Be16{static_cast<uint16_t>(v4 ? net::EtherType::kIpv4 : net::EtherType::kIpv6)}};
-  std::memcpy(frame, &ethernet, sizeof ethernet);
+  const net::Be16 type{static_cast<uint16_t>(v4 ? net::EtherType::kIpv4 : net::EtherType::kIpv6)};
+  std::memcpy(frame, &hop.destination, 12);
+  std::memcpy(frame + 12, &type, sizeof type);
   p.mbuf->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(p.mbuf->buf_addr));
-  p.mbuf->data_len = static_cast<uint16_t>(p.l3_length + sizeof ethernet);
+  p.mbuf->data_len = static_cast<uint16_t>(p.l3_length + sizeof(net::EthernetHeader));
   p.mbuf->pkt_len = p.mbuf->data_len;
   p.out_port = hop.port;
 }

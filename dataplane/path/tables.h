@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -57,9 +58,11 @@ struct alignas(32) NextHop {
   net::DropReason unusable = net::DropReason::NO_NEIGHBOR;  // NONE: it can be sent to
   uint8_t port = 0;
   uint16_t mtu = 0;  // of the link, bytes of IP
+  // As they stand in the frame, so that they are copied at once.
   net::MacAddress destination;
   net::MacAddress source;
 };
+static_assert(sizeof(NextHop) == 32 && offsetof(NextHop, source) == offsetof(NextHop, destination) + 6);
 
 // Where a destination leads: one next hop, or several that share its flows.
 struct alignas(64) Route {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "dataplane/path/parse.h"
 
@@ -20,17 +21,34 @@ class Source {
  public:
   Source(const std::vector<Header>& headers, uint16_t size, rte_mempool* pool)
       : headers_(headers), size_(size), pool_(pool) {}
+  ~Source() { rte_pktmbuf_free_bulk(stock_.data(), count_); }
 
+  // A burst, received.
   void fill(rte_ring* to) {
-    rte_mbuf* mbufs[kBurst];
-    if (rte_pktmbuf_alloc_bulk(pool_, mbufs, kBurst) != 0) std::abort();
-    for (rte_mbuf* m : mbufs) {
-      std::memcpy(rte_pktmbuf_mtod(m, void*), headers_[next_].data(), sizeof(Header));
+    // The path frees what it drops: those buffers are replaced.
+    while (count_ < kBurst) stock_[count_++] = rte_pktmbuf_alloc(pool_);
+    for (rte_mbuf* m : std::span(stock_).first(kBurst)) {
+      m->data_off = RTE_PKTMBUF_HEADROOM;
       m->data_len = size_;
       m->pkt_len = size_;
+      std::memcpy(rte_pktmbuf_mtod(m, void*), headers_[next_].data(), sizeof(Header));
       if (++next_ == headers_.size()) next_ = 0;
     }
-    rte_ring_sp_enqueue_bulk(to, reinterpret_cast<void**>(mbufs), kBurst, nullptr);
+    rte_ring_sp_enqueue_bulk(to, reinterpret_cast<void**>(stock_.data()), kBurst, nullptr);
+    count_ = 0;
+  }
+
+  // Takes what left; `see` looks at each.
+  template <typename See>
+  unsigned drain(rte_ring* from, See see) {
+    const unsigned n =
+        rte_ring_sc_dequeue_burst(from, reinterpret_cast<void**>(&stock_[count_]), kBurst - count_, nullptr);
+    for (unsigned i = 0; i < n; ++i) see(stock_[count_ + i]);
+    count_ += n;
+    return n;
+  }
+  unsigned drain(rte_ring* from) {
+    return drain(from, [](rte_mbuf*) {});
   }
 
  private:
@@ -38,21 +56,9 @@ class Source {
   uint16_t size_;
   rte_mempool* pool_;
   size_t next_ = 0;
+  std::array<rte_mbuf*, kBurst> stock_{};
+  unsigned count_ = 0;
 };
-
-// Takes what left; `see` looks at each.
-template <typename See>
-unsigned drain(rte_ring* from, See see) {
-  rte_mbuf* mbufs[kBurst];
-  const unsigned n = rte_ring_sc_dequeue_burst(from, reinterpret_cast<void**>(mbufs), kBurst, nullptr);
-  for (unsigned i = 0; i < n; ++i) see(mbufs[i]);
-  rte_pktmbuf_free_bulk(mbufs, n);
-  return n;
-}
-
-unsigned drain(rte_ring* from) {
-  return drain(from, [](rte_mbuf*) {});
-}
 
 // The thread's own time: what a worker on a core of its own would see, also where this one is shared.
 double cpu_nanoseconds() {
@@ -78,7 +84,7 @@ class LbBench {
     return timed([&] {
       source.fill(rig_.rx(in_port_, 0));
       worker.round(rig_.now());
-      return drain(rig_.tx(1 - in_port_, 0));
+      return source.drain(rig_.tx(1 - in_port_, 0));
     });
   }
 
@@ -92,7 +98,7 @@ class LbBench {
       for (unsigned i = 0; i < burst_.count; ++i) burst_.packets[i].mbuf = mbufs[i];
       path::parse(burst_, {1, 2});
       rte_eth_tx_burst(ethdev(static_cast<uint16_t>(1 - port)), 0, mbufs, static_cast<uint16_t>(burst_.count));
-      return drain(rig_.tx(1 - in_port_, 0));
+      return source.drain(rig_.tx(1 - in_port_, 0));
     });
   }
 
@@ -138,7 +144,7 @@ class LbBench {
     for (size_t sent = 0; sent < headers.size(); sent += kBurst) {
       source.fill(rig_.rx(0, 0));
       rig_.workers()[0].round(rig_.now());
-      drain(rig_.tx(1, 0), see);
+      source.drain(rig_.tx(1, 0), see);
     }
   }
 
