@@ -105,13 +105,16 @@ void Daemon::read_file(const std::string& name) {
   const auto text = read_whole_file(path);
   unkept_.insert(path);
   if (!text.ok()) {
-    if (absl::IsNotFound(text.status())) return changed(store_.remove_file(path));
+    if (absl::IsNotFound(text.status())) {
+      documents_.forget(path);
+      return changed(store_.remove_file(path));
+    }
     return store_.fail_file(path, {path, 0, 0, "", "", std::string(text.status().message())});
   }
-  const auto parsed = parse_yaml(*text);
-  if (const auto* error = std::get_if<YamlError>(&parsed))
+  auto read = documents_.read(path, *text, host_ports_);
+  if (const auto* error = std::get_if<YamlError>(&read))
     return store_.fail_file(path, {path, error->document, error->line, "", "", error->text});
-  Decoded d = decode(std::get<Tree>(parsed), path, host_ports_);
+  auto& d = std::get<Decoded>(read);
   changed(store_.put_file(
       path, {std::move(d.objects), std::move(d.refused), d.unnamed, std::move(d.problems), std::move(d.skipped)}));
 }

@@ -15,6 +15,7 @@
 #include "mgmt/snapshot.h"
 #include "mgmt/source/decode.h"
 #include "mgmt/source/manifests/directory.h"
+#include "mgmt/source/manifests/document_cache.h"
 #include "mgmt/source/manifests/last_good.h"
 
 namespace guideway::mgmt {
@@ -56,6 +57,7 @@ class Daemon {
   HostPorts host_ports_;
   std::optional<ManifestDirectory> directory_;
   std::string directory_trouble_;
+  DocumentCache documents_;
   LastGoodFiles last_good_;
   std::string last_good_trouble_;
   Store store_;

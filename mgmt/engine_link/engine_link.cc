@@ -38,10 +38,7 @@ EngineLink::EngineLink(EventLoop& loop, std::string path, const Compiler& compil
   instance_ = static_cast<uint64_t>(random()) << 32 | random();
 }
 
-void EngineLink::start() {
-  started_ = true;
-  connect();
-}
+void EngineLink::start() { connect(); }
 
 void EngineLink::connect() {
   const absl::Status s = connection_.connect(path_);

@@ -56,7 +56,6 @@ class EngineLink {
   };
 
   void connect();
-  void retry_later();
   absl::Status take(const engine::Envelope& message);
   absl::Status take_hello(const engine::Hello& hello);
   absl::Status take_applied(const engine::Applied& applied);
@@ -77,7 +76,6 @@ class EngineLink {
   const Compiler& compiler_;
   std::function<void()> on_change_;
   Connection connection_;
-  bool started_ = false;
   std::chrono::milliseconds backoff_;
   EventLoop::TimerId answer_timer_ = 0;
   std::optional<engine::Hello> hello_;

@@ -13,7 +13,7 @@ bool Store::put(const std::string& file, const ObjectPtr& object) {
     if (slot.claims.size() > 1) contested_.insert(object->key);
     return slot.claims.size() == 1;
   }
-  if (*claim->latest == *object) return false;
+  if (claim->latest == object || *claim->latest == *object) return false;
   claim->latest = object;
   return claim == slot.claims.begin();
 }

@@ -16,8 +16,7 @@ class Decoder {
  public:
   Decoder(const Tree& tree, std::string_view file, const HostPorts& host) : tree_(tree), file_(file), host_(host) {}
 
-  Decoded run() {
-    uint32_t number = 0;
+  Decoded run(uint32_t number) {
     for (const uint32_t root : tree_.documents()) {
       ++number;
       if (root != Tree::kNone) item(Field(tree_, root), number, {});
@@ -132,8 +131,8 @@ void Decoder::object(Field root, uint32_t document, Kind kind) {
 
 }  // namespace
 
-Decoded decode(const Tree& tree, std::string_view file, const HostPorts& host) {
-  return Decoder(tree, file, host).run();
+Decoded decode(const Tree& tree, std::string_view file, const HostPorts& host, uint32_t first_document) {
+  return Decoder(tree, file, host).run(first_document);
 }
 
 }  // namespace guideway::mgmt

@@ -37,7 +37,7 @@ struct Decoded {
   std::map<std::string, uint32_t> skipped;  // by kind: objects that aren't for the gateway
 };
 
-// `file` is only for the problems.
-Decoded decode(const Tree& tree, std::string_view file, const HostPorts& host);
+// `file` is only for the problems; `first_document` counts the documents that stand before the tree in it.
+Decoded decode(const Tree& tree, std::string_view file, const HostPorts& host, uint32_t first_document = 0);
 
 }  // namespace guideway::mgmt

@@ -33,10 +33,11 @@ bool is_null(std::string_view s) { return s.empty() || s == "~" || s == "null" |
 
 class Builder {
  public:
+  Builder(uint32_t first_line, uint32_t first_document) : document(first_document), first_line_(first_line) {}
   // False at the end of the stream or after an error.
   bool take(const yaml_event_t& e);
   std::optional<std::string> error;
-  uint32_t document = 0;
+  uint32_t document;
   Tree tree;
 
  private:
@@ -56,6 +57,7 @@ class Builder {
   bool open(const yaml_event_t& e, bool map);
   bool close();
 
+  uint32_t first_line_;
   std::vector<Open> stack_;
   bool rooted_ = false;
 };
@@ -91,7 +93,7 @@ bool Builder::scalar(const yaml_event_t& e) {
     return true;
   }
   Tree::Node n;
-  n.line = static_cast<uint32_t>(e.start_mark.line + 1);
+  n.line = static_cast<uint32_t>(e.start_mark.line + 1) + first_line_;
   n.quoted = s.style != YAML_PLAIN_SCALAR_STYLE;
   n.type = !n.quoted && is_null(text) ? Tree::Type::kNull : Tree::Type::kScalar;
   if (n.type == Tree::Type::kScalar) {
@@ -111,7 +113,7 @@ bool Builder::open(const yaml_event_t& e, bool map) {
   if (stack_.size() >= kMaxYamlDepth)
     return fail("nested deeper than " + std::to_string(kMaxYamlDepth) + " levels, which no manifest needs");
   Tree::Node n;
-  n.line = static_cast<uint32_t>(e.start_mark.line + 1);
+  n.line = static_cast<uint32_t>(e.start_mark.line + 1) + first_line_;
   n.type = map ? Tree::Type::kMap : Tree::Type::kList;
   stack_.push_back({attach(n), map});
   return true;
@@ -166,30 +168,30 @@ bool Builder::take(const yaml_event_t& e) {
   }
 }
 
-YamlError syntax_error(const yaml_parser_t& p, uint32_t document) {
+YamlError syntax_error(const yaml_parser_t& p, uint32_t first_line, uint32_t document) {
   std::string text = "not valid YAML: ";
   text += p.problem != nullptr ? p.problem : "unknown error";
   if (p.context != nullptr) text += std::string(" (") + p.context + ")";
   // A reader error (bad UTF-8) carries no mark, only the parser's place.
   const yaml_mark_t& mark = p.error == YAML_READER_ERROR ? p.mark : p.problem_mark;
-  return {std::max(document, 1U), static_cast<uint32_t>(mark.line + 1), text};
+  return {std::max(document, 1U), static_cast<uint32_t>(mark.line + 1) + first_line, text};
 }
 
 }  // namespace
 
-std::variant<Tree, YamlError> parse_yaml(std::string_view text) {
+std::variant<Tree, YamlError> parse_yaml(std::string_view text, uint32_t first_line, uint32_t first_document) {
   if (text.size() > kMaxYamlBytes)
     return YamlError{0, 0, "larger than " + std::to_string(kMaxYamlBytes >> 20) + " MB: split the file"};
   Parser p;
   if (!p.ok) return YamlError{0, 0, "out of memory"};
   yaml_parser_set_input_string(&p.parser, reinterpret_cast<const unsigned char*>(text.data()), text.size());
-  Builder builder;
+  Builder builder(first_line, first_document);
   while (true) {
     Event e;
-    if (yaml_parser_parse(&p.parser, &e.event) != 1) return syntax_error(p.parser, builder.document);
+    if (yaml_parser_parse(&p.parser, &e.event) != 1) return syntax_error(p.parser, first_line, builder.document);
     if (builder.take(e.event)) continue;
     if (!builder.error) return std::move(builder.tree);
-    return YamlError{std::max(builder.document, 1U), static_cast<uint32_t>(e.event.start_mark.line + 1),
+    return YamlError{std::max(builder.document, 1U), static_cast<uint32_t>(e.event.start_mark.line + 1) + first_line,
                      *builder.error};
   }
 }

@@ -19,6 +19,7 @@ struct YamlError {
 inline constexpr size_t kMaxYamlBytes = size_t{256} << 20;
 inline constexpr size_t kMaxYamlDepth = 64;
 
-std::variant<Tree, YamlError> parse_yaml(std::string_view text);
+// `first_line` and `first_document` count what stands before the text in its file.
+std::variant<Tree, YamlError> parse_yaml(std::string_view text, uint32_t first_line = 0, uint32_t first_document = 0);
 
 }  // namespace guideway::mgmt
