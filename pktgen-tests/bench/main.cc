@@ -10,6 +10,7 @@
 #include "dataplane/control/eal.h"
 #include "lb/maglev.h"
 #include "lb/selection.h"
+#include "pktgen-tests/bench/commit_bench.h"
 #include "pktgen-tests/bench/lb_bench.h"
 
 namespace guideway::bench {
@@ -109,6 +110,12 @@ int main(int argc, char** argv) {
   lb->add_option("--runs", runs, "timed runs of each")->check(CLI::Range(1, 1000));
   auto* maglev = app.add_subcommand("maglev", "building Maglev tables");
   maglev->add_option("--runs", runs, "timed builds of each")->check(CLI::Range(1, 1000));
+  unsigned turns = 41;
+  std::string build = "build";
+  auto* commit = app.add_subcommand("commit", "a changed manifest's way to the packets, with the real programs (root)");
+  commit->add_option("--turns", turns, "changes of each kind")->check(CLI::Range(1, 10'000));
+  commit->add_option("--build", build, "the build directory that has the programs")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  if (*commit) return guideway::bench::run_commit(build, turns);
   return *lb ? guideway::bench::run_lb(filter, runs, json) : guideway::bench::run_maglev(runs);
 }
