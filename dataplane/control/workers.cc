@@ -39,7 +39,7 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
   w->connections_ = options.connections;
   uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return absl::InternalError("the kernel gives no random bytes");
-  const uint32_t buckets = std::bit_ceil(std::max(options.connections / 2, 2U));
+  const uint32_t buckets = std::bit_ceil(std::max(options.connections / 2, 4U));
   for (unsigned i = 0; i < options.count; ++i) {
     std::vector<Mapping>& m = w->memory_;
     for (const size_t size : {table_size<path::Connection4>(buckets, options.connections),

@@ -72,7 +72,7 @@ class LbBench {
   LbBench(const Scenario& s, bool huge)
       : scenario_(s),
         // nat keeps an entry for each direction.
-        rig_({.connections = s.mode == path::Mode::kNat ? 1U << 21 : 1U << 20, .huge = huge, .memory_mb = 320}),
+        rig_({.connections = s.mode == path::Mode::kNat ? 1U << 21 : 1U << 20, .huge = huge, .memory_mb = 256}),
         headers_(client_headers(s)) {
     configure(rig_, s);
     teach();

@@ -25,7 +25,7 @@ struct RigOptions {
   unsigned ports = 2;
   uint32_t connections = 4096;
   bool huge = false;         // tables on 2 MB pages
-  unsigned memory_mb = 512;  // DPDK's, told by the first rig of the process
+  unsigned memory_mb = 256;  // DPDK's, told by the first rig of the process
 };
 
 // Port i is interface 10 + i, "p<i>", MAC 02:00:00:00:00:0<i+1>, with the addresses 10.0.i.1/24 and 2001:db8:i::1/64.
@@ -99,6 +99,6 @@ class Rig {
 };
 
 // DPDK, once a process, without root or hugepages unless `huge`.
-void start_dpdk(bool huge = false, unsigned memory_mb = 512);
+void start_dpdk(bool huge = false, unsigned memory_mb = 256);
 
 }  // namespace guideway::rig
