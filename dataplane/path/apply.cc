@@ -1,6 +1,7 @@
 #include "dataplane/path/apply.h"
 
 #include <cstring>
+#include <new>
 
 #include "net/checksum.h"
 
@@ -19,34 +20,34 @@ bool prepend(Packet& p, size_t bytes) {
   return true;
 }
 
+// Both write the outer header where it belongs, field by field: built aside and then copied, its small stores would
+// stall the copy's large loads.
 void encapsulate_ipv4(Packet& p, const Real& real) {
   const uint8_t tos = reinterpret_cast<const net::Ipv4Header*>(p.l3)->tos;
   if (!prepend(p, sizeof(net::Ipv4Header))) return p.drop(DropReason::NO_HEADROOM);
-  net::Ipv4Header outer;
-  outer.tos = tos;
-  outer.total_length = net::Be16{p.l3_length};
-  outer.fragment = net::Be16{net::kIpv4DontFragment};
-  outer.protocol = static_cast<uint8_t>(net::Protocol::kIpIp);
-  outer.source = real.encap_source.as_v4();
-  outer.destination = real.address.as_v4();
-  const uint64_t sum = real.outer_sum + net::Be16{tos}.wire() + outer.total_length.wire();
-  outer.checksum = net::Be16::from_wire(static_cast<uint16_t>(~net::fold(sum)));
-  std::memcpy(p.l3, &outer, sizeof outer);
+  auto* outer = new (p.l3) net::Ipv4Header;
+  outer->tos = tos;
+  outer->total_length = net::Be16{p.l3_length};
+  outer->fragment = net::Be16{net::kIpv4DontFragment};
+  outer->protocol = static_cast<uint8_t>(net::Protocol::kIpIp);
+  const uint64_t sum = real.outer_sum + (static_cast<uint32_t>(tos) << 8) + net::Be16{p.l3_length}.wire();
+  outer->checksum = net::Be16::from_wire(static_cast<uint16_t>(~net::fold(sum)));
+  std::memcpy(&outer->source, real.encap_source.bytes.data() + 12, 4);
+  std::memcpy(&outer->destination, real.address.bytes.data() + 12, 4);
 }
 
 void encapsulate_ipv6(Packet& p, const Real& real) {
   const auto traffic_class = reinterpret_cast<const net::Ipv6Header*>(p.l3)->traffic_class();
   const uint16_t payload = p.l3_length;
   if (!prepend(p, sizeof(net::Ipv6Header))) return p.drop(DropReason::NO_HEADROOM);
-  net::Ipv6Header outer;
+  auto* outer = new (p.l3) net::Ipv6Header;
   // The flow label carries the flow hash, so that routers spread flows of one real (RFC 6438).
   const auto label = static_cast<uint32_t>(p.flow_hash) & 0xfffff;
-  outer.version_class_flow = net::Be32{6U << 28 | static_cast<uint32_t>(traffic_class) << 20 | label};
-  outer.payload_length = net::Be16{payload};
-  outer.next_header = static_cast<uint8_t>(net::Protocol::kIpv6);
-  outer.source = real.encap_source;
-  outer.destination = real.address;
-  std::memcpy(p.l3, &outer, sizeof outer);
+  outer->version_class_flow = net::Be32{6U << 28 | static_cast<uint32_t>(traffic_class) << 20 | label};
+  outer->payload_length = net::Be16{payload};
+  outer->next_header = static_cast<uint8_t>(net::Protocol::kIpv6);
+  outer->source = real.encap_source;
+  outer->destination = real.address;
 }
 
 // False if the packet's life ends here.
