@@ -10,7 +10,7 @@ namespace guideway::control {
 
 struct EalOptions {
   bool huge = true;          // 2 MB pages; false: plain memory
-  unsigned memory_mb = 512;  // of DPDK's own heap: routes, rings, the exception table
+  unsigned memory_mb = 128;  // of DPDK's own heap: rings, the exception table
   std::vector<unsigned> worker_cores;
 };
 

@@ -105,8 +105,8 @@ absl::Status Engine::lock_pins() {
 }
 
 absl::Status Engine::open_memory() {
-  constexpr unsigned kHeapMb = 256;
-  // DPDK's heap at least must fit, or it won't start.
+  constexpr unsigned kHeapMb = 128;
+  // DPDK's heap (the exception table, rings) at least must fit, or it won't start.
   huge_ = options_.huge && free_hugepages() >= kHeapMb / 2;
   if (!huge_)
     warn("memory", options_.huge ? absl::StrCat("too few free 2 MB pages (", free_hugepages(),
@@ -242,8 +242,13 @@ absl::Status Engine::launch() {
 }
 
 std::optional<Refusal> Engine::apply(Batch batch) {
+  const auto start = Clock::now();
+  const uint64_t builds = publisher_->maglev().builds();
+  const size_t services = batch.services.size();
   auto refusal = publisher_->apply(std::move(batch));
   if (!refusal && server_ != nullptr) steer();
+  spdlog::debug("commit: {} service(s), {} table(s) built, {:.2f} ms", services, publisher_->maglev().builds() - builds,
+                std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   return refusal;
 }
 

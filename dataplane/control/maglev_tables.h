@@ -33,7 +33,10 @@ class MaglevTables {
   // gone and all workers have passed.
   TableRef build(lb::TableInput input);
 
-  std::span<uint16_t> slots(const Table& t) { return array_.as<uint16_t>(kSlots).subspan(t.offset, t.size()); }
+  std::span<uint16_t> slots(uint32_t offset, uint32_t size) {
+    return array_.as<uint16_t>(kSlots).subspan(offset, size);
+  }
+  std::span<uint16_t> slots(const Table& t) { return slots(t.offset, t.size()); }
   const uint16_t* base() const { return array_.as<uint16_t>(kSlots).data(); }
   uint64_t slots_used() const { return used_; }
   uint64_t builds() const { return builds_; }

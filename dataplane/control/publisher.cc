@@ -24,6 +24,9 @@ uint32_t outer_sum(const net::IpAddress& source, const net::IpAddress& destinati
   return net::fold(net::sum_of(&h, sizeof h));
 }
 
+// Workers may be reading it; nobody else writes.
+void set_slot(uint16_t& slot, uint16_t value) { std::atomic_ref(slot).store(value, std::memory_order_relaxed); }
+
 struct VipPlaces {
   std::vector<path::VipTable::Entry> places;
   path::VipTable table;
@@ -285,13 +288,19 @@ void Publisher::update_table(ServiceRecord& record, const ServiceSpec& spec) {
 void Publisher::mark_moved(const Built& before, const Built& after) {
   const auto old_slots = maglev_->slots(*before.table);
   const auto new_slots = maglev_->slots(*after.table);
+  // What an old slot must have become to have stayed: the same real's new ordinal.
+  std::vector<uint16_t> stays(before.ordinals->size(), path::kSlotMoved);
+  std::unordered_map<path::RealIndex, uint16_t> ordinal;
+  for (size_t i = 0; i < after.ordinals->size(); ++i) ordinal[(*after.ordinals)[i]] = static_cast<uint16_t>(i);
+  for (size_t i = 0; i < stays.size(); ++i)
+    if (const auto it = ordinal.find((*before.ordinals)[i]); it != ordinal.end()) stays[i] = it->second;
   const bool same_size = old_slots.size() == new_slots.size();
-  const auto real = [](const Built& b, uint16_t slot) { return (*b.ordinals)[slot & path::kSlotOrdinal]; };
   for (size_t i = 0; i < new_slots.size(); ++i) {
-    if (same_size && (old_slots[i] & path::kSlotMoved) == 0 && real(before, old_slots[i]) == real(after, new_slots[i]))
-      continue;
-    std::atomic_ref(new_slots[i]).fetch_or(path::kSlotMoved, std::memory_order_relaxed);
+    const uint16_t old = same_size ? old_slots[i] : path::kSlotMoved;
+    const bool stayed = (old & path::kSlotMoved) == 0 && stays[old] == (new_slots[i] & path::kSlotOrdinal);
+    if (!stayed) set_slot(new_slots[i], static_cast<uint16_t>(new_slots[i] | path::kSlotMoved));
   }
+  marked_[after.table->offset] = after.table->size();
 }
 
 // Another seed moves every flow: what was off its slot before says nothing now.
@@ -353,26 +362,26 @@ path::RealIndex Publisher::maglev_pick(path::ServiceIndex service, uint64_t flow
 }
 
 void Publisher::set_moved(const std::unordered_map<path::ServiceIndex, std::vector<uint64_t>>& flow_hashes) {
-  // Tables are shared: the bits of one are those of all services that use it.
-  std::map<const MaglevTables::Table*, std::vector<uint32_t>> wanted;
-  for (const auto& [name, record] : records_) {
-    const MaglevTables::Table* table = record.built.table.get();
-    if (table == nullptr) continue;
-    auto& slots = wanted[table];
-    const auto it = flow_hashes.find(record.index);
-    if (it == flow_hashes.end()) continue;
-    for (const uint64_t h : it->second) slots.push_back(gw_slot(h, table->size()));
+  // By table, for services share them: the bits of one are those of all that use it.
+  std::map<uint32_t, std::vector<uint32_t>> wanted;
+  for (const auto& [service, hashes] : flow_hashes) {
+    const path::Service& row = services_[service];
+    if (!row.present || row.table_size == 0) continue;
+    marked_[row.table_offset] = row.table_size;
+    for (const uint64_t h : hashes) wanted[row.table_offset].push_back(gw_slot(h, row.table_size));
   }
-  for (auto& [table, moved] : wanted) {
-    std::ranges::sort(moved);
-    const auto slots = maglev_->slots(*table);
-    for (uint32_t i = 0; i < slots.size(); ++i) {
-      const bool want = std::ranges::binary_search(moved, i);
-      if (want == ((slots[i] & path::kSlotMoved) != 0)) continue;
-      const uint16_t ordinal = slots[i] & path::kSlotOrdinal;
-      std::atomic_ref(slots[i]).store(static_cast<uint16_t>(ordinal | (want ? path::kSlotMoved : 0)),
-                                      std::memory_order_relaxed);
+  for (auto table = marked_.begin(); table != marked_.end();) {
+    const auto [offset, size] = *table;
+    std::vector<bool> moved(size);
+    const auto it = wanted.find(offset);
+    if (it != wanted.end())
+      for (const uint32_t slot : it->second) moved[slot] = true;
+    const auto slots = maglev_->slots(offset, size);
+    for (uint32_t i = 0; i < size; ++i) {
+      const auto slot = static_cast<uint16_t>((slots[i] & path::kSlotOrdinal) | (moved[i] ? path::kSlotMoved : 0));
+      if (slot != slots[i]) set_slot(slots[i], slot);
     }
+    table = it == wanted.end() ? marked_.erase(table) : std::next(table);
   }
 }
 

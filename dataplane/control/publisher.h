@@ -134,6 +134,7 @@ class Publisher {
   bool vips_changed_ = true;
   uint64_t steering_version_ = 0;
   bool sweep_wish_ = false;
+  std::map<uint32_t, uint32_t> marked_;  // offset → size of the tables that have `moved` bits
   Retired retired_;
   unsigned workers_;
   std::atomic<const path::Tables*> current_{nullptr};

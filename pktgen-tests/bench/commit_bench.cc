@@ -184,9 +184,10 @@ int run_commit(const std::string& build, unsigned turns) {
   const std::string base = dir.path.string();
   const std::string file = base + "/manifests/services.yaml";
   write(file, services(50, 0, false));
-  const Process engine({build + "/dataplane/guideway-engine", "--port", "dpdk:net_ring0@02:00:00:00:00:01", "--yield",
-                        "--connections", "4096", "--socket", base + "/engine.sock", "--state-dir", base + "/engine"},
-                       base + "/engine.log");
+  const Process engine(
+      {build + "/dataplane/guideway-engine", "--port", "dpdk:net_ring0@02:00:00:00:00:01", "--yield", "--connections",
+       "4096", "--socket", base + "/engine.sock", "--state-dir", base + "/engine", "--log-level", "debug"},
+      base + "/engine.log");
   const Process daemon({build + "/mgmt/guidewayd", "--manifests", base + "/manifests", "--state-dir", base + "/daemon",
                         "--engine", base + "/engine.sock", "--listen", "unix:" + base + "/guideway.sock"},
                        base + "/daemon.log");
