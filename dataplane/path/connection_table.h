@@ -96,7 +96,8 @@ class ConnectionTable {
     if (const SlotRef p = slot_of(e.partner, e.partner_hash)) stamp(p, now, state);
   }
 
-  // Nothing if the table, or the group of buckets that the hash allows, is full of living entries.
+  // Nothing if all entries are taken (expire() frees those that idled out), or the group of buckets that the hash
+  // allows is full of living ones.
   SlotRef insert(const Entry& value, uint64_t hash, Tick now, ConnectionState state) {
     if (free_count_ == 0) return {};
     const uint32_t at = home(hash);
@@ -136,7 +137,7 @@ class ConnectionTable {
   bool peek(uint32_t bucket, uint32_t slot, Entry* out, Tick now) const {
     Bucket& b = buckets_[bucket];
     const uint16_t tag = std::atomic_ref(b.tag[slot]).load(std::memory_order_acquire);
-    if (tag == 0 || expired(b, slot, now)) return false;
+    if (tag == 0 || idled_out(b, slot, now)) return false;
     const uint32_t reference = std::atomic_ref(b.reference[slot]).load(std::memory_order_relaxed);
     *out = entries_[index(reference)];
     std::atomic_thread_fence(std::memory_order_acquire);
@@ -166,6 +167,11 @@ class ConnectionTable {
   static bool expired(const Bucket& b, uint32_t slot, Tick now) {
     const auto idle = static_cast<Tick>(now - b.time[slot]);
     return idle >= kIdleTimeout[static_cast<size_t>(state_of(b.reference[slot]))];
+  }
+
+  // The same for a reader, whose clock may stand before an entry's last packet.
+  static bool idled_out(const Bucket& b, uint32_t slot, Tick now) {
+    return static_cast<int16_t>(now - b.time[slot]) >= 0 && expired(b, slot, now);
   }
 
   static uint32_t matches(const Bucket& b, uint16_t tag) {
