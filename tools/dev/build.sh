@@ -37,7 +37,7 @@ configure_kind() {
   sanitizers)  # -O2 and tracking of variables make GCC take minutes for Catch's main once sanitizers are on; and
     # GCC 12's maybe-uninitialized is wrong about code that they instrument
     quietly "$directory/configure.log" meson setup "$directory" --optimization 1 --debug \
-      -Dcpp_args=-fno-var-tracking,-Wno-maybe-uninitialized \
+      '-Dcpp_args=-fno-var-tracking -Wno-maybe-uninitialized' \
       -Db_sanitize=address,undefined -Db_lundef=false
     ;;
   fuzz)  # GCC's warnings are the build's; another compiler's don't stop the fuzzers
