@@ -44,7 +44,8 @@ std::string check_cores(const std::vector<unsigned>& cores, unsigned workers) {
   return "";
 }
 
-// CAP_NET_ADMIN (12), CAP_NET_RAW (13), CAP_IPC_LOCK (14) and CAP_BPF (39) or CAP_SYS_ADMIN (21), from
+// CAP_NET_ADMIN (12), CAP_NET_RAW (13), CAP_IPC_LOCK (14), CAP_PERFMON (38) and CAP_BPF (39), of which
+// CAP_SYS_ADMIN (21) holds the last two, from
 // linux/capability.h; a missing one is named before anything is touched.
 std::string check_privileges() {
   std::ifstream file("/proc/self/status");
@@ -54,7 +55,9 @@ std::string check_privileges() {
   const auto has = [effective](unsigned c) { return (effective >> c & 1) != 0; };
   for (const auto& [number, name] : {std::pair{12U, "CAP_NET_ADMIN"}, {13U, "CAP_NET_RAW"}, {14U, "CAP_IPC_LOCK"}})
     if (!has(number)) return std::string("the privilege ") + name + " is missing; start guideway-engine as root";
-  if (!has(39) && !has(21)) return "the privilege CAP_BPF is missing; start guideway-engine as root";
+  for (const auto& [number, name] : {std::pair{38U, "CAP_PERFMON"}, {39U, "CAP_BPF"}})
+    if (!has(number) && !has(21))
+      return std::string("the privilege ") + name + " is missing; start guideway-engine as root";
   return "";
 }
 

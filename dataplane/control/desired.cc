@@ -95,6 +95,8 @@ Checked<GatewaySpec> decode(const engine::Gateway& m) {
     const std::string field = "snat[" + std::to_string(i) + "]";
     const auto a = address(s.address());
     if (!a) return refuse(field + ".address", kAddressShape);
+    for (const path::SnatAddress& other : g.snat)
+      if (other.address == *a) return refuse(field + ".address", "named twice");
     if (s.port_min() == 0 || s.port_max() > 65'535 || s.port_min() > s.port_max())
       return refuse(field + ".port_min", "the ports are no range within 1 to 65535");
     g.snat.push_back({*a, static_cast<uint16_t>(s.port_min()), static_cast<uint16_t>(s.port_max())});

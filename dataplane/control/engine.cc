@@ -126,6 +126,10 @@ absl::Status Engine::open_memory() {
   auto memory = PacketMemory::create("packets", queues * kFramesPerQueue + kSpareFrames, 256, huge_);
   if (!memory.ok()) return memory.status();
   memory_.emplace(std::move(*memory));
+  if (huge_ && memory_->backing() != Backing::kHugePages)
+    warn("memory",
+         "too few free 2 MB pages for the packets: plain memory is used, which is slower; "
+         "sysctl vm.nr_hugepages=1024");
   return absl::OkStatus();
 }
 
@@ -200,7 +204,8 @@ absl::Status Engine::open_tables() {
   auto forwarding = Forwarding::create(routes_->rib(), *publisher_, *reclaimer_, {});
   if (!forwarding.ok()) return forwarding.status();
   forwarding_ = std::move(*forwarding);
-  if (const absl::Status s = forwarding_->update(Changes{.all = true}); !s.ok()) return s;
+  if (const absl::Status s = forwarding_->update(Changes{.all = true}); !s.ok())
+    warn("routes", std::string(s.message()));
   routes_->take_changes();
   auto made =
       Workers::create({.count = workers, .connections = options_.connections, .huge = huge_, .yield = options_.yield},
@@ -364,7 +369,7 @@ engine::Status Engine::status() {
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += (*d)[i];
   for (const uint64_t n : sum) s.add_xdp_drops(n);
   for (const engine::Warning& w : warnings_) *s.add_warnings() = w;
-  s.mutable_memory()->set_hugepages(huge_ && workers_->huge());
+  s.mutable_memory()->set_hugepages(huge_ && workers_->huge() && memory_->backing() == Backing::kHugePages);
   s.mutable_memory()->set_bytes(workers_->bytes() + memory_->frames().size);
   s.set_services(static_cast<uint32_t>(publisher_->services().size()));
   s.set_reals(publisher_->reals());

@@ -19,7 +19,7 @@ absl::StatusOr<ExceptionTable> ExceptionTable::create(Reclaimer& reclaimer) {
   ExceptionTable table(rte_hash_create(&parameters));
   if (table.hash_ == nullptr)
     return absl::ResourceExhaustedError(
-        absl::StrCat("cannot allocate the exception table: ", rte_strerror(rte_errno), "; raise --memory"));
+        absl::StrCat("cannot allocate the exception table: ", rte_strerror(rte_errno), "; free some memory"));
   rte_hash_rcu_config rcu{};
   rcu.v = reclaimer.qsbr();
   rcu.mode = RTE_HASH_QSBR_MODE_DQ;

@@ -1,6 +1,7 @@
 #include "dataplane/control/forwarding.h"
 
 #include <unordered_set>
+#include <utility>
 
 namespace guideway::control {
 
@@ -46,38 +47,49 @@ std::vector<Prefix> Forwarding::prefixes() const {
   return {all.begin(), all.end()};
 }
 
+// As much as there is room for: where a batch doesn't fit, its halves may.
+absl::Status Forwarding::apply(std::span<const FibEntry> entries) {
+  const absl::Status s = builder_->apply(entries);
+  if (!s.ok() && entries.size() > 1) {
+    absl::Status both = apply(entries.first(entries.size() / 2));
+    both.Update(apply(entries.subspan(entries.size() / 2)));
+    return both;
+  }
+  for (const FibEntry& e : entries) {
+    path::RouteIndex old = e.index;  // what wasn't taken isn't held
+    if (s.ok()) {
+      const auto it = held_.find(e.prefix);
+      old = it == held_.end() ? path::kNoRoute : it->second;
+      if (e.index == path::kNoRoute)
+        held_.erase(e.prefix);
+      else
+        held_[e.prefix] = e.index;
+    }
+    publisher_.next_hops().release(old);
+  }
+  incomplete_ |= !s.ok();
+  return s;
+}
+
 absl::Status Forwarding::update(const Changes& changes) {
   std::vector<Prefix> touched = changes.routes;
   for (const NeighborKey& k : changes.neighbors) touched.push_back(host(k.address));
-  if (changes.all) touched = prefixes();
+  // What didn't fit before may fit now.
+  if (changes.all || std::exchange(incomplete_, false)) touched = prefixes();
   std::vector<FibEntry> entries;
-  std::vector<path::RouteIndex> before;
   for (const Prefix& p : touched) {
     const path::RouteIndex now = lead(p);
     const auto it = held_.find(p);
-    const path::RouteIndex was = it == held_.end() ? path::kNoRoute : it->second;
-    if (now == was) {
+    if (now == (it == held_.end() ? path::kNoRoute : it->second))
       publisher_.next_hops().release(now);  // acquired twice
-      continue;
-    }
-    entries.push_back({p, now});
-    before.push_back(was);
+    else
+      entries.push_back({p, now});
   }
   if (entries.empty()) return absl::OkStatus();
   publisher_.publish();  // rows before what points at them
-  if (const absl::Status s = builder_->apply(entries); !s.ok()) {
-    for (const FibEntry& e : entries) publisher_.next_hops().release(e.index);
-    return s;
-  }
-  for (const FibEntry& e : entries) {
-    if (e.index == path::kNoRoute)
-      held_.erase(e.prefix);
-    else
-      held_[e.prefix] = e.index;
-  }
-  for (const path::RouteIndex i : before) publisher_.next_hops().release(i);
+  const absl::Status s = apply(entries);
   publisher_.publish();
-  return absl::OkStatus();
+  return s;
 }
 
 }  // namespace guideway::control

@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -18,11 +19,13 @@ class Forwarding {
   static absl::StatusOr<std::unique_ptr<Forwarding>> create(const Rib& rib, Publisher& publisher, Reclaimer& reclaimer,
                                                             const FibLimits& limits);
 
-  // After the Rib changed. An error names what didn't fit; all else is in force.
+  // After the Rib changed. An error names what didn't fit; all else is in force, and the rest is tried again with the
+  // next change.
   absl::Status update(const Changes& changes);
 
  private:
   Forwarding(const Rib& rib, Publisher& publisher) : rib_(rib), publisher_(publisher) {}
+  absl::Status apply(std::span<const FibEntry> entries);
   std::vector<Prefix> prefixes() const;
   path::RouteIndex lead(const Prefix& prefix);
 
@@ -30,6 +33,7 @@ class Forwarding {
   Publisher& publisher_;
   std::unique_ptr<FibBuilder> builder_;
   std::unordered_map<Prefix, path::RouteIndex> held_;
+  bool incomplete_ = false;  // something didn't fit
 };
 
 }  // namespace guideway::control

@@ -5,7 +5,7 @@
 namespace guideway::control {
 
 absl::StatusOr<std::unique_ptr<MaglevTables>> MaglevTables::create(Reclaimer& reclaimer) {
-  auto array = reserve_memory(size_t{kSlots} * sizeof(uint16_t), "Maglev tables");
+  auto array = reserve_memory(size_t{kReserved} * sizeof(uint16_t), "Maglev tables");
   if (!array.ok()) return array.status();
   return std::unique_ptr<MaglevTables>(new MaglevTables(std::move(*array), reclaimer));
 }
@@ -16,7 +16,7 @@ bool MaglevTables::allocate(uint32_t size, uint32_t* offset) {
     it->second.pop_back();
     return true;
   }
-  if (kSlots - end_ < size) return false;
+  if (kReserved - end_ < size) return false;
   *offset = std::exchange(end_, end_ + size);
   return true;
 }

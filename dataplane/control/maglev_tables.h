@@ -17,8 +17,11 @@ namespace guideway::control {
 
 class MaglevTables {
  public:
-  // 10,000 services with tables of 16,381 slots each. Address space only: pages are taken as tables are built.
+  // 10,000 services with tables of 16,381 slots each.
   static constexpr uint32_t kSlots = 176'000'000;
+  // Twice as many are reserved: a table is built while its predecessor is still read, and freed ranges are only used
+  // again for tables of their size.
+  static constexpr uint32_t kReserved = 2 * kSlots;
 
   struct Table {
     uint32_t offset = 0;
@@ -34,10 +37,10 @@ class MaglevTables {
   TableRef build(lb::TableInput input);
 
   std::span<uint16_t> slots(uint32_t offset, uint32_t size) {
-    return array_.as<uint16_t>(kSlots).subspan(offset, size);
+    return array_.as<uint16_t>(kReserved).subspan(offset, size);
   }
   std::span<uint16_t> slots(const Table& t) { return slots(t.offset, t.size()); }
-  const uint16_t* base() const { return array_.as<uint16_t>(kSlots).data(); }
+  const uint16_t* base() const { return array_.as<uint16_t>(kReserved).data(); }
   uint64_t slots_used() const { return used_; }
   uint64_t builds() const { return builds_; }
 

@@ -63,8 +63,8 @@ absl::StatusOr<PacketMemory> PacketMemory::create(const char* name, size_t frame
     m.backing_ = transparent ? Backing::kTransparentHugePages : Backing::kSmallPages;
   }
   if (m.mapping_ == nullptr || !populate(m.mapping_.get(), size))
-    return absl::ResourceExhaustedError(
-        absl::StrCat("no ", size >> 20, " MB of memory for ", frames, " packets: free some, or give fewer packets"));
+    return absl::ResourceExhaustedError(absl::StrCat("no ", size >> 20, " MB of memory for ", frames,
+                                                     " packets: free some, or take fewer ports or queues"));
 
   const size_t count = size / path::kFrameSize;
   m.pool_.reset(rte_mempool_create_empty(name, static_cast<unsigned>(count), path::kElementSize, cache,
@@ -72,7 +72,7 @@ absl::StatusOr<PacketMemory> PacketMemory::create(const char* name, size_t frame
                                          RTE_MEMPOOL_F_NO_SPREAD | RTE_MEMPOOL_F_NO_IOVA_CONTIG));
   if (m.pool_ == nullptr)
     return absl::ResourceExhaustedError(
-        absl::StrCat("can't make the pool of ", count, " mbufs: ", rte_strerror(rte_errno), "; give DPDK more memory"));
+        absl::StrCat("can't make the pool of ", count, " mbufs: ", rte_strerror(rte_errno), "; free some memory"));
   rte_mempool* pool = m.pool_.get();
   rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
   rte_pktmbuf_pool_private sizes{};

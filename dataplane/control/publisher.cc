@@ -92,16 +92,16 @@ std::optional<Refusal> Publisher::check_room(const Batch& batch) const {
   uint64_t reals = 0;
   uint64_t slots = 0;
   std::set<std::string> named(batch.removals.begin(), batch.removals.end());
-  const auto count = [&](const ServiceSpec& s) {
-    ++services;
-    reals += s.reals.size();
-    slots += s.table_size;
-  };
+  std::set<uint64_t> tables;  // equal ones are shared
+  const uint64_t seed = batch.gateway ? batch.gateway->hash_seed : gateway_.hash_seed;
   for (const ServiceSpec& s : batch.services) {
     named.insert(s.name);
-    count(s);
+    ++services;
+    reals += s.reals.size();
     if (s.reals.size() > limits_.reals_per_service)
       return Refusal{s.name, "reals", "more than " + std::to_string(limits_.reals_per_service) + " reals"};
+    const auto input = lb::table_input(s.reals, lb::select(s.reals), s.table_size, seed);
+    if (tables.insert(lb::digest(input)).second) slots += s.table_size;
   }
   if (!batch.full) {
     // Their sums are known but for what the batch replaces, so that a small batch stays cheap.
@@ -172,7 +172,7 @@ void Publisher::apply_service(const ServiceSpec& spec) {
   const auto old = desired_.find(spec.name);
   path::Service& row = services_.edit(record.index, reclaimer_);
   if (fresh || record.vip != spec.vip) {
-    vip_owner_.erase(record.vip);
+    disown(record.vip, spec.name);
     vip_owner_[spec.vip] = spec.name;
     record.vip = spec.vip;
     vips_changed_ = true;
@@ -187,6 +187,12 @@ void Publisher::apply_service(const ServiceSpec& spec) {
   update_table(record, spec);
 }
 
+// Unless another service of the same batch has it by now.
+void Publisher::disown(const path::VipKey& vip, const std::string& service) {
+  const auto it = vip_owner_.find(vip);
+  if (it != vip_owner_.end() && it->second == service) vip_owner_.erase(it);
+}
+
 void Publisher::remove_service(const std::string& name) {
   const auto it = records_.find(name);
   if (it == records_.end()) return;
@@ -198,7 +204,7 @@ void Publisher::remove_service(const std::string& name) {
   row.present = false;
   row.table_size = 0;
   retired_.services.push_back(record.index);
-  vip_owner_.erase(record.vip);
+  disown(record.vip, name);
   reclaimer_.later([built = record.built] {});
   records_.erase(it);
   desired_.erase(name);

@@ -104,6 +104,7 @@ class Publisher {
   std::optional<Refusal> check_room(const Batch& batch) const;
   void apply_gateway(const GatewaySpec& spec);
   void apply_service(const ServiceSpec& spec);
+  void disown(const path::VipKey& vip, const std::string& service);
   void remove_service(const std::string& name);
   void update_reals(ServiceRecord& record, const ServiceSpec& spec);
   void update_table(ServiceRecord& record, const ServiceSpec& spec);

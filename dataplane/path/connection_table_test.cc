@@ -150,16 +150,16 @@ class Walk {
     }
   }
 
-  // Whether there may be no room: all entries taken, or both buckets full of living ones.
+  // Whether there may be no room: all entries taken, or the group's four buckets full of living ones.
   void check_refused(uint32_t n) {
     const auto living = twin_.living(now_);
-    const auto pair = [](uint32_t k) { return Table<Entry>::hash(k) % 4 / 2; };
-    const auto neighbors = std::ranges::count_if(living, [&](uint32_t k) { return pair(k) == pair(n); });
+    const auto group = [](uint32_t k) { return Table<Entry>::hash(k) % 8 / 4; };
+    const auto neighbors = std::ranges::count_if(living, [&](uint32_t k) { return group(k) == group(n); });
     if (table_->size() == table_->capacity()) {
       ++full_;
     } else {
       ++over_;
-      REQUIRE(neighbors == 16);
+      REQUIRE(neighbors == 32);
     }
   }
 
@@ -225,8 +225,8 @@ TEMPLATE_TEST_CASE("the connection table and its twin agree", "[connections]", C
   bool full = false;
   bool over = false;
   for (const uint32_t keys : {12U, 40U, 120U})
-    for (const uint32_t entries : {24U, 64U}) {
-      Walk<TestType> walk(keys * entries, 4, entries, keys);
+    for (const uint32_t entries : {24U, 100U}) {
+      Walk<TestType> walk(keys * entries, 8, entries, keys);
       for (int i = 0; i < 20'000; ++i) {
         walk.step();
         if (i % 50 == 0) walk.compare();
@@ -249,18 +249,18 @@ TEMPLATE_TEST_CASE("a table takes as many entries as it has", "[connections]", C
   CHECK(t->insert(t.entry(1024), hash(1024), 0, ConnectionState::kUdp));
 }
 
-TEST_CASE("a seventeenth entry of a bucket has no room until one idles out", "[connections]") {
-  Table<Connection4> t(2, 64);
-  for (uint32_t n = 0; n < 16; ++n) REQUIRE(t->insert(t.entry(n), 0, 10, ConnectionState::kUdp));
-  CHECK_FALSE(t->insert(t.entry(16), 0, 39, ConnectionState::kUdp));
-  CHECK(t->insert(t.entry(16), 0, 40, ConnectionState::kUdp));
-  CHECK(t->size() == 16);
-  CHECK(t->find(t.key(16), 0, 40));
+TEST_CASE("a thirty-third entry of a group has no room until one idles out", "[connections]") {
+  Table<Connection4> t(4, 64);
+  for (uint32_t n = 0; n < 32; ++n) REQUIRE(t->insert(t.entry(n), 0, 10, ConnectionState::kUdp));
+  CHECK_FALSE(t->insert(t.entry(32), 0, 39, ConnectionState::kUdp));
+  CHECK(t->insert(t.entry(32), 0, 40, ConnectionState::kUdp));
+  CHECK(t->size() == 32);
+  CHECK(t->find(t.key(32), 0, 40));
 }
 
 // A reader's clock is told it once a walk: an entry used since then isn't one that has been idle for 18 hours.
 TEST_CASE("peek sees an entry used after the reader looked at the clock", "[connections]") {
-  Table<Connection4> t(2, 4);
+  Table<Connection4> t(4, 4);
   const SlotRef s = t->insert(t.entry(1), 0, 10, ConnectionState::kTcpEstablished);
   t->touch(s, 12, ConnectionState::kTcpEstablished);
   CHECK(t.peek_all(11) == std::vector<uint32_t>{1});

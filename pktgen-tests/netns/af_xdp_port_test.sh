@@ -1,6 +1,5 @@
 #!/bin/bash
-# The af_xdp port between two networks, with nothing but a forwarder on it. Arguments: af_xdp_forward, and the object
-# file of some XDP program.
+# The af_xdp port between two networks, with nothing but a forwarder on it.
 #
 #   gw-xdp-client            gw-xdp-gateway              gw-xdp-server
 #   c0 10.77.1.2  ---------  a0 10.77.1.1
@@ -9,8 +8,9 @@
 #
 # Steered to the forwarder: the VIP and 10.77.1.2, everything else is the gateway's host. Needs root; 77 without.
 set -euo pipefail
-forward=$1
-xdp_object=$2
+build=${LAB_BUILD:-$(dirname "$0")/../../build}
+forward=$build/pktgen-tests/netns/af_xdp_forward
+xdp_object=$build/xdp/steer.bpf.o  # some program, as a foreign one
 [ "$(id -u)" = 0 ] || { echo "skipped: network namespaces need root"; exit 77; }
 
 vip=10.77.9.9

@@ -2,11 +2,17 @@
 
 help_bench() {
   cat <<EOF
-usage: ./dev bench [lb ...] [--json FILE]
+usage: ./dev bench lb [--filter TEXT] [--runs N] [--json FILE]
+       ./dev bench maglev | commit
 
-Pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor of the
-same run (receive, parse and send alone). --json writes the records to FILE. As root, 2 MB hugepages are reserved
-for the run where there are too few, and given back; without them the figures are worse, and it is said.
+lb      pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor
+        of the same run (receive, parse and send alone); --json writes the records to FILE
+maglev  builds Maglev tables
+commit  changes manifests of 100 objects under the real guidewayd and guideway-engine, and prints how long after the
+        file's close they are in force
+
+As root, 2 MB hugepages are reserved for the run where there are too few, and given back; without them the figures
+are worse, and it is said.
 EOF
 }
 
@@ -15,7 +21,11 @@ HUGEPAGES=/sys/kernel/mm/hugepages/hugepages-2048kB
 
 dev_bench() {
   ensure_packages
-  build_kind release pktgen-tests/guideway-bench || exit 1
+  [ $# != 0 ] || set -- lb
+  case $1 in
+  commit) build_kind release || exit 1 ;;
+  *) build_kind release pktgen-tests/guideway-bench || exit 1 ;;
+  esac
   trap give_back_hugepages EXIT
   trap 'exit 130' INT TERM
   reserve_hugepages
