@@ -50,9 +50,11 @@ Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTa
       reclaimer_(reclaimer),
       maglev_(std::move(maglev)),
       exceptions_(std::move(exceptions)),
-      next_hops_(*setup.rib, std::move(setup.ports), reclaimer, std::move(setup.keep)),
+      next_hops_(*setup.rib, setup.ports, reclaimer, std::move(setup.keep)),
       tables_(std::make_unique<path::Tables>()),
       workers_(setup.workers) {
+  for (const PortFacts& p : setup.ports)
+    if (p.ifindex > 0) ports_.push_back(p.ifindex);
   tables_->slots = maglev_->base();
   tables_->exceptions = exceptions_.workers_view();
   for (unsigned block = 0; block < path::kSnatBlocks; ++block)
@@ -154,8 +156,7 @@ void Publisher::apply_gateway(const GatewaySpec& spec) {
   tables_->hash_seed = spec.hash_seed;
   tables_->snat_count = static_cast<uint32_t>(spec.snat.size());
   std::ranges::copy(spec.snat, tables_->snat.begin());
-  tables_->encap_source = {spec.encap_source4.value_or(net::IpAddress{}),
-                           spec.encap_source6.value_or(net::IpAddress{})};
+  vips_changed_ = true;
   for (const auto& [i, record] : real_records_) write_real(i);
   if (!seed) return;
   forget_exceptions();
@@ -318,6 +319,8 @@ void Publisher::forget_exceptions() {
 
 void Publisher::routes_changed(bool neighbors_only) {
   bool changed = next_hops_.refresh();
+  vips_changed_ |= !neighbors_only;
+  changed |= vips_changed_;
   if (!neighbors_only)
     for (const auto& [i, record] : real_records_) {
       const path::RouteIndex before = reals_[i].route;
@@ -335,14 +338,28 @@ void Publisher::set_fib(const path::Fib* fib) {
 
 // ---- publication
 
+// The addresses that only we send from: of translation, of encapsulation, and of the ports.
+std::set<net::IpAddress> Publisher::own_addresses() const {
+  std::set<net::IpAddress> own;
+  for (const path::SnatAddress& s : gateway_.snat) own.insert(s.address);
+  for (const auto& source : {gateway_.encap_source4, gateway_.encap_source6})
+    if (source) own.insert(*source);
+  for (const int ifindex : ports_)
+    for (const Address& a : rib_.addresses(ifindex)) own.insert(a.address);
+  return own;
+}
+
 void Publisher::rebuild_vips() {
-  std::vector<path::VipTable::Entry> places(std::bit_ceil(std::max<size_t>(2, 2 * records_.size() + 1)));
+  const std::set<net::IpAddress> own = own_addresses();
+  std::vector<path::VipTable::Entry> places(std::bit_ceil(2 * (records_.size() + own.size()) + 2));
   const size_t mask = places.size() - 1;
-  for (const auto& [name, record] : records_) {
-    size_t at = path::VipTable::hash(record.vip) & mask;
+  const auto place = [&](const path::VipKey& key, path::ServiceIndex service) {
+    size_t at = path::VipTable::hash(key) & mask;
     while (places[at].service != path::kNone<path::ServiceIndex>) at = (at + 1) & mask;
-    places[at] = {record.vip, record.index};
-  }
+    places[at] = {key, service};
+  };
+  for (const auto& [name, record] : records_) place(record.vip, record.index);
+  for (const net::IpAddress& a : own) place(path::VipTable::own(a), path::ServiceIndex{0});
   auto fresh = std::make_shared<VipPlaces>(std::move(places));
   tables_->vips = &fresh->table;
   reclaimer_.later([old = std::exchange(vips_, std::move(fresh))] {});

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -113,6 +114,7 @@ class Publisher {
   path::RealIndex add_real(const lb::Real& real, path::ServiceIndex service);
   void write_real(path::RealIndex i);
   void resolve_real(path::RealIndex i);
+  std::set<net::IpAddress> own_addresses() const;
   void rebuild_vips();
 
   Limits limits_;
@@ -138,6 +140,7 @@ class Publisher {
   std::map<uint32_t, uint32_t> marked_;  // offset → size of the tables that have `moved` bits
   Retired retired_;
   unsigned workers_;
+  std::vector<int> ports_;  // interfaces
   std::atomic<const path::Tables*> current_{nullptr};
 };
 

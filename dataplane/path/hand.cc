@@ -16,11 +16,9 @@ Ends ends_of(const Packet& p) {
   return {k.source, {k.destination, k.destination_port, p.protocol}};
 }
 
-// What we sent ourselves, encapsulated or translated, and that comes back in.
+// What we sent ourselves, encapsulated or translated, and that comes back in: from an address of ours.
 bool is_ours(const Tables& t, const net::IpAddress& source) {
-  for (uint32_t i = 0; i < t.snat_count; ++i)
-    if (t.snat[i].address == source) return true;
-  return source == t.encap_source[0] || source == t.encap_source[1];
+  return t.vips->lookup(VipTable::own(source)) != kNone<ServiceIndex>;
 }
 
 bool is_snat(const Tables& t, const VipKey& destination) {

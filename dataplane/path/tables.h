@@ -113,7 +113,6 @@ struct Tables {
   const Fib* fib = nullptr;              // destination → RouteIndex, for what isn't a real
   std::array<SnatAddress, kMaxSnatAddresses> snat{};
   uint32_t snat_count = 0;
-  std::array<net::IpAddress, 2> encap_source{};   // configured; IPv4, IPv6; zero: none
   std::array<uint8_t, kSnatBlocks> snat_owner{};  // block → worker
 };
 
