@@ -30,11 +30,15 @@ absl::StatusOr<ExceptionTable> ExceptionTable::create(Reclaimer& reclaimer) {
 
 bool ExceptionTable::put(const net::FlowKey6& key, path::RealIndex real) {
   void* value = reinterpret_cast<void*>(static_cast<uintptr_t>(real));
-  return rte_hash_add_key_with_hash_data(hash_.get(), &key, path::exception_hash(key), value) == 0;
+  const hash_sig_t hash = path::exception_hash(key);
+  const bool fresh = rte_hash_lookup_with_hash(hash_.get(), &key, hash) < 0;
+  if (rte_hash_add_key_with_hash_data(hash_.get(), &key, hash, value) != 0) return false;
+  size_ += fresh ? 1 : 0;
+  return true;
 }
 
 void ExceptionTable::remove(const net::FlowKey6& key) {
-  rte_hash_del_key_with_hash(hash_.get(), &key, path::exception_hash(key));
+  if (rte_hash_del_key_with_hash(hash_.get(), &key, path::exception_hash(key)) >= 0) --size_;
 }
 
 void ExceptionTable::for_each(const std::function<void(const net::FlowKey6&, path::RealIndex)>& visit) const {

@@ -25,7 +25,7 @@ class ExceptionTable {
   // False if it is full.
   bool put(const net::FlowKey6& key, path::RealIndex real);
   void remove(const net::FlowKey6& key);
-  uint32_t size() const { return static_cast<uint32_t>(rte_hash_count(hash_.get())); }
+  uint32_t size() const { return size_; }
   void for_each(const std::function<void(const net::FlowKey6&, path::RealIndex)>& visit) const;
 
  private:
@@ -34,6 +34,7 @@ class ExceptionTable {
   };
   explicit ExceptionTable(rte_hash* h) : hash_(h) {}
   std::unique_ptr<rte_hash, Free> hash_;
+  uint32_t size_ = 0;  // rte_hash_count() counts what was removed until workers have passed, and beyond
 };
 
 }  // namespace guideway::control
