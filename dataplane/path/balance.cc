@@ -27,7 +27,7 @@ bool joins_midway(const Packet& p, const Service& service) {
 void decide(Packet& p, const Tables& t) {
   const Service& service = t.services[p.service];
   if (joins_midway(p, service)) return p.drop(DropReason::NO_CONNECTION);
-  if (p.real == kNone<RealIndex> || t.reals[p.real].state == lb::RealState::kGone) {
+  if (p.real == kNone<RealIndex>) {  // else the service's mode has changed, and its connections keep their reals
     if (service.table_size == 0) return p.drop(DropReason::NO_BACKEND);
     p.real = pick(p, service, t);
   }
