@@ -38,6 +38,7 @@ struct SlotRef {
   uint32_t bucket = 0xffffffffU;
   uint32_t slot = 0;
   explicit operator bool() const { return bucket != 0xffffffffU; }
+  friend bool operator==(const SlotRef&, const SlotRef&) = default;
 };
 
 template <typename Entry>
@@ -85,15 +86,19 @@ class ConnectionTable {
   uint32_t index_of(SlotRef s) const { return index(buckets_[s.bucket].reference[s.slot]); }
   ConnectionState state(SlotRef s) const { return state_of(buckets_[s.bucket].reference[s.slot]); }
 
+  // The other direction's slot, if the entry has one.
+  SlotRef partner(SlotRef s) const {
+    const Entry& e = entry(s);
+    return e.partner == kNoPartner ? SlotRef{} : slot_of(e.partner, e.partner_hash);
+  }
+
   // The one write per packet, and only when a tick or the state has changed; both directions of a nat flow live alike.
   void touch(SlotRef s, Tick now, ConnectionState state) {
     Bucket& b = buckets_[s.bucket];
     if (b.time[s.slot] == now && state_of(b.reference[s.slot]) == state) [[likely]]
       return;
     stamp(s, now, state);
-    const Entry& e = entry(s);
-    if (e.partner == kNoPartner) return;
-    if (const SlotRef p = slot_of(e.partner, e.partner_hash)) stamp(p, now, state);
+    if (const SlotRef p = partner(s)) stamp(p, now, state);
   }
 
   // Nothing if all entries are taken (expire() frees those that idled out), or the group of buckets that the hash
@@ -116,9 +121,7 @@ class ConnectionTable {
 
   // Also the other direction, if it has one.
   void erase(SlotRef s) {
-    const Entry& e = entry(s);
-    if (e.partner != kNoPartner)
-      if (const SlotRef p = slot_of(e.partner, e.partner_hash)) release(p);
+    if (const SlotRef p = partner(s)) release(p);
     release(s);
   }
 

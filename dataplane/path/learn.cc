@@ -27,21 +27,54 @@ Entry entry_for(const Packet& p, const typename Entry::KeyType& key, const Table
   return e;
 }
 
-// Same mode, only the service's epoch has moved on: the decision stands.
+// Whether the packet goes on by its entry as it stands, and later stages read that. Of what is to be learned these are
+// the packets of which only the service's epoch has moved on.
 template <typename Entry>
-bool renew(const Packet& p, ConnectionTable<Entry>& table, const Tables& t) {
-  if (!p.slot) return false;
-  Entry& e = table.entry(p.slot);
-  if (e.mode != p.mode || e.real != p.real || e.direction != p.direction) return false;
-  e.epoch = t.services[p.service].epoch;
+bool stands_on(const Packet& p, const Entry& e) {
+  return !p.learn || (!p.is_syn() && e.mode == p.mode && e.real == p.real && e.direction == p.direction);
+}
+
+// Whether the entry that this packet replaces can go: not while another packet of the burst is to be translated by it,
+// or by its other direction. Those that would replace it as well will find what this one learns.
+template <typename Entry>
+bool vacate(Burst& burst, const Packet& p, const ConnectionTable<Entry>& table) {
+  const Entry& e = table.entry(p.slot);
+  const SlotRef back = table.partner(p.slot);
+  const auto shares = [&](const Packet& q) {
+    return &q != &p && q.live() && q.slot && q.family == p.family && (q.slot == p.slot || q.slot == back);
+  };
+  if (e.mode == Mode::kNat)
+    for (const Packet& q : burst.all())
+      if (shares(q) && stands_on(q, e)) return false;
+  for (Packet& q : burst.all())
+    if (shares(q) && q.learn) q.slot = {};
   return true;
 }
 
+// Goes on by the old entry; the flow's next burst decides anew.
 template <typename Entry>
-void remember(Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table, const Tables& t,
-              const Learner& learner, Tick now) {
-  if (!p.is_syn() && renew(p, table, t)) return;
-  if (p.slot) table.erase(p.slot);
+void stay(Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
+  const Entry& e = table.entry(p.slot);
+  p.real = e.real;
+  p.route = t.reals[e.real].route;
+  p.mode = e.mode;
+  p.direction = e.direction;
+  p.learn = false;
+  table.touch(p.slot, now, p.is_syn() ? ConnectionState::kTcpSetup : table.state(p.slot));
+}
+
+template <typename Entry>
+void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table,
+              const Tables& t, const Learner& learner, Tick now) {
+  if (p.slot) {
+    Entry& e = table.entry(p.slot);
+    if (stands_on(p, e)) {
+      e.epoch = t.services[p.service].epoch;
+      return;
+    }
+    if (!vacate(burst, p, table)) return stay(p, table, t, now);
+    table.erase(p.slot);
+  }
   // An earlier packet of this burst may have taught us the flow.
   p.slot = table.find(key, p.table_hash, now);
   if (p.slot) {
@@ -63,9 +96,9 @@ void learn(Burst& burst, Connections& connections, const Tables& t, const Learne
   for (Packet& p : burst.all()) {
     if (!p.live() || !p.learn) continue;
     if (p.family == Family::kIpv4)
-      remember<Connection4>(p, p.key4, connections.v4, t, learner, now);
+      remember<Connection4>(burst, p, p.key4, connections.v4, t, learner, now);
     else
-      remember<Connection6>(p, p.key6, connections.v6, t, learner, now);
+      remember<Connection6>(burst, p, p.key6, connections.v6, t, learner, now);
   }
 }
 
