@@ -51,6 +51,7 @@ void start_dpdk(bool huge, unsigned memory_mb) {
 
 Rig::Rig(const RigOptions& options)
     : options_(options), reclaimer_((start_dpdk(options.huge, options.memory_mb), options.workers)) {
+  if (options_.queues == 0) options_.queues = options_.workers;
   pool_.reset(rte_pktmbuf_pool_create(unique("rig_pool").c_str(), 8191, 256, 0, 2432, SOCKET_ID_ANY));
   make_ports();
   make_links();
@@ -76,17 +77,17 @@ void Rig::make_ports() {
   for (unsigned i = 0; i < options_.ports; ++i) {
     std::vector<rte_ring*> rx;
     std::vector<rte_ring*> tx;
-    for (unsigned q = 0; q < options_.workers; ++q)
+    for (unsigned q = 0; q < options_.queues; ++q)
       for (auto* side : {&rx, &tx}) {
         rings_.emplace_back(
             rte_ring_create(unique("rig_ring").c_str(), 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ));
         side->push_back(rings_.back().get());
       }
-    const int ethdev = rte_eth_from_rings(unique("rig").c_str(), rx.data(), options_.workers, tx.data(),
-                                          options_.workers, SOCKET_ID_ANY);
+    const int ethdev = rte_eth_from_rings(unique("rig").c_str(), rx.data(), options_.queues, tx.data(), options_.queues,
+                                          SOCKET_ID_ANY);
     if (ethdev < 0) std::abort();
     auto port = must(control::start_ethdev_port(static_cast<uint16_t>(ethdev), {}, static_cast<uint8_t>(i),
-                                                options_.workers, pool_.get()));
+                                                options_.queues, pool_.get()));
     port.facts.ifindex = kFirstIfindex + static_cast<int>(i);
     port.facts.mac = {{2, 0, 0, 0, 0, static_cast<uint8_t>(i + 1)}};
     port.facts.declared.reset();
@@ -210,7 +211,7 @@ std::vector<Sent> Rig::send(const Bytes& frame, unsigned port, unsigned queue, u
 std::vector<Sent> Rig::collect() {
   std::vector<Sent> out;
   for (unsigned port = 0; port < options_.ports; ++port)
-    for (unsigned q = 0; q < options_.workers; ++q) {
+    for (unsigned q = 0; q < options_.queues; ++q) {
       void* object = nullptr;
       while (rte_ring_dequeue(tx(port, q), &object) == 0) {
         auto* m = static_cast<rte_mbuf*>(object);

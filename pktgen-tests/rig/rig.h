@@ -23,6 +23,7 @@ struct Sent {
 struct RigOptions {
   unsigned workers = 1;
   unsigned ports = 2;
+  unsigned queues = 0;  // of each port; 0: one for each worker
   uint32_t connections = 4096;
   bool huge = false;         // tables on 2 MB pages
   unsigned memory_mb = 256;  // DPDK's, told by the first rig of the process
@@ -65,8 +66,8 @@ class Rig {
   control::Workers& workers() { return *workers_; }
   rte_mempool* pool() { return pool_.get(); }
   // The rings behind a port's queue, for who moves packets itself.
-  rte_ring* rx(unsigned port, unsigned queue) { return rings_[(port * options_.workers + queue) * 2].get(); }
-  rte_ring* tx(unsigned port, unsigned queue) { return rings_[(port * options_.workers + queue) * 2 + 1].get(); }
+  rte_ring* rx(unsigned port, unsigned queue) { return rings_[(port * options_.queues + queue) * 2].get(); }
+  rte_ring* tx(unsigned port, unsigned queue) { return rings_[(port * options_.queues + queue) * 2 + 1].get(); }
   uint16_t ethdev(unsigned port) const { return ethdevs_[port]; }
   path::Tick now() const { return now_; }
   uint64_t drops(net::DropReason reason) const;

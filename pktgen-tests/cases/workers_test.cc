@@ -1,0 +1,185 @@
+// Two workers: whatever queue a packet comes in by, it finds what another worker knows of its flow.
+#include <catch2/catch.hpp>
+
+#include <set>
+
+#include "pktgen-tests/cases/case.h"
+
+namespace guideway::cases {
+namespace {
+
+using net::DropReason;
+using net::Protocol;
+using path::Mode;
+
+constexpr const char* kVip = "192.0.2.10";
+constexpr const char* kVip6 = "2001:db8:ff::10";
+
+unsigned real_of(const std::vector<rig::Sent>& sent) { return sent.size() == 1 ? sent[0].bytes.at(5) : 0; }
+
+uint16_t port_at(const rig::Bytes& frame, size_t at) {
+  return static_cast<uint16_t>(frame.at(at) << 8 | frame.at(at + 1));
+}
+
+Frame client(bool v4, uint16_t port, uint8_t flags) {
+  return Frame().ip(v4 ? "10.0.0.99" : "2001:db8:0::99", v4 ? kVip : kVip6).tcp(port, 80, flags).payload(port % 50);
+}
+
+// One nat flow there and back; says its SNAT port.
+uint16_t there_and_back(Rig& rig, bool v4, uint16_t port, unsigned in_queue, unsigned back_queue) {
+  const char* snat_address = v4 ? "10.0.1.200" : "2001:db8:1::200";
+  const char* real = v4 ? "10.0.1.10" : "2001:db8:1::10";
+  uint16_t snat_port = 0;
+  for (const uint8_t flags : {net::kTcpSyn, net::kTcpAck}) {
+    const auto there = rig.send(client(v4, port, flags).bytes(), 0, in_queue);
+    REQUIRE(there.size() == 1);
+    const uint16_t used = port_at(there[0].bytes, v4 ? 34 : 54);
+    if (flags == net::kTcpSyn) snat_port = used;
+    const Frame translated = Frame().ip(snat_address, real).tcp(snat_port, 8080, flags).payload(port % 50).ttl(63);
+    REQUIRE(there[0].port == 1);
+    REQUIRE(rig::describe(there[0].bytes) ==
+            rig::describe(Frame(translated).ethernet(kPort1Mac, real_mac(10)).bytes()));
+  }
+  const Frame answer = Frame().ip(real, snat_address).tcp(8080, snat_port, 0x12).payload(3);
+  const auto back = rig.send(Frame(answer).ethernet(real_mac(10), kPort1Mac).bytes(), 1, back_queue);
+  REQUIRE(back.size() == 1);
+  REQUIRE(back[0].port == 0);
+  const Frame expected =
+      Frame().ip(v4 ? kVip : kVip6, v4 ? "10.0.0.99" : "2001:db8:0::99").tcp(80, port, 0x12).payload(3).ttl(63);
+  REQUIRE(rig::describe(back[0].bytes) == rig::describe(Frame(expected).ethernet(kPort0Mac, kClientMac).bytes()));
+  return snat_port;
+}
+
+void nat(Rig& rig) {
+  network(rig);
+  rig.gateway(snat());
+  rig.service(service(kVip, 80, Protocol::kTcp, Mode::kNat, {"10.0.1.10"}, 8080));
+  rig.service(service(kVip6, 80, Protocol::kTcp, Mode::kNat, {"2001:db8:1::10"}, 8080));
+}
+
+void check_shared(Rig& rig) {
+  rig.pass(0);
+  for (unsigned w = 0; w < rig.workers().count(); ++w) {
+    const path::Counters& c = rig.workers()[w].counters();
+    INFO("worker " << w);
+    CHECK(c.connections4.read() > 20);
+    CHECK(c.connections6.read() > 20);
+  }
+}
+
+TEST_CASE("nat with two workers, whatever queue packets come in by", "[workers]") {
+  Rig rig({.workers = 2});
+  nat(rig);
+  std::set<uint16_t> snat_ports;
+  for (uint16_t port = 1'000; port < 1'100; ++port) {
+    snat_ports.insert(there_and_back(rig, true, port, port % 2, port / 2 % 2));
+    there_and_back(rig, false, port, port % 2, port / 2 % 2);
+  }
+  CHECK(snat_ports.size() == 100);
+  check_shared(rig);
+}
+
+// All traffic enters by one queue, and the second worker has none to send by either.
+TEST_CASE("nat with two workers and ports of one queue", "[workers]") {
+  Rig rig({.workers = 2, .queues = 1});
+  nat(rig);
+  for (uint16_t port = 1'000; port < 1'100; ++port) {
+    there_and_back(rig, true, port, 0, 0);
+    there_and_back(rig, false, port, 0, 0);
+  }
+  check_shared(rig);
+  CHECK(rig.workers()[0].counters().handed_over.read() > 100);
+  CHECK(rig.workers()[1].counters().handed_over.read() == 0);
+}
+
+TEST_CASE("three workers, ports of two queues", "[workers]") {
+  Rig rig({.workers = 3, .queues = 2});
+  nat(rig);
+  for (uint16_t port = 1'000; port < 1'150; ++port) {
+    there_and_back(rig, true, port, port % 2, port / 2 % 2);
+    there_and_back(rig, false, port, port % 2, port / 2 % 2);
+  }
+  check_shared(rig);
+}
+
+// ---- the exception table
+
+control::ServiceSpec web(std::initializer_list<std::string_view> reals) {
+  return service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, reals);
+}
+
+unsigned send(Rig& rig, uint16_t port, uint8_t flags, unsigned queue) {
+  return real_of(rig.send(Frame().ip("10.0.0.99", kVip).tcp(port, 80, flags).bytes(), 0, queue));
+}
+
+unsigned moved_slots(Rig& rig) {
+  const path::Tables& t = *rig.publisher().tables().load();
+  unsigned n = 0;
+  for (uint32_t i = 0; i < 251; ++i)
+    n += (t.slots[t.services[path::ServiceIndex{0}].table_offset + i] & path::kSlotMoved) != 0;
+  return n;
+}
+
+// Ports whose flows real B has got once it stands beside A.
+std::vector<uint16_t> ports_of_b(size_t count) {
+  Rig rig;
+  network(rig);
+  rig.service(web({"10.0.1.10", "10.0.1.11"}));
+  std::vector<uint16_t> ports;
+  for (uint16_t port = 1'000; ports.size() < count; ++port)
+    if (send(rig, port, net::kTcpSyn, 0) == 11) ports.push_back(port);
+  return ports;
+}
+
+TEST_CASE("a connection off its slot keeps its real at another worker", "[workers]") {
+  const auto ports = ports_of_b(4);
+  Rig rig({.workers = 2});
+  network(rig);
+  rig.service(web({"10.0.1.10"}));
+  for (const uint16_t port : {ports[0], ports[1]}) {
+    REQUIRE(send(rig, port, net::kTcpSyn, 0) == 10);
+    REQUIRE(send(rig, port, net::kTcpAck, 0) == 10);
+  }
+  rig.service(web({"10.0.1.10", "10.0.1.11"}));
+  CHECK(moved_slots(rig) > 50);
+  rig.sweep();
+  CHECK(rig.publisher().exceptions().size() == 2);
+  CHECK(moved_slots(rig) <= 2);
+
+  CHECK(send(rig, ports[0], net::kTcpAck, 1) == 10);
+  CHECK(send(rig, ports[1], net::kTcpSyn, 1) == 11);  // a new connection of the same ports
+  CHECK(send(rig, ports[2], net::kTcpAck, 1) == 11);  // and one that has no exception
+
+  // Its backends may change further.
+  rig.service(web({"10.0.1.11", "10.0.1.12"}));
+  rig.sweep();
+  CHECK(send(rig, ports[0], net::kTcpAck, 0) == 10);
+  CHECK(send(rig, ports[0], net::kTcpAck, 1) == 10);
+
+  for (const unsigned queue : {0U, 1U})
+    for (const uint16_t port : ports) send(rig, port, net::kTcpRst, queue);
+  rig.pass(5);
+  rig.sweep();
+  CHECK(rig.publisher().exceptions().size() == 0);
+  CHECK(moved_slots(rig) == 0);
+  CHECK(rig.publisher().reals() == 2);
+  CHECK(send(rig, ports[0], net::kTcpAck, 1) != 10);
+}
+
+TEST_CASE("a real that comes back has its connections on their slots again", "[workers]") {
+  const auto ports = ports_of_b(1);
+  Rig rig({.workers = 2});
+  network(rig);
+  rig.service(web({"10.0.1.10"}));
+  REQUIRE(send(rig, ports[0], net::kTcpSyn, 0) == 10);
+  rig.service(web({"10.0.1.10", "10.0.1.11"}));
+  rig.sweep();
+  CHECK(rig.publisher().exceptions().size() == 1);
+  rig.service(web({"10.0.1.10"}));
+  rig.sweep();
+  CHECK(rig.publisher().exceptions().size() == 0);
+  CHECK(moved_slots(rig) == 0);
+}
+
+}  // namespace
+}  // namespace guideway::cases
