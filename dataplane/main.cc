@@ -71,10 +71,11 @@ int fail(const std::string& why, int code) {
 int main(int argc, char** argv) {
   CLI::App app("Guideway's dataplane: polls its ports on cores of its own and sends every packet on its way");
   guideway::control::EngineOptions options;
+  std::vector<std::string> port_texts;
   unsigned workers = 1;
   std::string level = "info";
   bool no_huge = false;
-  app.add_option("--port", options.ports,
+  app.add_option("--port", port_texts,
                  "af_xdp:IFNAME[:QUEUES], or dpdk:DEVARGS@NEXT_HOP_MAC for DPDK's ring and null; repeat for more")
       ->required();
   auto* count = app.add_option("--workers", workers, "how many, on the machine's last cores")
@@ -107,6 +108,9 @@ int main(int argc, char** argv) {
   spdlog::set_level(spdlog::level::from_str(level));
   options.huge = !no_huge;
   std::ranges::sort(options.cores);
+  auto ports = guideway::control::parse_ports(port_texts);
+  if (!ports.ok()) return fail(std::string(ports.status().message()), 2);
+  options.ports = *std::move(ports);
   if (const std::string why = check_cores(options.cores, workers); !why.empty()) return fail(why, 2);
   if (options.cores.empty()) options.cores = choose_cores(workers);
   if (const std::string why = check_privileges(); !why.empty()) return fail(why, 1);

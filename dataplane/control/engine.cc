@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -26,17 +27,6 @@ constexpr size_t kSpareFrames = 8'192;  // for workers' bursts, rings and caches
 constexpr uint32_t kSweepStep = 8'192;  // buckets: some hundred microseconds
 constexpr auto kSaveInterval = std::chrono::milliseconds(200);
 
-absl::Status bad_port(const std::string& spec, const char* why) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("--port ", spec, ": ", why, "; give af_xdp:IFNAME[:QUEUES] or dpdk:DEVARGS@NEXT_HOP_MAC"));
-}
-
-bool take_prefix(const std::string& text, const char* prefix, std::string* rest) {
-  if (text.rfind(prefix, 0) != 0) return false;
-  *rest = text.substr(std::strlen(prefix));
-  return true;
-}
-
 absl::StatusOr<xdp::Fd> locked(const std::string& path, int flags) {
   xdp::Fd fd(::open(path.c_str(), flags | O_CLOEXEC, 0640));
   if (!fd) return absl::PermissionDeniedError(absl::StrCat("cannot open ", path, ": ", std::strerror(errno)));
@@ -54,14 +44,14 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::start(const EngineOptions& optio
   if (const absl::Status s = e->bring_up(); !s.ok()) {
     for (const auto& port : e->af_xdp_)
       if (!port->program().adopted()) port->detach().IgnoreError();
+    // Made by lock_pins; fails, as it should, where there are pins. Its lock is ours, so nobody else is in it.
+    if (e->locks_.size() > 1) rmdir(options.bpffs.c_str());
     return s;
   }
   return e;
 }
 
 absl::Status Engine::bring_up() {
-  if (options_.ports.empty()) return absl::InvalidArgumentError("no port; give at least one --port");
-  if (options_.ports.size() > path::kMaxPorts) return absl::InvalidArgumentError("more than 16 ports");
   for (auto step : {&Engine::lock, &Engine::open_memory, &Engine::open_ports, &Engine::open_tables})
     if (const absl::Status s = (this->*step)(); !s.ok()) return s;
   load_state();
@@ -117,10 +107,9 @@ absl::Status Engine::open_memory() {
     return s;
   // Frames for every queue that there may be; what isn't used is never touched.
   size_t queues = 0;
-  for (const std::string& spec : options_.ports) {
-    std::string name;
-    if (!take_prefix(spec, "af_xdp:", &name)) continue;
-    const auto interface = find_interface(name.substr(0, name.find(':')));
+  for (const PortSpec& spec : options_.ports) {
+    if (spec.kind != PortSpec::Kind::kAfXdp) continue;
+    const auto interface = find_interface(spec.name);
     queues += interface.ok() ? std::max(1U, interface->receive_queues) : 1;
   }
   auto memory = PacketMemory::create("packets", queues * kFramesPerQueue + kSpareFrames, 256, huge_);
@@ -135,26 +124,16 @@ absl::Status Engine::open_memory() {
 
 absl::Status Engine::open_ports() {
   for (size_t i = 0; i < options_.ports.size(); ++i) {
-    const std::string& spec = options_.ports[i];
-    std::string rest;
-    absl::Status s = bad_port(spec, "not a kind of port");
-    if (take_prefix(spec, "af_xdp:", &rest)) s = open_af_xdp(rest, static_cast<uint8_t>(i));
-    if (take_prefix(spec, "dpdk:", &rest)) s = open_dpdk(rest, static_cast<uint8_t>(i));
+    const PortSpec& spec = options_.ports[i];
+    const auto index = static_cast<uint8_t>(i);
+    const absl::Status s = spec.kind == PortSpec::Kind::kAfXdp ? open_af_xdp(spec, index) : open_dpdk(spec, index);
     if (!s.ok()) return s;
   }
   return absl::OkStatus();
 }
 
-absl::Status Engine::open_af_xdp(const std::string& spec, uint8_t index) {
-  AfXdpPortOptions o{
-      .ifname = spec.substr(0, spec.find(':')), .queues = {}, .bpffs = options_.bpffs, .mbuf_port = index};
-  if (const size_t colon = spec.find(':'); colon != spec.npos) {
-    const std::string count = spec.substr(colon + 1);
-    if (count.empty() || count.size() > 3 || count.find_first_not_of("0123456789") != count.npos ||
-        std::stoul(count) == 0)
-      return bad_port("af_xdp:" + spec, "QUEUES is a number from 1 on");
-    o.queues = static_cast<unsigned>(std::stoul(count));
-  }
+absl::Status Engine::open_af_xdp(const PortSpec& spec, uint8_t index) {
+  const AfXdpPortOptions o{.ifname = spec.name, .queues = spec.queues, .bpffs = options_.bpffs, .mbuf_port = index};
   if (const absl::Status s = lock_pins(); !s.ok()) return s;
   auto port = AfXdpPort::open(o, memory_->frames());
   if (!port.ok()) return port.status();
@@ -172,12 +151,9 @@ absl::Status Engine::open_af_xdp(const std::string& spec, uint8_t index) {
   return absl::OkStatus();
 }
 
-absl::Status Engine::open_dpdk(const std::string& spec, uint8_t index) {
-  const size_t at = spec.rfind('@');
-  const auto mac = at == spec.npos ? std::nullopt : net::parse_mac(spec.substr(at + 1));
-  if (!mac) return bad_port("dpdk:" + spec, "its next hop's MAC address is missing");
+absl::Status Engine::open_dpdk(const PortSpec& spec, uint8_t index) {
   auto port =
-      open_ethdev_port(spec.substr(0, at), *mac, index, static_cast<unsigned>(options_.cores.size()), memory_->pool());
+      open_ethdev_port(spec.name, spec.next_hop, index, static_cast<unsigned>(options_.cores.size()), memory_->pool());
   if (!port.ok()) return port.status();
   spdlog::info("port {}: {} queue(s), MTU {}", port->name, port->queues.size(), port->facts.mtu);
   ports_.push_back(std::move(*port));

@@ -16,6 +16,7 @@
 #include "dataplane/control/engine_port.h"
 #include "dataplane/control/forwarding.h"
 #include "dataplane/control/packet_memory.h"
+#include "dataplane/control/port_spec.h"
 #include "dataplane/control/publisher.h"
 #include "dataplane/control/routing/kernel_routes.h"
 #include "dataplane/control/sweep.h"
@@ -24,8 +25,8 @@
 namespace guideway::control {
 
 struct EngineOptions {
-  std::vector<std::string> ports;  // "af_xdp:IFNAME[:QUEUES]", "dpdk:DEVARGS@NEXT_HOP_MAC"
-  std::vector<unsigned> cores;     // one worker each
+  std::vector<PortSpec> ports;  // at least one
+  std::vector<unsigned> cores;  // one worker each
   std::string socket = "/run/guideway/engine.sock";
   std::string state_dir = "/var/lib/guideway/engine";
   std::string bpffs = "/sys/fs/bpf/guideway";
@@ -52,8 +53,8 @@ class Engine {
   absl::Status bring_up();
   absl::Status open_memory();
   absl::Status open_ports();
-  absl::Status open_af_xdp(const std::string& spec, uint8_t index);
-  absl::Status open_dpdk(const std::string& spec, uint8_t index);
+  absl::Status open_af_xdp(const PortSpec& spec, uint8_t index);
+  absl::Status open_dpdk(const PortSpec& spec, uint8_t index);
   absl::Status open_tables();
   void load_state();
   absl::Status launch();

@@ -5,6 +5,7 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_log.h>
 
 #include <algorithm>
 
@@ -19,6 +20,15 @@ absl::Status failed(const std::string& name, std::string_view what, int error) {
                                           rte_strerror(-error)));
 }
 
+// DPDK logs lines of its own when a probe fails; our one sentence says it.
+int probe_quietly(const std::string& devargs) {
+  const uint32_t level = rte_log_get_global_level();
+  rte_log_set_global_level(RTE_LOG_CRIT);
+  const int result = rte_dev_probe(devargs.c_str());
+  rte_log_set_global_level(level);
+  return result;
+}
+
 std::string name_of(uint16_t ethdev) {
   char name[RTE_ETH_NAME_MAX_LEN] = "?";
   rte_eth_dev_get_name_by_port(ethdev, name);
@@ -29,7 +39,7 @@ std::string name_of(uint16_t ethdev) {
 
 absl::StatusOr<EnginePort> open_ethdev_port(const std::string& devargs, const net::MacAddress& next_hop, uint8_t index,
                                             unsigned workers, rte_mempool* pool) {
-  if (const int e = rte_dev_probe(devargs.c_str()); e < 0)
+  if (const int e = probe_quietly(devargs); e < 0)
     return absl::InvalidArgumentError(absl::StrCat("port dpdk:", devargs, ": DPDK can't make it: ", rte_strerror(-e),
                                                    "; give a driver and its arguments, such as net_null0,size=60"));
   rte_dev_iterator iterator;

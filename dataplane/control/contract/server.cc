@@ -37,7 +37,8 @@ bool is_welcome(int fd) {
 }
 
 absl::Status failed(const std::string& path, const char* what) {
-  return absl::UnavailableError(absl::StrCat("cannot ", what, " the socket ", path, ": ", std::strerror(errno)));
+  return absl::UnavailableError(
+      absl::StrCat("cannot ", what, " the socket ", path, ": ", std::strerror(errno), "; give another --socket"));
 }
 
 absl::StatusOr<sockaddr_un> address_of(const std::string& path) {
@@ -63,6 +64,9 @@ absl::StatusOr<std::unique_ptr<ContractServer>> ContractServer::listen(const std
   if (connect(probe.get(), a, sizeof *address) == 0)
     return absl::AlreadyExistsError(
         absl::StrCat("another process listens on ", path, "; stop it or give another --socket"));
+  struct stat st{};
+  if (lstat(path.c_str(), &st) == 0 && !S_ISSOCK(st.st_mode))
+    return absl::FailedPreconditionError(absl::StrCat(path, " is there and no socket; give another --socket"));
   unlink(path.c_str());
   const mode_t before = umask(0117);
   const int bound = bind(fd.get(), a, sizeof *address);
