@@ -20,6 +20,7 @@
 #     dsr-l2    192.0.2.10   2001:db8::10   port 80           web1 web2
 #     dsr-ipip  192.0.2.20   2001:db8::20   port 80           web1 web2 web3
 #     nat       192.0.2.30   2001:db8::30   port 80 -> 8080   web1 web2 web3
+#   On UDP port 7 (nat: -> 7007) of the same addresses answers echo.py: who it is, how much came, from which address.
 #   SNAT addresses, dedicated, routed to the gateway by servers and router: 198.51.100.1 and 2001:db8:100::1
 #
 # The links towards the servers carry 1600 bytes, so that a client's full 1500 fits with an outer header around it.
@@ -80,6 +81,7 @@ lab_build() {
   for server in "${LAB_SERVERS[@]}"; do
     lab_attach_decap "$server"
     lab_start_nginx "$server"
+    lab_start_echo "$server"
   done
   cp "$LAB_ROOT"/configs/lab/*.yaml "$LAB_RUN/manifests/"
   lab_wait_for_servers
@@ -230,6 +232,18 @@ EOF
   lab_in "$server" nginx -e "$LAB_RUN/log/nginx-$server.log" -p "$home" -c "$home/nginx.conf" </dev/null
 }
 
+# One process with a socket for each address, so that answers come from the address that was asked.
+lab_start_echo() {
+  local server=$1 mode addresses=("${LAB_ADDRESS4[$1]}" "${LAB_ADDRESS6[$1]}")
+  for mode in dsr-l2 dsr-ipip; do addresses+=("${LAB_VIP4[$mode]}" "${LAB_VIP6[$mode]}"); done
+  ip netns exec "$LAB_PREFIX-$server" /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/echo.py" serve "$server" 7,7007 "${addresses[@]}" \
+    >"$LAB_RUN/log/echo-$server.log" 2>&1 </dev/null &
+  echo $! >"$LAB_RUN/pids/echo-$server"
+}
+
+# `lab_ask ADDRESS COUNT SIZE` from the client: what came back, sorted and counted ("12 web1 1472 10.77.1.2").
+lab_ask() { lab_in client /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/echo.py" ask "$1" 7 "$2" "$3"; }
+
 lab_big_file() { seq 1000000 9999999 | head -c 1000000 || true; }
 
 # As a power cut would: no FIN, no goodbye from the server's programs.
@@ -275,6 +289,8 @@ lab_wait_for_servers() {
   for server in "${LAB_SERVERS[@]}"; do
     lab_wait_until 10 lab_in "$server" curl -sf -o /dev/null http://127.0.0.1/ ||
       { lab_say "nginx of $server doesn't answer; see $LAB_RUN/log/nginx-$server.log"; return 1; }
+    lab_wait_until 10 grep -q ready "$LAB_RUN/log/echo-$server.log" ||
+      { lab_say "echo.py of $server doesn't start; see $LAB_RUN/log/echo-$server.log"; return 1; }
   done
 }
 

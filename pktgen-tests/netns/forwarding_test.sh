@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every mode over both families: the right servers answer, full-size packets pass both ways, servers see the address
+# Every mode over both families, TCP and UDP: the right servers answer, full-size packets pass both ways, servers see the address
 # that the mode promises, and DSR's answers don't pass the gateway. The gateway's own ping and ssh go on under load.
 . "$(dirname "$0")/prologue.sh"
 
@@ -32,6 +32,20 @@ for mode in dsr-l2 dsr-ipip nat; do
     *) [ $passed -lt 100 ] || fail "answers of $mode pass the gateway: $passed packets came from the servers" ;;
     esac
     equal "an upload to $vip" 1000000 "$(lab_big_file | get "$vip" /upload --data-binary @-)"
+
+    full=1472  # what fits a packet of 1500 with the headers of IPv4 and UDP
+    case $vip in *:*) full=1452 ;; esac
+    before=$(packets gateway srv0 rx)
+    for size in 1 $full; do
+      answers=$(lab_ask "$vip" 300 $size) || fail "UDP of $size bytes to $vip: $answers"
+      equal "the servers that answer UDP of $size bytes to $vip" "$expected" "$(awk '{print $2}' <<<"$answers" | paste -sd' ')"
+      equal "what they saw of UDP to $vip" "$size $client" "$(awk '{print $3, $4}' <<<"$answers" | sort -u)"
+    done
+    passed=$(($(packets gateway srv0 rx) - before))
+    case $mode in
+    nat) [ $passed -ge 600 ] || fail "UDP answers of nat don't pass the gateway: $passed packets" ;;
+    *) [ $passed -lt 100 ] || fail "UDP answers of $mode pass the gateway: $passed packets" ;;
+    esac
   done
 done
 
@@ -42,3 +56,6 @@ for address in $LAB_GATEWAY4 $LAB_GATEWAY6; do
   equal "ssh to $address" hello "$(lab_ssh $address echo hello)"
 done
 load_ended
+
+dropped=$(lab_cli status -o json | jq -c '[.engine.status.drops[]? | {(.reason): .packets}] | add // {}')
+equal "what the engine dropped in all of this" '{}' "$dropped"
