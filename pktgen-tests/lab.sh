@@ -332,10 +332,13 @@ lab_gateway_answers() {
   done
 }
 
+# The daemon answers, and the engine through it.
+lab_engine_tells() { lab_cli status -o json | jq -e .engine.status; }
+
 lab_start_gateway() {
   lab_start_engine "$@"
   lab_start_daemon
-  if ! lab_wait_until 30 lab_cli status -o json || ! lab_wait_until 30 lab_gateway_answers; then
+  if ! lab_wait_until 30 lab_engine_tells || ! lab_wait_until 30 lab_gateway_answers; then
     lab_say "the gateway doesn't answer; the ends of its logs in $LAB_RUN/log:"
     tail -n 20 "$LAB_RUN"/log/{engine,daemon}.log >&2 || true
     return 1

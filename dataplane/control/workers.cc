@@ -12,7 +12,9 @@ namespace guideway::control {
 
 namespace {
 
-constexpr unsigned kRingSize = 1024;  // packets; some bursts of each other's worst round
+// Packets. A worker that shares its core with others is away for milliseconds; what comes for it meanwhile shall wait.
+// Less than the spare frames, so that one ring alone can't starve a port.
+constexpr unsigned kRingSize = 4096;
 
 // One table's memory, in one mapping: buckets, entries, free list.
 template <typename Entry>

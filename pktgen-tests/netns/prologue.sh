@@ -75,3 +75,8 @@ load_ended() {
   ! grep -E 'Socket errors|Non-2xx' "$LAB_RUN/log/wrk.log" || fail "requests of the load failed"
   grep 'requests in' "$LAB_RUN/log/wrk.log"
 }
+
+# Drops by reason, as the CLI tells them: {"no_route": 12}
+dropped() {
+  lab_cli status -o json | jq -cS '[.engine.status.drops[]? | {(.reason): (.packets | tonumber)}] | add // {}'
+}
