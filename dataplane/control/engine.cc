@@ -37,9 +37,21 @@ absl::StatusOr<xdp::Fd> locked(const std::string& path, int flags) {
   return fd;
 }
 
+sigset_t ending_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options) {
+  // Before there is another thread: one that didn't inherit this would take the signal, and the process die of it
+  // with its XDP programs left behind. run() reads what came meanwhile.
+  const sigset_t signals = ending_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::unique_ptr<Engine> e(new Engine(options));
   if (const absl::Status s = e->bring_up(); !s.ok()) {
     for (const auto& port : e->af_xdp_)
@@ -264,11 +276,7 @@ void Engine::keep_house(Clock::time_point now) {
 }
 
 absl::Status Engine::run() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  const sigset_t signals = ending_signals();
   const xdp::Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC));
   spdlog::info("running: {} worker(s), {} port(s)", workers_->count(), ports_.size());
   bool more = false;

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SIGTERM: the engine gives everything back (XDP programs, pins, socket, hugepages), and the host's own traffic is not cut
+# for a moment by start or stop. DPDK's ports start, are counted and stop as well.
+. "$(dirname "$0")/prologue.sh"
+
+needs_gateway
+begin
+hugepages() { cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages 2>/dev/null || echo none; }
+before=$(hugepages)
+
+# `stopped SIGNAL`: the engine is asked (its supervisor would start it again), and goes with all that it had.
+stopped() {
+  local pid
+  pid=$(cat "$LAB_RUN/pids/engine")
+  kill -9 "$(cat "$LAB_RUN/pids/supervisor")"
+  kill "-$1" "$pid"
+  engine_gone() { ! grep -q guideway-engine "/proc/$pid/comm"; }
+  lab_wait_until 5 engine_gone || fail "the engine doesn't stop on SIG$1: $(tail -n 3 "$LAB_RUN/log/engine.log")"
+  ! lab_in gateway ip -o link show | grep ' xdp' || fail "an XDP program is left after SIG$1"
+  [ ! -e "$LAB_RUN/bpf/guideway" ] || fail "pins are left after SIG$1: $(find "$LAB_RUN/bpf/guideway")"
+  tail -n 1 "$LAB_RUN/log/engine.log" | grep -q stopping || fail "the engine's last words aren't that it stops"
+  [ ! -e "$LAB_RUN/engine.sock" ] || fail "the socket is left after SIG$1"
+  given_back() { [ "$(hugepages)" = "$before" ]; }
+  lab_wait_until 5 given_back || fail "hugepages are kept after SIG$1: $before before, $(hugepages) now"
+}
+
+ip netns exec "$LAB_PREFIX-client" ping -i 0.02 -W 1 $LAB_GATEWAY4 >"$LAB_RUN/log/ping4.log" 2>&1 &
+ping4=$!
+ip netns exec "$LAB_PREFIX-client" ping -i 0.02 -W 1 $LAB_GATEWAY6 >"$LAB_RUN/log/ping6.log" 2>&1 &
+ping6=$!
+for signal in TERM INT; do
+  say "started, and stopped by SIG$signal"
+  lab_start_gateway || fail "the gateway doesn't start"
+  load 1s "${LAB_VIP4[nat]}"
+  load_ended
+  stopped $signal
+  lab_stop daemon
+done
+kill -INT $ping4 $ping6
+wait $ping4 $ping6 || true
+for log in ping4 ping6; do
+  grep -q ' 0% packet loss' "$LAB_RUN/log/$log.log" || fail "pings to the gateway were lost: $(tail -n 3 "$LAB_RUN/log/$log.log")"
+done
+
+say "ports of DPDK beside those of AF_XDP"
+lab_start_gateway --port dpdk:net_null0,size=60@02:00:00:00:00:01 --port dpdk:net_ring0@02:00:00:00:00:02 ||
+  fail "the engine doesn't start with DPDK's ports"
+ports=$(lab_cli status -o json | jq -c '.engine.status.ports | map([.name, .kind, .up])')
+equal "the ports" '[["cl0","af_xdp",true],["srv0","af_xdp",true],["net_null0","dpdk",true],["net_ring0","dpdk",true]]' "$ports"
+# net_null makes packets out of nothing, all zeros: they are counted, and dropped for what they are.
+junk() { [ "$(dropped | jq '.not_ip // 0')" -gt 1000 ]; }
+lab_wait_until 5 junk || fail "the packets of net_null aren't dropped with a reason: $(dropped)"
+received=$(lab_cli status -o json | jq '[.engine.status.workers[].received | tonumber] | add')
+[ "$received" -gt 1000 ] || fail "the packets of net_null aren't counted as received: $received"
+equal "reasons of drops" '["not_ip"]' "$(dropped | jq -c keys)"
+lab_gateway_answers || fail "traffic doesn't pass beside net_null"
+stopped TERM
