@@ -30,7 +30,7 @@ uint64_t handover_full() {
   network(rig);
   rig.gateway(snat());
   rig.service(service("192.0.2.10", 80, Protocol::kTcp, Mode::kNat, {"10.0.1.10"}));
-  for (uint16_t port = 1; port <= 3'000; ++port) {
+  for (uint16_t port = 1; port <= 12'000; ++port) {
     rig.enqueue(syn(port).bytes());
     rig.workers()[0].round(rig.now());
   }
