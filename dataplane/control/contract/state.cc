@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -13,6 +14,17 @@
 #include "dataplane/control/contract/framing.h"
 
 namespace guideway::control {
+
+namespace {
+
+// The file begins so: what a disk or an editor has changed is found out, also where it still is a message.
+std::string seal(std::string_view messages) {
+  uint64_t sum = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : messages) sum = (sum ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  return absl::StrCat("guideway snapshot 1 ", absl::Hex(sum, absl::kZeroPad16), "\n");
+}
+
+}  // namespace
 
 absl::StatusOr<std::optional<engine::Envelope>> ContractState::take(const engine::Envelope& message) {
   if (message.has_begin()) {
@@ -86,12 +98,12 @@ absl::Status ContractState::save() {
     *e.mutable_service() = service;
     append_frame(bytes, e);
   }
-  if (generation_) *e.mutable_commit()->mutable_generation() = *generation_;
+  *e.mutable_commit()->mutable_generation() = generation_.value_or(engine::Generation());
   append_frame(bytes, e);
 
   const std::string fresh = file() + ".new";
   std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
-  out << bytes;
+  out << seal(bytes) << bytes;
   out.close();
   if (!out || std::rename(fresh.c_str(), file().c_str()) != 0)
     return absl::InternalError(absl::StrCat("cannot save the state to ", file(), ": ", std::strerror(errno)));
@@ -116,7 +128,10 @@ absl::Status ContractState::load() {
                                           ", and the daemon's state is awaited"));
 }
 
-absl::Status ContractState::load_from(const std::string& bytes) {
+absl::Status ContractState::load_from(const std::string& file) {
+  const size_t sealed = std::min(file.size(), seal("").size());
+  const std::string bytes = file.substr(sealed);
+  if (file.substr(0, sealed) != seal(bytes)) return absl::DataLossError("its checksum is wrong");
   for (size_t at = 0; at < bytes.size();) {
     auto message = take_frame(bytes, &at);
     if (!message.ok()) return message.status();

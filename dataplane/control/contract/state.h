@@ -45,7 +45,7 @@ class ContractState {
   };
   engine::Envelope commit(const engine::Generation& generation);
   std::string file() const { return directory_ + "/snapshot"; }
-  absl::Status load_from(const std::string& bytes);
+  absl::Status load_from(const std::string& file);
 
   std::string directory_;
   Apply apply_;
