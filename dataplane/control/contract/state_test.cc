@@ -1,0 +1,228 @@
+// Batches as they come over the contract, and the file that outlives the engine.
+#include "dataplane/control/contract/state.h"
+
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+#include <sstream>
+
+#include "dataplane/control/contract/framing.h"
+
+namespace guideway::control {
+namespace {
+
+engine::Envelope begin(bool full) {
+  engine::Envelope e;
+  e.mutable_begin()->set_full(full);
+  return e;
+}
+
+engine::Envelope commit(uint64_t counter) {
+  engine::Envelope e;
+  e.mutable_commit()->mutable_generation()->set_instance(7);
+  e.mutable_commit()->mutable_generation()->set_counter(counter);
+  return e;
+}
+
+engine::Envelope service(const std::string& name, uint8_t n, uint32_t port = 80) {
+  engine::Envelope e;
+  auto* s = e.mutable_service();
+  s->set_name(name);
+  s->set_address(std::string{'\xc0', '\0', '\2', static_cast<char>(n)});
+  s->set_port(port);
+  s->set_protocol(6);
+  s->set_mode(engine::FORWARDING_MODE_NAT);
+  auto* real = s->add_reals();
+  real->set_address(std::string{'\x0a', '\0', '\0', static_cast<char>(n)});
+  real->set_port(8'080);
+  real->set_state(engine::Real::STATE_READY);
+  real->set_weight(1);
+  return e;
+}
+
+engine::Envelope gateway(uint64_t seed) {
+  engine::Envelope e;
+  e.mutable_gateway()->set_hash_seed(seed);
+  return e;
+}
+
+engine::Envelope removal(const std::string& name) {
+  engine::Envelope e;
+  e.mutable_removal()->set_service(name);
+  return e;
+}
+
+// An engine's part of it: what was applied, as the publisher would hold it.
+class Engine {
+ public:
+  explicit Engine(std::string directory)
+      : state(std::move(directory), [this](Batch b) { return apply(std::move(b)); }) {}
+
+  // The last answer: "applied N", "refused entry field", "" or "broken".
+  std::string take(const std::vector<engine::Envelope>& messages) {
+    std::string said;
+    for (const auto& m : messages) {
+      const auto answer = state.take(m);
+      if (!answer.ok()) return "broken";
+      if (!*answer) continue;
+      if ((*answer)->has_applied()) said = "applied " + std::to_string((*answer)->applied().generation().counter());
+      if ((*answer)->has_refused())
+        said = "refused " + (*answer)->refused().entry() + " " + (*answer)->refused().field();
+    }
+    return said;
+  }
+
+  ContractState state;
+  std::set<std::string> services;
+  uint64_t seed = 0;
+  unsigned batches = 0;
+
+ private:
+  std::optional<Refusal> apply(Batch b) {
+    ++batches;
+    if (b.full) services.clear();
+    for (const auto& n : b.removals) services.erase(n);
+    for (const auto& s : b.services) {
+      if (s.name == "bad") return Refusal{"bad", "address", "a test's"};
+      services.insert(s.name);
+    }
+    if (b.gateway) seed = b.gateway->hash_seed;
+    return std::nullopt;
+  }
+};
+
+class Directory {
+ public:
+  Directory() {
+    char name[] = "/tmp/guideway-state-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~Directory() { std::filesystem::remove_all(path); }
+  std::string snapshot() const { return path + "/snapshot"; }
+  std::string read() const {
+    std::stringstream s;
+    s << std::ifstream(snapshot(), std::ios::binary).rdbuf();
+    return s.str();
+  }
+  void write(const std::string& bytes) const { std::ofstream(snapshot(), std::ios::binary) << bytes; }
+
+  std::string path;
+};
+
+TEST_CASE("batches on top of each other", "[state]") {
+  Directory d;
+  Engine e(d.path);
+  CHECK(e.take({begin(true), gateway(5), service("a", 1), service("b", 2), commit(1)}) == "applied 1");
+  CHECK(e.take({begin(false), service("c", 3), removal("a"), commit(2)}) == "applied 2");
+  CHECK(e.services == std::set<std::string>{"b", "c"});
+  CHECK(e.seed == 5);
+  CHECK(e.state.generation()->counter() == 2);
+}
+
+TEST_CASE("a wrong entry has its batch refused, and the state stays", "[state]") {
+  Directory d;
+  Engine e(d.path);
+  REQUIRE(e.take({begin(true), service("a", 1), commit(1)}) == "applied 1");
+  CHECK(e.take({begin(false), service("b", 2), service("c", 3, 0), service("d", 4, 70'000), commit(2)}) ==
+        "refused c port");
+  CHECK(e.take({begin(true), service("bad", 2), commit(3)}) == "refused bad address");
+  CHECK(e.batches == 2);
+  CHECK(e.state.generation()->counter() == 1);
+  // What was refused isn't saved either.
+  REQUIRE(e.state.save().ok());
+  Engine after(d.path);
+  REQUIRE(after.state.load().ok());
+  CHECK(after.services == std::set<std::string>{"a"});
+}
+
+TEST_CASE("what doesn't keep to the contract", "[state]") {
+  Directory d;
+  Engine e(d.path);
+  CHECK(e.take({service("a", 1)}) == "broken");
+  CHECK(e.take({commit(1)}) == "broken");
+  engine::Envelope hello;
+  hello.mutable_hello();
+  CHECK(e.take({begin(true), hello}) == "broken");
+  e.state.abandon();
+  // A batch that its connection didn't finish leaves nothing in the next.
+  CHECK(e.take({begin(true), service("a", 1)}) == "");
+  e.state.abandon();
+  CHECK(e.take({commit(1)}) == "broken");
+  CHECK(e.take({begin(true), service("b", 2), commit(2)}) == "applied 2");
+  CHECK(e.services == std::set<std::string>{"b"});
+}
+
+void save_some(const Directory& d) {
+  Engine e(d.path);
+  REQUIRE(e.take({begin(true), gateway(9), service("a", 1), service("b", 2), commit(1)}) == "applied 1");
+  REQUIRE(e.take({begin(false), service("c", 3), removal("b"), commit(2)}) == "applied 2");
+  CHECK(e.state.unsaved());
+  REQUIRE(e.state.save().ok());
+  CHECK_FALSE(e.state.unsaved());
+}
+
+TEST_CASE("what was saved is loaded", "[state]") {
+  Directory d;
+  save_some(d);
+  Engine e(d.path);
+  REQUIRE(e.state.load().ok());
+  CHECK(e.services == std::set<std::string>{"a", "c"});
+  CHECK(e.seed == 9);
+  CHECK(e.state.generation()->counter() == 2);
+  CHECK(e.state.generation()->instance() == 7);
+  CHECK_FALSE(e.state.unsaved());
+  CHECK(e.take({begin(false), removal("a"), commit(3)}) == "applied 3");
+  CHECK(e.services == std::set<std::string>{"c"});
+}
+
+TEST_CASE("without a file there is nothing to load", "[state]") {
+  Directory d;
+  Engine e(d.path);
+  CHECK(e.state.load().code() == absl::StatusCode::kNotFound);
+}
+
+// Set aside, said, and nothing of it applied.
+void check_damaged(const Directory& d, const std::string& bytes) {
+  d.write(bytes);
+  Engine e(d.path);
+  const absl::Status s = e.state.load();
+  REQUIRE(s.code() == absl::StatusCode::kDataLoss);
+  REQUIRE(s.message().find(".damaged") != std::string::npos);
+  REQUIRE(e.services.empty());
+  REQUIRE(e.batches == 0);
+  REQUIRE_FALSE(e.state.generation());
+  REQUIRE_FALSE(std::filesystem::exists(d.snapshot()));
+  REQUIRE(std::filesystem::exists(d.snapshot() + ".damaged"));
+  REQUIRE(e.take({begin(true), service("z", 9), commit(5)}) == "applied 5");
+}
+
+TEST_CASE("a snapshot cut short anywhere", "[state]") {
+  Directory d;
+  save_some(d);
+  const std::string whole = d.read();
+  for (size_t n = 0; n < whole.size(); ++n) {
+    INFO(n << " of " << whole.size() << " bytes");
+    check_damaged(d, whole.substr(0, n));
+  }
+}
+
+TEST_CASE("a snapshot with a wrong byte anywhere", "[state]") {
+  Directory d;
+  save_some(d);
+  const std::string whole = d.read();
+  std::mt19937 random(1);
+  for (size_t n = 0; n < whole.size(); ++n) {
+    INFO("byte " << n);
+    std::string bytes = whole;
+    bytes[n] = static_cast<char>(bytes[n] ^ (1 + random() % 255));
+    check_damaged(d, bytes);
+  }
+  check_damaged(d, whole + "x");
+}
+
+}  // namespace
+}  // namespace guideway::control
