@@ -27,7 +27,7 @@ inline uint64_t sum_of(const void* bytes, size_t length) {
     sum += w;
   }
   uint32_t tail = 0;
-  std::memcpy(&tail, p, length);
+  if (length > 0) std::memcpy(&tail, p, length);
   return sum + tail;
 }
 

@@ -3,6 +3,7 @@
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -185,7 +186,8 @@ uint64_t Rig::drops(net::DropReason reason) const {
 void Rig::enqueue(const Bytes& frame, unsigned port, unsigned queue, uint16_t headroom) {
   rte_mbuf* m = rte_pktmbuf_alloc(pool_.get());
   m->data_off = headroom;
-  std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size())), frame.data(), frame.size());
+  char* room = rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size()));
+  std::ranges::copy(frame, room);
   if (rte_ring_enqueue(rx(port, queue), m) != 0) std::abort();
 }
 

@@ -42,7 +42,8 @@ configure_kind() {
     ;;
   fuzz)  # GCC's warnings are the build's; another compiler's don't stop the fuzzers
     CC=clang-19 CXX=clang++-19 quietly "$directory/configure.log" meson setup "$directory" --buildtype debugoptimized \
-      -Db_sanitize=address -Db_lundef=false -Dwerror=false -Dfuzz=true
+      -Db_sanitize=address,undefined -Dcpp_args=-fno-sanitize-recover=undefined \
+      -Db_lundef=false -Dwerror=false -Dfuzz=true
     ;;
   esac
 }
@@ -57,6 +58,11 @@ build_kind() {
     # shellcheck disable=SC2046
     set -- $(fuzz_targets)
     [ $# != 0 ] || { step "there are no fuzzers"; return 0; }
+  fi
+  if [ "$kind" = fuzz ]; then  # ninja knows a program by its path
+    local program programs=()
+    for program; do programs+=("$(realpath -m --relative-to="$directory" "$(fuzz_program "$program")")"); done
+    set -- "${programs[@]}"
   fi
   step "building $kind"
   if [ -n "$TERMINAL" ]; then ninja -C "$directory" "$@"; else quietly "$directory/build.log" ninja -C "$directory" "$@"; fi

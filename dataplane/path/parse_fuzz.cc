@@ -1,0 +1,35 @@
+// The parser against any bytes: it reads nothing beyond the packet, and what it believes lies inside.
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "dataplane/path/parse.h"
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  using namespace guideway;
+  if (size > 65'535 + 14) return 0;
+  // Of just this size, so that AddressSanitizer sees a read past the end.
+  const std::unique_ptr<uint8_t[]> frame(new uint8_t[size]);
+  if (size > 0) std::memcpy(frame.get(), bytes, size);
+  path::Packet p;
+  path::parse(p, frame.get(), static_cast<uint32_t>(size));
+  if (!p.live()) {
+    require(p.reason != net::DropReason::NONE);
+    return 0;
+  }
+  const bool v4 = p.family == path::Family::kIpv4;
+  require(p.l3 == frame.get() + 14 && size_t{14} + p.l3_length <= size);
+  require(p.l4_offset >= (v4 ? 20 : 40));
+  require(p.l3_length >= p.l4_offset + (p.is_tcp() ? sizeof(net::TcpHeader) : sizeof(net::UdpHeader)));
+  const uint8_t* ports = p.l3 + p.l4_offset;
+  require(std::memcmp(v4 ? static_cast<void*>(&p.key4.source_port) : &p.key6.source_port, ports, 4) == 0);
+  return 0;
+}
