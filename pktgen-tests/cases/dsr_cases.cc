@@ -127,8 +127,13 @@ std::vector<Case> dsr_cases() {
            },
        .in = client(),
        .out = to_real(client())},
-      {.description = "no address to encapsulate from, for there is no way there",
-       .configure = [](Rig& rig) { rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {"172.31.0.1"})); },
+      {.description = "no address to encapsulate from, for the host has none",
+       .configure =
+           [](Rig& rig) {
+             rig.no_addresses(0);
+             rig.no_addresses(1);
+             rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {"10.9.0.7"}));
+           },
        .in = client(),
        .reason = DropReason::NO_ENCAP_SOURCE},
       {.description = "too large for the link once it is encapsulated",

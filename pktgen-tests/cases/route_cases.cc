@@ -29,6 +29,10 @@ std::vector<Case> route_cases() {
            },
        .in = client(),
        .reason = DropReason::NO_ROUTE},
+      {.description = "a real without a route, which would have told the address to encapsulate from",
+       .configure = to("172.31.0.1"),
+       .in = client(),
+       .reason = DropReason::NO_ROUTE},
       {.description = "a real in a black hole",
        .configure =
            [](Rig& rig) {

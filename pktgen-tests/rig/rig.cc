@@ -160,6 +160,15 @@ void Rig::foreign_link(std::string_view network) {
   routes_changed();
 }
 
+void Rig::no_addresses(unsigned port) {
+  const std::string i = std::to_string(port);
+  for (const auto& [address, length] : {std::pair{"10.0." + i + ".1", 24}, std::pair{"2001:db8:" + i + "::1", 64}})
+    rib_.apply({control::Event::Action::kRemove, control::Address{.ifindex = kFirstIfindex + static_cast<int>(port),
+                                                                  .address = ip(address),
+                                                                  .prefix_length = static_cast<uint8_t>(length)}});
+  routes_changed();
+}
+
 std::optional<control::Refusal> Rig::apply(control::Batch batch) { return publisher_->apply(std::move(batch)); }
 
 void Rig::gateway(const control::GatewaySpec& spec) {

@@ -42,6 +42,8 @@ class Rig {
   void mtu(unsigned port, uint32_t mtu);
   // An interface of the host that is no port of the engine, with its network.
   void foreign_link(std::string_view network);
+  // Takes the host's addresses of the port away, of both families.
+  void no_addresses(unsigned port);
 
   // The daemon's side.
   std::optional<control::Refusal> apply(control::Batch batch);
