@@ -4,13 +4,15 @@
  *
  * It takes all such packets, not just those to this host's own address: on the lab's links none are in transit.
  */
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
+// clang-format off
+#include <linux/bpf.h>  // before bpf_helpers.h, which uses its types
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+// clang-format on
 
 /* The length of the outer header, or 0 if there is none to take off; the EtherType of what is inside. */
 static __always_inline int outer_length(void *start, void *end, __be16 *inner) {
