@@ -1,5 +1,5 @@
-// What workers may still read is let go only after each of them was quiescent (QSBR). Control never waits for that,
-// and no worker ever waits for control.
+// What workers may still read is let go only after each of them was quiescent (QSBR). Commits never wait for that (the
+// Fib's two sides do, some microseconds), and no worker ever waits for control.
 #pragma once
 
 #include <rte_rcu_qsbr.h>
@@ -28,7 +28,9 @@ class Reclaimer {
       run(batches_.front());
       batches_.pop_front();
     }
-    for (auto& f : std::exchange(open_, {})) f();
+    // A release may ask for another.
+    while (!open_.empty())
+      for (auto& f : std::exchange(open_, {})) f();
   }
 
   rte_rcu_qsbr* qsbr() const { return qsbr_.get(); }

@@ -30,7 +30,7 @@ class Table {
   }
   static auto key(uint32_t n) { return entry(n).key; }
   // Four homes, three tags: most lookups meet neighbours, and tags that fit the wrong key.
-  static uint64_t hash(uint32_t n) { return uint64_t{n % 3} << 48 | n % 4; }
+  static uint64_t hash(uint32_t n) { return uint64_t{n % 3} << 48 | n % 8; }
 
   // What a reader beside us sees, ordered.
   std::vector<uint32_t> peek_all(Tick now) const {
