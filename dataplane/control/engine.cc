@@ -185,6 +185,7 @@ absl::Status Engine::open_tables() {
     if (const absl::Status s = routes_->keep_resolved(key.ifindex, key.address); !s.ok())
       spdlog::warn("neighbour {}: {}", net::to_string(key.address), std::string(s.message()));
   };
+  wanted_neighbors_ = std::make_unique<WantedNeighbors>(routes_->rib(), keep);
   auto publisher = Publisher::create(
       {.workers = workers, .limits = {}, .rib = &routes_->rib(), .ports = facts, .keep = keep}, *reclaimer_);
   if (!publisher.ok()) return publisher.status();
@@ -263,8 +264,18 @@ void Engine::follow_routes() {
     spdlog::error("routes: {}", std::string(s.message()));
 }
 
+void Engine::ask_for_neighbors(Clock::time_point now) {
+  for (unsigned i = 0; i < workers_->count(); ++i)
+    for (unsigned n = 0; n < path::Glean::kSize; ++n) {
+      const auto address = (*workers_)[i].glean().take();
+      if (!address) break;
+      wanted_neighbors_->want(*address, now);
+    }
+}
+
 void Engine::keep_house(Clock::time_point now) {
   reclaimer_->collect();
+  ask_for_neighbors(now);
   if (state_->unsaved() && now >= next_save_) {
     if (const absl::Status s = state_->save(); !s.ok()) spdlog::error("{}", std::string(s.message()));
     next_save_ = now + kSaveInterval;
@@ -272,6 +283,7 @@ void Engine::keep_house(Clock::time_point now) {
   if (now < next_tick_) return;
   next_tick_ = now + std::chrono::seconds(1);
   if (const absl::Status s = routes_->tick(); !s.ok()) spdlog::warn("routes: {}", std::string(s.message()));
+  wanted_neighbors_->age(now);
   if (publisher_->exceptions().size() > 0 || !publisher_->retired().reals.empty()) sweep_->wish();
 }
 

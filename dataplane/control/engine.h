@@ -20,6 +20,7 @@
 #include "dataplane/control/publisher.h"
 #include "dataplane/control/routing/kernel_routes.h"
 #include "dataplane/control/sweep.h"
+#include "dataplane/control/wanted_neighbors.h"
 #include "dataplane/control/workers.h"
 
 namespace guideway::control {
@@ -62,6 +63,7 @@ class Engine {
   std::optional<Refusal> apply(Batch batch);
   void steer();
   void follow_routes();
+  void ask_for_neighbors(Clock::time_point now);
   void keep_house(Clock::time_point now);
   engine::Hello hello() const;
   engine::Status status();
@@ -80,6 +82,7 @@ class Engine {
   std::unique_ptr<Reclaimer> reclaimer_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<Forwarding> forwarding_;
+  std::unique_ptr<WantedNeighbors> wanted_neighbors_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Sweep> sweep_;
   std::unique_ptr<ContractState> state_;

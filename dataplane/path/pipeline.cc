@@ -22,7 +22,7 @@ bool Worker::round(Tick now) {
     balance(b, t);                                 // the others: VIP → real
     learn(b, conns_, t, learner_, now);            // remember
     apply(b, conns_, t);                           // translate or encapsulate, TTL, checksums
-    route(b, t);                                   // next hop, L2 header
+    route(b, t, glean_);                           // next hop, L2 header
     send(b);                                       // and free what was dropped, counting the reason
     busy = true;
   }

@@ -13,6 +13,11 @@ RouteIndex look_up(const Packet& p, const Tables& t) {
   return t.fib->lookup(reinterpret_cast<const net::Ipv6Header*>(p.l3)->destination);
 }
 
+net::IpAddress destination_of(const Packet& p) {
+  if (p.family == Family::kIpv4) return net::IpAddress::v4(reinterpret_cast<const net::Ipv4Header*>(p.l3)->destination);
+  return reinterpret_cast<const net::Ipv6Header*>(p.l3)->destination;
+}
+
 // A dsr-l2 packet that comes from the real it is for: the real doesn't know the VIP and sent it back.
 bool bounced(const Packet& p, const uint8_t* frame, const NextHop& hop) {
   return p.mode == Mode::kDsrL2 && std::memcmp(frame + 6, hop.destination.bytes.data(), 6) == 0;
@@ -44,14 +49,16 @@ void send_towards(Packet& p, RouteIndex index, const Tables& t) {
 
 }  // namespace
 
-void route(Burst& burst, const Tables& t) {
+void route(Burst& burst, const Tables& t, Glean& glean) {
   for (Packet& p : burst.all()) {
     if (!p.live()) continue;
     if (p.mode == Mode::kDsrL2 && !t.reals[p.real].on_link) {
       p.drop(DropReason::NOT_ON_LINK);
       continue;
     }
-    send_towards(p, p.direction == Direction::kReply ? look_up(p, t) : p.route, t);
+    const bool reply = p.direction == Direction::kReply;
+    send_towards(p, reply ? look_up(p, t) : p.route, t);
+    if (reply && !p.live() && p.reason == DropReason::NO_NEIGHBOR) glean.tell(destination_of(p));
   }
 }
 

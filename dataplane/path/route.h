@@ -2,11 +2,13 @@
 #pragma once
 
 #include "dataplane/path/burst.h"
+#include "dataplane/path/glean.h"
 #include "dataplane/path/tables.h"
 
 namespace guideway::path {
 
-// A real's route is known from the tables; a translated reply is looked up by its destination.
-void route(Burst& burst, const Tables& t);
+// A real's route is known from the tables; a translated reply is looked up by its destination,
+// and a host on a link whose neighbour entry is missing is told to control. (Those of reals are kept anyway.)
+void route(Burst& burst, const Tables& t, Glean& glean);
 
 }  // namespace guideway::path

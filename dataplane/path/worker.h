@@ -15,6 +15,7 @@
 #include "dataplane/path/burst.h"
 #include "dataplane/path/connections.h"
 #include "dataplane/path/counters.h"
+#include "dataplane/path/glean.h"
 #include "dataplane/path/hand.h"
 #include "dataplane/path/learn.h"
 #include "dataplane/path/port.h"
@@ -63,6 +64,8 @@ class Worker {
   void run(const std::atomic<bool>& stop);
 
   const Counters& counters() const { return counters_; }
+  // Control takes what this worker tells.
+  Glean& glean() { return glean_; }
   // For readers beside us: see ConnectionTable::peek.
   const Connections& connections() const { return conns_; }
 
@@ -92,6 +95,7 @@ class Worker {
   uint32_t expire4_ = 0;
   uint32_t expire6_ = 0;
   Counters counters_;
+  Glean glean_;
   std::array<Outbox, kMaxPorts> outbox_;
   Burst burst_;
 };

@@ -98,7 +98,11 @@ lab_in gateway ip link set cl0 down
 lab_wait_until 5 port_is cl0 false || fail "the port isn't shown as down"
 lab_in gateway ip link set cl0 up
 lab_in gateway ip -6 address replace fd77:1::1/64 dev cl0 nodad
-for address in $LAB_GATEWAY4 $LAB_GATEWAY6; do lab_in client ping -q -c 1 -W 2 "$address" >/dev/null; done
 lab_wait_until 5 port_is cl0 true || fail "the port isn't shown as up"
 for vip in "$ipip" "$ipip6" "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}"; do becomes "$vip" 'web1 web2 web3'; done
+say "a client whose neighbour entry the kernel has lost"
+for vip in "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}"; do
+  lab_in gateway ip neigh flush dev cl0
+  equal "who answers" web "$(get "$vip" | tr -d '123')"
+done
 say "dropped in all of this: $(dropped)"
