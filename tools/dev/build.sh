@@ -32,16 +32,19 @@ configure_kind() {
   directory=$(build_directory "$1")
   [ ! -f "$directory/build.ninja" ] || return 0
   step "configuring $directory"
+  # What was interrupted while it configured itself anew has all but the file, and a plain setup would leave it so.
+  local again=()
+  [ ! -e "$directory/meson-private/coredata.dat" ] || again=(--reconfigure)
   case $1 in
-  release) quietly "$directory/configure.log" meson setup "$directory" ;;
+  release) quietly "$directory/configure.log" meson setup "${again[@]}" "$directory" ;;
   sanitizers)  # -O2 and tracking of variables make GCC take minutes for Catch's main once sanitizers are on; and
     # GCC 12's maybe-uninitialized is wrong about code that they instrument
-    quietly "$directory/configure.log" meson setup "$directory" --optimization 1 --debug \
+    quietly "$directory/configure.log" meson setup "${again[@]}" "$directory" --optimization 1 --debug \
       '-Dcpp_args=-fno-var-tracking -Wno-maybe-uninitialized' \
       -Db_sanitize=address,undefined -Db_lundef=false
     ;;
   fuzz)  # GCC's warnings are the build's; another compiler's don't stop the fuzzers
-    CC=clang-19 CXX=clang++-19 quietly "$directory/configure.log" meson setup "$directory" --buildtype debugoptimized \
+    CC=clang-19 CXX=clang++-19 quietly "$directory/configure.log" meson setup "${again[@]}" "$directory" --buildtype debugoptimized \
       -Db_sanitize=address,undefined -Dcpp_args=-fno-sanitize-recover=undefined \
       -Db_lundef=false -Dwerror=false -Dfuzz=true
     ;;
