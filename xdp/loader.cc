@@ -207,11 +207,6 @@ absl::Status Program::set_socket(uint32_t queue, int socket) {
   return system_error(errno, absl::StrCat("can't steer queue ", queue, " of ", ifname_, " to its socket"));
 }
 
-absl::Status Program::clear_socket(uint32_t queue) {
-  if (bpf_map_delete_elem(bpf_map__fd(object_->maps.sockets), &queue) == 0 || errno == ENOENT) return absl::OkStatus();
-  return system_error(errno, absl::StrCat("can't take the socket of queue ", queue, " of ", ifname_, " away"));
-}
-
 absl::Status Program::publish_steering(std::span<const gw_vip_key> vips, std::span<const AddressEntry> addresses) {
   std::vector<MapEntry<gw_vip_key, uint32_t>> keys;
   keys.reserve(vips.size());

@@ -54,7 +54,6 @@ class Program {
 
   // Packets of the receive queue go to this AF_XDP socket. A socket that closes leaves the map by itself.
   absl::Status set_socket(uint32_t queue, int socket);
-  absl::Status clear_socket(uint32_t queue);
 
   // What is steered from now on, whole. Writes only what differs; after an error everything is as it was.
   absl::Status publish_steering(std::span<const gw_vip_key> vips, std::span<const AddressEntry> addresses);

@@ -127,7 +127,7 @@ absl::Status Engine::open_memory() {
   auto memory = PacketMemory::create("packets", queues * kFramesPerQueue + kSpareFrames, 256, huge_);
   if (!memory.ok()) return memory.status();
   memory_.emplace(std::move(*memory));
-  if (huge_ && memory_->backing() != Backing::kHugePages)
+  if (huge_ && !memory_->huge())
     warn("memory",
          "too few free 2 MB pages for the packets: plain memory is used, which is slower; "
          "sysctl vm.nr_hugepages=1024");
@@ -365,7 +365,7 @@ engine::Status Engine::status() {
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += (*d)[i];
   for (const uint64_t n : sum) s.add_xdp_drops(n);
   for (const engine::Warning& w : warnings_) *s.add_warnings() = w;
-  s.mutable_memory()->set_hugepages(huge_ && workers_->huge() && memory_->backing() == Backing::kHugePages);
+  s.mutable_memory()->set_hugepages(huge_ && workers_->huge() && memory_->huge());
   s.mutable_memory()->set_bytes(workers_->bytes() + memory_->frames().size);
   s.set_services(static_cast<uint32_t>(publisher_->services().size()));
   s.set_reals(publisher_->reals());

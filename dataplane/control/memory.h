@@ -41,7 +41,8 @@ class Mapping {
   bool huge_ = false;
 };
 
-// At least `size` bytes. `huge`: whether to try 2 MB pages first. `what` names it in the error.
+// At least `size` bytes, in whole 2 MB and aligned so. `huge`: whether to try pages of that size first. `what` names it
+// in the error.
 absl::StatusOr<Mapping> map_memory(size_t size, bool huge, std::string_view what);
 
 // Address space for `size` bytes, of which pages are taken as they are first written.

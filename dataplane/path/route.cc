@@ -1,6 +1,8 @@
 #include "dataplane/path/route.h"
 
+#include <array>
 #include <cstring>
+#include <span>
 
 namespace guideway::path {
 
@@ -8,14 +10,30 @@ namespace {
 
 using net::DropReason;
 
-RouteIndex look_up(const Packet& p, const Tables& t) {
-  if (p.family == Family::kIpv4) return t.fib->lookup(reinterpret_cast<const net::Ipv4Header*>(p.l3)->destination);
-  return t.fib->lookup(reinterpret_cast<const net::Ipv6Header*>(p.l3)->destination);
-}
+net::Be32 destination4(const Packet& p) { return reinterpret_cast<const net::Ipv4Header*>(p.l3)->destination; }
+net::IpAddress destination6(const Packet& p) { return reinterpret_cast<const net::Ipv6Header*>(p.l3)->destination; }
 
 net::IpAddress destination_of(const Packet& p) {
-  if (p.family == Family::kIpv4) return net::IpAddress::v4(reinterpret_cast<const net::Ipv4Header*>(p.l3)->destination);
-  return reinterpret_cast<const net::Ipv6Header*>(p.l3)->destination;
+  return p.family == Family::kIpv4 ? net::IpAddress::v4(destination4(p)) : destination6(p);
+}
+
+bool is_reply(const Packet& p) { return p.direction == Direction::kReply; }
+
+// The routes of all replies of a family at once, so that their misses are under way together.
+template <typename Address, typename Destination>
+void look_up(Burst& burst, const Fib& fib, Family family, Destination destination) {
+  std::array<Address, kBurst> asked;
+  std::array<RouteIndex, kBurst> found;
+  std::array<Packet*, kBurst> who;
+  size_t n = 0;
+  for (Packet& p : burst.all()) {
+    if (!p.live() || !is_reply(p) || p.family != family) continue;
+    asked[n] = destination(p);
+    who[n++] = &p;
+  }
+  if (n == 0) return;
+  fib.lookup_burst(std::span<const Address>(asked.data(), n), {found.data(), n});
+  for (size_t i = 0; i < n; ++i) who[i]->route = found[i];
 }
 
 // A dsr-l2 packet that comes from the real it is for: the real doesn't know the VIP and sent it back.
@@ -37,8 +55,8 @@ void leave(Packet& p, const NextHop& hop) {
   p.out_port = hop.port;
 }
 
-void send_towards(Packet& p, RouteIndex index, const Tables& t) {
-  const Route& route = t.routes[index];
+void send_towards(Packet& p, const Tables& t) {
+  const Route& route = t.routes[p.route];
   if (route.unusable != DropReason::NONE) return p.drop(route.unusable);
   // Other bits than Maglev's, or the flows of one real would all take one of its ways.
   const uint32_t n = route.count == 1 ? 0 : gw_slot(p.flow_hash << 32, route.count);
@@ -50,15 +68,16 @@ void send_towards(Packet& p, RouteIndex index, const Tables& t) {
 }  // namespace
 
 void route(Burst& burst, const Tables& t, Glean& glean) {
+  look_up<net::Be32>(burst, *t.fib, Family::kIpv4, destination4);
+  look_up<net::IpAddress>(burst, *t.fib, Family::kIpv6, destination6);
   for (Packet& p : burst.all()) {
     if (!p.live()) continue;
     if (p.mode == Mode::kDsrL2 && !t.reals[p.real].on_link) {
       p.drop(DropReason::NOT_ON_LINK);
       continue;
     }
-    const bool reply = p.direction == Direction::kReply;
-    send_towards(p, reply ? look_up(p, t) : p.route, t);
-    if (reply && !p.live() && p.reason == DropReason::NO_NEIGHBOR) glean.tell(destination_of(p));
+    send_towards(p, t);
+    if (is_reply(p) && !p.live() && p.reason == DropReason::NO_NEIGHBOR) glean.tell(destination_of(p));
   }
 }
 

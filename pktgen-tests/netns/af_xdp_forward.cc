@@ -143,7 +143,7 @@ int main(int argc, char** argv) {
     report("b", b);
     if (!a.port->detach().ok() || !b.port->detach().ok()) return 1;
   }
-  std::cout << "memory=" << control::to_string(memory->backing()) << '\n'
+  std::cout << "memory=" << (memory->huge() ? "huge pages" : "plain pages") << '\n'
             << "free_before=" << before << '\n'
             << "free_after=" << memory->free_frames() << '\n';
   return 0;
