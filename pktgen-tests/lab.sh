@@ -80,8 +80,7 @@ lab_build() {
   local server
   for server in "${LAB_SERVERS[@]}"; do
     lab_attach_decap "$server"
-    lab_start_nginx "$server"
-    lab_start_echo "$server"
+    lab_start_server "$server"
   done
   cp "$LAB_ROOT"/configs/lab/*.yaml "$LAB_RUN/manifests/"
   lab_wait_for_servers
@@ -194,6 +193,11 @@ lab_attach_decap() {
 
 # web1 answers GET / with its name; /big is the same 1 MB everywhere, /slow takes 25 s over it;
 # /client tells the address that asks; /upload takes what it is sent.
+lab_start_server() {
+  lab_start_nginx "$1"
+  lab_start_echo "$1"
+}
+
 lab_start_nginx() {
   local server=$1 home=$LAB_RUN/$1
   mkdir -p "$home/www" "$home/tmp"
@@ -247,7 +251,7 @@ lab_ask() { lab_in client /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/echo.py" a
 lab_big_file() { seq 1000000 9999999 | head -c 1000000 || true; }
 
 # As a power cut would: no FIN, no goodbye from the server's programs.
-lab_kill_nginx() {
+lab_kill_server() {
   local pids
   pids=$(ip netns pids "$LAB_PREFIX-$1")
   # shellcheck disable=SC2086

@@ -56,7 +56,7 @@ class Demo:
 
     def kill(self):
         self.timeline.mark("killed")
-        self.lab("lab_kill_nginx", KILLED)
+        self.lab("lab_kill_server", KILLED)
         report.say(f"nginx of {KILLED} is killed (SIGKILL)")
 
     def unready(self):
@@ -65,7 +65,7 @@ class Demo:
         report.say(f"{KILLED} is ready: false, {self.timeline.between('killed', 'unready'):.2f} s after the kill")
 
     def revive(self):
-        self.lab("lab_start_nginx", KILLED)
+        self.lab("lab_start_server", KILLED)
         time.sleep(0.3)
         self.timeline.mark("revived")
         self.endpoints.set(KILLED, ready=True, serving=True, terminating=False)
