@@ -258,6 +258,23 @@ TEST_CASE("a change of mode applies to connections, which keep their real", "[st
   }
 }
 
+// The real must not see two connections, nor the first one's answer be lost.
+TEST_CASE("a SYN sent again keeps its SNAT port", "[states]") {
+  Rig rig;
+  network(rig);
+  rig.gateway(snat());
+  rig.service(spec(Protocol::kTcp, Mode::kNat, {kA, kB}));
+  constexpr size_t kSourcePort = 14 + 20;
+  for (uint16_t port = 1; port <= 20; ++port) {
+    const auto first = rig.send(packet(Protocol::kTcp, port, kSyn).bytes());
+    const auto again = rig.send(packet(Protocol::kTcp, port, kSyn).bytes());
+    REQUIRE(first.size() == 1);
+    REQUIRE(again.size() == 1);
+    CHECK(rig::describe(first[0].bytes) == rig::describe(again[0].bytes));
+    CHECK(first[0].bytes.at(kSourcePort) * 256 + first[0].bytes.at(kSourcePort + 1) >= 20'000);
+  }
+}
+
 TEST_CASE("from nat to direct server return and back", "[states]") {
   Scene s(Protocol::kTcp, Mode::kNat);
   s.send_all({kSyn, kAck});
