@@ -65,20 +65,31 @@ void send_towards(Packet& p, const Tables& t) {
   leave(p, hop);
 }
 
-}  // namespace
-
-void route(Burst& burst, const Tables& t, Glean& glean) {
+void route_replies(Burst& burst, const Tables& t, Glean& glean) {
   look_up<net::Be32>(burst, *t.fib, Family::kIpv4, destination4);
   look_up<net::IpAddress>(burst, *t.fib, Family::kIpv6, destination6);
   for (Packet& p : burst.all()) {
-    if (!p.live()) continue;
-    if (p.mode == Mode::kDsrL2 && !t.reals[p.real].on_link) {
-      p.drop(DropReason::NOT_ON_LINK);
-      continue;
-    }
+    if (!p.live() || !is_reply(p)) continue;
     send_towards(p, t);
-    if (is_reply(p) && !p.live() && p.reason == DropReason::NO_NEIGHBOR) glean.tell(destination_of(p));
+    if (!p.live() && p.reason == DropReason::NO_NEIGHBOR) glean.tell(destination_of(p));
   }
+}
+
+}  // namespace
+
+void route(Burst& burst, const Tables& t, Glean& glean) {
+  bool replies = false;
+  for (Packet& p : burst.all()) {
+    if (!p.live()) continue;
+    if (is_reply(p)) {
+      replies = true;
+    } else if (p.mode == Mode::kDsrL2 && !t.reals[p.real].on_link) {
+      p.drop(DropReason::NOT_ON_LINK);
+    } else {
+      send_towards(p, t);
+    }
+  }
+  if (replies) route_replies(burst, t, glean);
 }
 
 }  // namespace guideway::path
