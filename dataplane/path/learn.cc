@@ -27,23 +27,11 @@ Entry entry_for(const Packet& p, const typename Entry::KeyType& key, const Table
   return e;
 }
 
-template <typename Entry>
-bool same_decision(const Packet& p, const Entry& e) {
-  return e.mode == p.mode && e.real == p.real && e.direction == p.direction;
-}
-
-// A SYN sent again, before any answer, that was decided as the first one was: in nat it keeps its port, so that either
-// one's answer finds its way back.
-template <typename Entry>
-bool is_sent_again(const Packet& p, const Entry& e, ConnectionState state) {
-  return p.is_syn() && state == ConnectionState::kTcpSetup && same_decision(p, e);
-}
-
 // Whether the packet goes on by its entry as it stands, and later stages read that. Of what is to be learned these are
 // the packets of which only the service's epoch has moved on.
 template <typename Entry>
 bool stands_on(const Packet& p, const Entry& e) {
-  return !p.learn || (!p.is_syn() && same_decision(p, e));
+  return !p.learn || (!p.is_syn() && e.mode == p.mode && e.real == p.real && e.direction == p.direction);
 }
 
 // Whether the entry that this packet replaces can go: not while another packet of the burst is to be translated by it,
@@ -80,9 +68,7 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
               const Tables& t, const Learner& learner, Tick now) {
   if (p.slot) {
     Entry& e = table.entry(p.slot);
-    const bool again = is_sent_again(p, e, table.state(p.slot));
-    if (again) table.touch(p.slot, now, ConnectionState::kTcpSetup);
-    if (again || stands_on(p, e)) {
+    if (stands_on(p, e)) {
       e.epoch = t.services[p.service].epoch;
       return;
     }
