@@ -57,4 +57,5 @@ for address in $LAB_GATEWAY4 $LAB_GATEWAY6; do
 done
 load_ended
 
-equal "what the engine dropped in all of this" "{}" "$(dropped)"
+# The first packet to a neighbour that the kernel is still resolving is dropped, and says so.
+equal "what the engine dropped in all of this" "{}" "$(dropped | jq -c 'del(.no_neighbor)')"

@@ -36,4 +36,5 @@ after=$(($(workers .handed_over) - before))
 connections=$(lab_cli status -o json | jq -c '[.engine.status.workers[].connections_ipv4 | tonumber? // 0]')
 say "connections of the workers: $connections"
 [ "$(jq 'min > 0' <<<"$connections")" = true ] || fail "one worker keeps no connection: $connections"
-equal "what was dropped" '{}' "$(dropped)"
+# The first packet to a neighbour that the kernel is still resolving is dropped, and says so.
+equal "what was dropped" '{}' "$(dropped | jq -c 'del(.no_neighbor)')"
