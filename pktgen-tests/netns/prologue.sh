@@ -80,3 +80,9 @@ load_ended() {
 dropped() {
   lab_cli status -o json | jq -cS '[.engine.status.drops[]? | {(.reason): (.packets | tonumber)}] | add // {}'
 }
+
+# The same without the packets that met a neighbour which the kernel was still resolving, as long as they are no more
+# than the lab has neighbours: client, web1, web2 and router, in two families.
+dropped_beside_new_neighbors() {
+  dropped | jq -cS 'if (.no_neighbor // 0) <= 8 then del(.no_neighbor) else . end'
+}
