@@ -7,9 +7,9 @@ namespace guideway::control {
 
 namespace {
 
-Prefix host(const net::IpAddress& a) { return prefix_of(a, address_bits(a)); }
+net::Prefix host(const net::IpAddress& a) { return prefix_of(a, address_bits(a)); }
 
-bool is_default(const Prefix& p) { return p.length == 0; }
+bool is_default(const net::Prefix& p) { return p.length == 0; }
 
 }  // namespace
 
@@ -24,7 +24,7 @@ absl::StatusOr<std::unique_ptr<Forwarding>> Forwarding::create(const Rib& rib, P
 }
 
 // What a prefix leads to now: a neighbour's own, a route's, a port's declared next hop, or nothing.
-path::RouteIndex Forwarding::lead(const Prefix& prefix) {
+path::RouteIndex Forwarding::lead(const net::Prefix& prefix) {
   NextHops& hops = publisher_.next_hops();
   Resolution r = rib_.route(prefix);
   if (r.kind == RouteKind::kNone && prefix == host(prefix.address)) {
@@ -39,9 +39,9 @@ path::RouteIndex Forwarding::lead(const Prefix& prefix) {
   return hops.acquire(r, r.on_link ? net::IpAddress{} : prefix.address, NextHops::Interest::kLasting);
 }
 
-std::vector<Prefix> Forwarding::prefixes() const {
-  std::unordered_set<Prefix> all{{net::IpAddress::v4(net::Be32{0}), 0}, {net::IpAddress{}, 0}};
-  rib_.for_each_route([&](const Prefix& p, const Resolution&) { all.insert(p); });
+std::vector<net::Prefix> Forwarding::prefixes() const {
+  std::unordered_set<net::Prefix> all{{net::IpAddress::v4(net::Be32{0}), 0}, {net::IpAddress{}, 0}};
+  rib_.for_each_route([&](const net::Prefix& p, const Resolution&) { all.insert(p); });
   rib_.for_each_neighbor([&](const NeighborKey& k, const net::MacAddress&) { all.insert(host(k.address)); });
   for (const auto& [prefix, index] : held_) all.insert(prefix);
   return {all.begin(), all.end()};
@@ -72,12 +72,12 @@ absl::Status Forwarding::apply(std::span<const FibEntry> entries) {
 }
 
 absl::Status Forwarding::update(const Changes& changes) {
-  std::vector<Prefix> touched = changes.routes;
+  std::vector<net::Prefix> touched = changes.routes;
   for (const NeighborKey& k : changes.neighbors) touched.push_back(host(k.address));
   // What didn't fit before may fit now.
   if (changes.all || std::exchange(incomplete_, false)) touched = prefixes();
   std::vector<FibEntry> entries;
-  for (const Prefix& p : touched) {
+  for (const net::Prefix& p : touched) {
     const path::RouteIndex now = lead(p);
     const auto it = held_.find(p);
     if (now == (it == held_.end() ? path::kNoRoute : it->second))

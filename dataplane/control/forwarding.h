@@ -26,13 +26,13 @@ class Forwarding {
  private:
   Forwarding(const Rib& rib, Publisher& publisher) : rib_(rib), publisher_(publisher) {}
   absl::Status apply(std::span<const FibEntry> entries);
-  std::vector<Prefix> prefixes() const;
-  path::RouteIndex lead(const Prefix& prefix);
+  std::vector<net::Prefix> prefixes() const;
+  path::RouteIndex lead(const net::Prefix& prefix);
 
   const Rib& rib_;
   Publisher& publisher_;
   std::unique_ptr<FibBuilder> builder_;
-  std::unordered_map<Prefix, path::RouteIndex> held_;
+  std::unordered_map<net::Prefix, path::RouteIndex> held_;
   bool incomplete_ = false;  // something didn't fit
 };
 

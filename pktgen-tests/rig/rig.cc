@@ -31,9 +31,9 @@ std::string unique(const char* what) {
 
 net::IpAddress ip(std::string_view text) { return net::parse_ip(text).value(); }
 
-control::Prefix prefix(std::string_view text) {
+net::Prefix prefix(std::string_view text) {
   const size_t slash = text.find('/');
-  return control::prefix_of(ip(text.substr(0, slash)), std::stoul(std::string(text.substr(slash + 1))));
+  return net::prefix_of(ip(text.substr(0, slash)), std::stoul(std::string(text.substr(slash + 1))));
 }
 
 }  // namespace
@@ -108,7 +108,7 @@ void Rig::make_links() {
       rib_.apply({Event::Action::kAdd,
                   control::Address{
                       .ifindex = link.ifindex, .address = ip(address), .prefix_length = static_cast<uint8_t>(length)}});
-      control::Route connected{.prefix = control::prefix_of(ip(address), static_cast<unsigned>(length)),
+      control::Route connected{.prefix = net::prefix_of(ip(address), static_cast<unsigned>(length)),
                                .hops = {{link.ifindex, {}, 1}},
                                .source = {}};
       rib_.apply({Event::Action::kAdd, connected});

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "dataplane/control/routing/prefix.h"
+#include "net/prefix.h"
 #include "net/address.h"
 
 namespace guideway::control {
@@ -57,7 +57,7 @@ enum class RouteKind : uint8_t {
 };
 
 struct Route {
-  Prefix prefix;
+  net::Prefix prefix;
   RouteKind kind = RouteKind::kUnicast;
   bool local_table = false;  // else the main table
   uint32_t metric = 0;       // the lowest wins

@@ -30,7 +30,7 @@ absl::StatusOr<std::unique_ptr<FibBuilder>> FibBuilder::create(const FibLimits& 
 
 // The changes that change anything, each prefix once; removals first, for what they free may be needed.
 std::vector<FibEntry> FibBuilder::needed(std::span<const FibEntry> changes) const {
-  std::unordered_map<Prefix, RouteIndex> last;
+  std::unordered_map<net::Prefix, RouteIndex> last;
   last.reserve(changes.size());
   for (const FibEntry& e : changes) last[e.prefix] = e.index;
   std::vector<FibEntry> out;
@@ -42,7 +42,7 @@ std::vector<FibEntry> FibBuilder::needed(std::span<const FibEntry> changes) cons
   return out;
 }
 
-FibOwner FibBuilder::parent_of(const Prefix& prefix) const {
+FibOwner FibBuilder::parent_of(const net::Prefix& prefix) const {
   for (unsigned length = prefix.length; length-- > 1;) {
     const auto found = content_.find(prefix_of(prefix.address, length));
     if (found != content_.end()) return {found->second, static_cast<uint8_t>(length)};

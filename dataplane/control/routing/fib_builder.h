@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "dataplane/control/routing/fib_writer.h"
-#include "dataplane/control/routing/prefix.h"
+#include "net/prefix.h"
 #include "dataplane/path/fib.h"
 
 namespace guideway::control {
@@ -28,7 +28,7 @@ struct FibLimits {
 };
 
 struct FibEntry {
-  Prefix prefix;
+  net::Prefix prefix;
   path::RouteIndex index = path::kNoRoute;  // kNoRoute removes the prefix; at most path::kMaxRouteIndex
 };
 
@@ -71,7 +71,7 @@ class FibBuilder {
   FibBuilder(const FibLimits& limits, Callbacks callbacks) : limits_(limits), callbacks_(std::move(callbacks)) {}
   static absl::StatusOr<std::unique_ptr<Side>> make_side(const FibLimits& limits);
   std::vector<FibEntry> needed(std::span<const FibEntry> changes) const;
-  FibOwner parent_of(const Prefix& prefix) const;
+  FibOwner parent_of(const net::Prefix& prefix) const;
   static bool write(Side& side, const FibEntry& e, FibOwner parent);
   std::optional<Step> step(Side& side, const FibEntry& e);
   absl::Status refusal(const FibEntry& e) const;
@@ -80,7 +80,7 @@ class FibBuilder {
   Callbacks callbacks_;
   std::unique_ptr<Side> published_;
   std::unique_ptr<Side> standby_;  // the same content, between calls
-  std::unordered_map<Prefix, path::RouteIndex> content_;
+  std::unordered_map<net::Prefix, path::RouteIndex> content_;
 };
 
 }  // namespace guideway::control

@@ -17,7 +17,7 @@ using path::kNoRoute;
 using path::RouteIndex;
 
 net::IpAddress ip(const char* text) { return *net::parse_ip(text); }
-Prefix prefix(const char* address, unsigned length) { return prefix_of(ip(address), length); }
+net::Prefix prefix(const char* address, unsigned length) { return prefix_of(ip(address), length); }
 
 constexpr FibLimits kSmall{.blocks_v4 = 512, .blocks_v6 = 4096};
 
@@ -50,15 +50,15 @@ class Twin {
       entries_[e.prefix] = e.index;
   }
   RouteIndex lookup(const net::IpAddress& a) const {
-    const std::pair<const Prefix, RouteIndex>* best = nullptr;
+    const std::pair<const net::Prefix, RouteIndex>* best = nullptr;
     for (const auto& e : entries_)
       if (contains(e.first, a) && (best == nullptr || e.first.length > best->first.length)) best = &e;
     return best == nullptr ? kNoRoute : best->second;
   }
-  const std::map<Prefix, RouteIndex>& entries() const { return entries_; }
+  const std::map<net::Prefix, RouteIndex>& entries() const { return entries_; }
 
  private:
-  std::map<Prefix, RouteIndex> entries_;
+  std::map<net::Prefix, RouteIndex> entries_;
 };
 
 // Few distinct bytes, so that prefixes nest and meet.
@@ -73,7 +73,7 @@ net::IpAddress any_address(std::mt19937& random, bool v6) {
 
 FibEntry any_entry(std::mt19937& random, bool v6) {
   const net::IpAddress a = any_address(random, v6);
-  const Prefix p = prefix_of(a, random() % (address_bits(a) + 1));
+  const net::Prefix p = prefix_of(a, random() % (address_bits(a) + 1));
   // Few indices: neighbouring prefixes that lead the same way must not melt into one.
   return {p, random() % 3 == 0 ? kNoRoute : RouteIndex(random() % 2 ? path::kMaxRouteIndex : 1)};
 }
@@ -194,7 +194,7 @@ TEST_CASE("what doesn't fit is refused whole, by name") {
   refused(hosts, absl::StatusCode::kResourceExhausted, "64 /24 networks");
   std::vector<FibEntry> v6;
   for (int i = 0; i < 20; ++i) {
-    Prefix p = prefix("2001:db8::1", 128);
+    net::Prefix p = prefix("2001:db8::1", 128);
     p.address.bytes[4] = static_cast<uint8_t>(i);
     v6.push_back({p, RouteIndex{1}});
   }

@@ -43,11 +43,11 @@ absl::StatusOr<FibWriter> FibWriter::create(Family family, uint32_t max_blocks) 
 }
 
 // Blocks between the root and the prefix's own slots.
-unsigned FibWriter::levels(const Prefix& prefix) const {
+unsigned FibWriter::levels(const net::Prefix& prefix) const {
   return prefix.length <= root_bits() ? 0 : (prefix.length - root_bits() + 7) / 8;
 }
 
-uint32_t* FibWriter::root_slot(const Prefix& prefix) const {
+uint32_t* FibWriter::root_slot(const net::Prefix& prefix) const {
   const auto& b = prefix.address.bytes;
   const size_t at =
       family_ == Family::kV4 ? size_t{b[12]} << 16 | size_t{b[13]} << 8 | b[14] : size_t{b[0]} << 8 | b[1];
@@ -55,7 +55,7 @@ uint32_t* FibWriter::root_slot(const Prefix& prefix) const {
 }
 
 // The 8 bits that pick a slot in the block of that level; the first is level 0.
-uint8_t FibWriter::next_bits(const Prefix& prefix, unsigned level) const {
+uint8_t FibWriter::next_bits(const net::Prefix& prefix, unsigned level) const {
   return prefix.address.bytes[family_ == Family::kV4 ? 15 : 2 + level];
 }
 
@@ -65,14 +65,14 @@ uint32_t* FibWriter::block(uint32_t slot) const {
 
 // As far as there are blocks: fewer than `levels` + 1 slots if some are missing. The last slot is that in which the
 // prefix begins, if the path is whole.
-FibWriter::Path FibWriter::descend(const Prefix& prefix, unsigned levels) const {
+FibWriter::Path FibWriter::descend(const net::Prefix& prefix, unsigned levels) const {
   Path path{root_slot(prefix)};
   for (unsigned level = 0; level < levels && FibTable::is_block(*path.back()); ++level)
     path.push_back(block(*path.back()) + next_bits(prefix, level));
   return path;
 }
 
-std::span<uint32_t> FibWriter::own_slots(const Prefix& prefix, const Path& path) const {
+std::span<uint32_t> FibWriter::own_slots(const net::Prefix& prefix, const Path& path) const {
   const unsigned bits = root_bits() + 8 * static_cast<unsigned>(path.size() - 1);
   return {path.back(), size_t{1} << (bits - prefix.length)};
 }
@@ -122,7 +122,7 @@ bool FibWriter::collapse(uint32_t* slot, unsigned bits_above) {
   return true;
 }
 
-bool FibWriter::add(const Prefix& prefix, RouteIndex index) {
+bool FibWriter::add(const net::Prefix& prefix, RouteIndex index) {
   const unsigned depth = levels(prefix);
   Path path = descend(prefix, depth);
   const auto missing = static_cast<uint32_t>(depth + 1 - path.size());
@@ -135,7 +135,7 @@ bool FibWriter::add(const Prefix& prefix, RouteIndex index) {
   return true;
 }
 
-void FibWriter::remove(const Prefix& prefix, FibOwner parent) {
+void FibWriter::remove(const net::Prefix& prefix, FibOwner parent) {
   Path path = descend(prefix, levels(prefix));
   take_over(own_slots(prefix, path), prefix.length, slot_of(parent));
   for (size_t level = path.size() - 1; level-- > 0;)

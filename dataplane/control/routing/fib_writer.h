@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "dataplane/control/routing/prefix.h"
+#include "net/prefix.h"
 #include "dataplane/path/fib.h"
 
 namespace guideway::control {
@@ -30,9 +30,9 @@ class FibWriter {
   // Adds the prefix or gives it another index, where no longer prefix covers it. False, with nothing changed, if the
   // blocks don't suffice. `prefix` has a length of at least 1 here and below; the default route is the table's
   // fallback.
-  bool add(const Prefix& prefix, path::RouteIndex index);
+  bool add(const net::Prefix& prefix, path::RouteIndex index);
   // Takes out a prefix that is there; `parent` is the longest one that covers it, if any.
-  void remove(const Prefix& prefix, FibOwner parent);
+  void remove(const net::Prefix& prefix, FibOwner parent);
 
   path::FibTable table() const { return {root_.get(), blocks_.get(), path::kNoRoute}; }
   uint32_t blocks_in_use() const { return in_use_; }
@@ -50,12 +50,12 @@ class FibWriter {
   static absl::StatusOr<Slots> map(size_t slots);
 
   unsigned root_bits() const { return family_ == Family::kV4 ? 24 : 16; }
-  unsigned levels(const Prefix& prefix) const;
-  uint32_t* root_slot(const Prefix& prefix) const;
-  uint8_t next_bits(const Prefix& prefix, unsigned level) const;
+  unsigned levels(const net::Prefix& prefix) const;
+  uint32_t* root_slot(const net::Prefix& prefix) const;
+  uint8_t next_bits(const net::Prefix& prefix, unsigned level) const;
   uint32_t* block(uint32_t slot) const;
-  Path descend(const Prefix& prefix, unsigned levels) const;
-  std::span<uint32_t> own_slots(const Prefix& prefix, const Path& path) const;
+  Path descend(const net::Prefix& prefix, unsigned levels) const;
+  std::span<uint32_t> own_slots(const net::Prefix& prefix, const Path& path) const;
   void make_block(uint32_t* slot);
   void overwrite(std::span<uint32_t> slots, unsigned longest, uint32_t value);
   void take_over(std::span<uint32_t> slots, unsigned length, uint32_t value);

@@ -31,7 +31,7 @@ namespace {
 using namespace std::chrono_literals;
 
 net::IpAddress ip(const char* text) { return *net::parse_ip(text); }
-Prefix prefix(const char* address, unsigned length) { return prefix_of(ip(address), length); }
+net::Prefix prefix(const char* address, unsigned length) { return prefix_of(ip(address), length); }
 
 void run(const std::string& command) {
   INFO(command);
@@ -166,7 +166,7 @@ TEST_CASE("routes are followed as they are added, changed and removed", "[root]"
 
   run("ip route add 10.1.0.0/16 via 192.0.2.2");
   CHECK(leads("10.1.0.1", {by_a}));
-  CHECK(k->take_changes().routes == std::vector<Prefix>{prefix("10.1.0.0", 16)});
+  CHECK(k->take_changes().routes == std::vector<net::Prefix>{prefix("10.1.0.0", 16)});
   run("ip route replace 10.1.0.0/16 nexthop via 192.0.2.2 weight 3 nexthop via 198.51.100.2");
   CHECK(leads("10.1.0.1", {{a, ip("192.0.2.2"), 3}, by_c}));
   run("ip route add 10.1.0.0/16 metric 5 via 192.0.2.2 && ip route del 10.1.0.0/16 metric 0");

@@ -188,7 +188,7 @@ void Rib::apply_neighbor(const Neighbor& neighbor, bool removed) {
   ++version_;
 }
 
-void Rib::touch(const Prefix& prefix) {
+void Rib::touch(const net::Prefix& prefix) {
   if (changes_.routes.size() >= kMaxListedChanges) changes_.all = true;
   if (!changes_.all) changes_.routes.push_back(prefix);
 }
@@ -234,7 +234,7 @@ std::vector<uint32_t> Rib::with_groups(uint32_t nexthop_id) const {
   return ids;
 }
 
-void Rib::count_prefix(const Prefix& prefix, int step) {
+void Rib::count_prefix(const net::Prefix& prefix, int step) {
   prefixes_by_length_[prefix.address.is_v4() ? 0 : 1][prefix.length] += static_cast<uint32_t>(step);
 }
 
@@ -411,7 +411,7 @@ Resolution Rib::lookup(const IpAddress& destination) const {
   return {};
 }
 
-Resolution Rib::route(const Prefix& prefix) const {
+Resolution Rib::route(const net::Prefix& prefix) const {
   const auto found = routes_.find(prefix);
   if (found == routes_.end()) return {};
   Resolution r = resolve(found->second).value_or(Resolution{});
@@ -419,7 +419,7 @@ Resolution Rib::route(const Prefix& prefix) const {
   return r;
 }
 
-void Rib::for_each_route(const std::function<void(const Prefix&, const Resolution&)>& visit) const {
+void Rib::for_each_route(const std::function<void(const net::Prefix&, const Resolution&)>& visit) const {
   for (const auto& [prefix, ranked] : routes_) {
     auto r = resolve(ranked);
     if (!r) continue;

@@ -37,7 +37,7 @@ struct Changes {
   bool all = false;  // too many to list: look at everything anew; the lists are empty
   bool links = false;
   bool addresses = false;
-  std::vector<Prefix> routes;  // sorted, without repetition, as are the neighbours
+  std::vector<net::Prefix> routes;  // sorted, without repetition, as are the neighbours
   std::vector<NeighborKey> neighbors;
 
   bool none() const { return !all && !links && !addresses && routes.empty() && neighbors.empty(); }
@@ -55,8 +55,8 @@ class Rib {
   // Longest prefix match. Routes without a live link are passed over as the kernel does.
   Resolution lookup(const net::IpAddress& destination) const;
   // What exactly this prefix leads to; kNone if there is no such route, or none with a live link.
-  Resolution route(const Prefix& prefix) const;
-  void for_each_route(const std::function<void(const Prefix&, const Resolution&)>& visit) const;
+  Resolution route(const net::Prefix& prefix) const;
+  void for_each_route(const std::function<void(const net::Prefix&, const Resolution&)>& visit) const;
   size_t prefixes() const { return routes_.size(); }
 
   std::optional<net::MacAddress> neighbor(int ifindex, const net::IpAddress& address) const;
@@ -82,13 +82,13 @@ class Rib {
   void apply_nexthop(const Nexthop& nexthop, bool removed);
   void apply_neighbor(const Neighbor& neighbor, bool removed);
 
-  void touch(const Prefix& prefix);
+  void touch(const net::Prefix& prefix);
   void touch(const NeighborKey& key);
   void touch_routes_over(int ifindex);
   void touch_routes_by(uint32_t nexthop_id);
   bool leads_over(const Route& route, int ifindex) const;
   std::vector<uint32_t> with_groups(uint32_t nexthop_id) const;
-  void count_prefix(const Prefix& prefix, int step);
+  void count_prefix(const net::Prefix& prefix, int step);
 
   bool live(const Hop& hop) const;
   RouteKind hops_of(const Route& route, std::vector<Hop>& out) const;
@@ -99,7 +99,7 @@ class Rib {
 
   std::map<int, Link> links_;
   std::vector<Address> addresses_;
-  std::unordered_map<Prefix, Ranked> routes_;
+  std::unordered_map<net::Prefix, Ranked> routes_;
   std::array<std::array<uint32_t, 129>, 2> prefixes_by_length_{};  // [is IPv6][length]: lengths worth a look
   std::unordered_map<uint32_t, Nexthop> nexthops_;
   std::unordered_map<NeighborKey, Neighbor> neighbors_;

@@ -11,16 +11,16 @@ namespace {
 using Action = Event::Action;
 
 net::IpAddress ip(const char* text) { return *net::parse_ip(text); }
-Prefix prefix(const char* address, unsigned length) { return prefix_of(ip(address), length); }
+net::Prefix prefix(const char* address, unsigned length) { return prefix_of(ip(address), length); }
 
 Link link(int ifindex, bool up = true, bool lower_up = true) {
   return {ifindex, "eth" + std::to_string(ifindex), {{2, 0, 0, 0, 0, static_cast<uint8_t>(ifindex)}}, 1500, up,
           lower_up};
 }
-Route unicast(Prefix p, std::vector<Hop> hops, uint32_t metric = 0) {
+Route unicast(net::Prefix p, std::vector<Hop> hops, uint32_t metric = 0) {
   return {.prefix = p, .metric = metric, .hops = std::move(hops)};
 }
-Route of_kind(Prefix p, RouteKind kind, uint32_t metric = 0) { return {.prefix = p, .kind = kind, .metric = metric}; }
+Route of_kind(net::Prefix p, RouteKind kind, uint32_t metric = 0) { return {.prefix = p, .kind = kind, .metric = metric}; }
 
 Rib two_links() {
   Rib rib;
@@ -76,7 +76,7 @@ TEST_CASE("the host's own addresses are local even below a longer route") {
 
 TEST_CASE("the lowest metric wins, and its removal uncovers the next") {
   Rib rib = two_links();
-  const Prefix p = prefix("10.0.0.0", 8);
+  const net::Prefix p = prefix("10.0.0.0", 8);
   const Route a = unicast(p, {{1, ip("192.0.2.1"), 1}}, 20);
   const Route b = unicast(p, {{2, ip("198.51.100.1"), 1}}, 10);
   rib.apply({Action::kAdd, a});
@@ -91,7 +91,7 @@ TEST_CASE("the lowest metric wins, and its removal uncovers the next") {
 
 TEST_CASE("IPv4 routes of one metric: appended behind, replaced in place") {
   Rib rib = two_links();
-  const Prefix p = prefix("10.0.0.0", 8);
+  const net::Prefix p = prefix("10.0.0.0", 8);
   const Route a = unicast(p, {{1, ip("192.0.2.1"), 1}});
   const Route b = unicast(p, {{2, ip("198.51.100.1"), 1}});
   const Route c = unicast(p, {{2, ip("198.51.100.2"), 1}});
@@ -108,7 +108,7 @@ TEST_CASE("IPv4 routes of one metric: appended behind, replaced in place") {
 
 TEST_CASE("IPv6 hops told one by one make one multipath route") {
   Rib rib = two_links();
-  const Prefix p = prefix("2001:db8::", 32);
+  const net::Prefix p = prefix("2001:db8::", 32);
   const Hop one{1, ip("fe80::1"), 1}, two{2, ip("fe80::2"), 3}, three{2, ip("fe80::3"), 1};
   rib.apply({Action::kAdd, unicast(p, {one}, 1024)});
   rib.apply({Action::kAppend, unicast(p, {two}, 1024)});
@@ -120,7 +120,7 @@ TEST_CASE("IPv6 hops told one by one make one multipath route") {
   rib.apply({Action::kReplace, unicast(p, {one}, 1024)});
   CHECK(rib.lookup(ip("2001:db8::1")).hops == std::vector<Hop>{one});
   // On-link routes of one metric stay apart: the first counts.
-  const Prefix local = prefix("fe80::", 64);
+  const net::Prefix local = prefix("fe80::", 64);
   rib.apply({Action::kAdd, unicast(local, {{1, {}, 1}}, 256)});
   rib.apply({Action::kAdd, unicast(local, {{2, {}, 1}}, 256)});
   CHECK(rib.route(local).hops == std::vector<Hop>{{1, {}, 1}});
@@ -138,7 +138,7 @@ TEST_CASE("next-hop objects: a group, its change, its end") {
   CHECK(rib.lookup(ip("10.0.0.1")).hops == std::vector<Hop>{{1, ip("192.0.2.1"), 1}, {2, ip("198.51.100.1"), 5}});
 
   rib.apply({Action::kReplace, Nexthop{2, RouteKind::kUnicast, {2, ip("198.51.100.2"), 1}, {}}});
-  CHECK(rib.take_changes().routes == std::vector<Prefix>{r.prefix});
+  CHECK(rib.take_changes().routes == std::vector<net::Prefix>{r.prefix});
   CHECK(rib.lookup(ip("10.0.0.1")).hops[1].next_hop == ip("198.51.100.2"));
 
   rib.apply({Action::kReplace, Nexthop{2, RouteKind::kBlackhole, {}, {}}});
@@ -161,7 +161,7 @@ TEST_CASE("links that are down take no packets; without carrier only for want of
   CHECK(rib.lookup(ip("10.1.0.1")).hops == std::vector<Hop>{two});
   const Changes c = rib.take_changes();
   CHECK(c.links);
-  CHECK(c.routes == std::vector<Prefix>{prefix("10.0.0.0", 8), prefix("10.1.0.0", 16), prefix("198.51.100.0", 24)});
+  CHECK(c.routes == std::vector<net::Prefix>{prefix("10.0.0.0", 8), prefix("10.1.0.0", 16), prefix("198.51.100.0", 24)});
   CHECK_FALSE(rib.stale());
 
   rib.apply({Action::kAdd, link(2, false, false)});
@@ -228,7 +228,7 @@ TEST_CASE("adopting a dump tells only what differs") {
   const Changes c = rib.take_changes();
   CHECK_FALSE(c.all);
   CHECK_FALSE(c.links);
-  CHECK(c.routes == std::vector<Prefix>{prefix("10.0.0.0", 8), prefix("11.0.0.0", 8)});
+  CHECK(c.routes == std::vector<net::Prefix>{prefix("10.0.0.0", 8), prefix("11.0.0.0", 8)});
   CHECK(c.neighbors == std::vector<NeighborKey>{{1, ip("192.0.2.1")}, {1, ip("192.0.2.2")}});
   CHECK(rib.lookup(ip("10.0.0.1")).kind == RouteKind::kNone);
   CHECK(rib.lookup(ip("11.0.0.1")).kind == RouteKind::kUnicast);
@@ -236,7 +236,7 @@ TEST_CASE("adopting a dump tells only what differs") {
 
 TEST_CASE("lookups agree with a slow obvious twin") {
   Rib rib = two_links();
-  std::map<Prefix, Hop> twin{{prefix("192.0.2.0", 24), {1, {}, 1}}, {prefix("198.51.100.0", 24), {2, {}, 1}}};
+  std::map<net::Prefix, Hop> twin{{prefix("192.0.2.0", 24), {1, {}, 1}}, {prefix("198.51.100.0", 24), {2, {}, 1}}};
   std::mt19937 random(1);
   const auto any_address = [&] {
     net::IpAddress a = random() % 2 ? ip("10.0.0.0") : ip("2001:db8::");
@@ -245,7 +245,7 @@ TEST_CASE("lookups agree with a slow obvious twin") {
   };
   for (int i = 0; i < 3000; ++i) {
     const net::IpAddress a = any_address();
-    const Prefix p = prefix_of(a, random() % (address_bits(a) + 1));
+    const net::Prefix p = prefix_of(a, random() % (address_bits(a) + 1));
     const Hop hop{1 + static_cast<int>(random() % 2), a.is_v4() ? ip("192.0.2.1") : ip("fe80::1"), 1};
     if (random() % 3 != 0) {
       rib.apply({Action::kReplace, unicast(p, {hop})});
@@ -255,7 +255,7 @@ TEST_CASE("lookups agree with a slow obvious twin") {
       twin.erase(known);
     }
     const net::IpAddress d = any_address();
-    const Prefix* best = nullptr;
+    const net::Prefix* best = nullptr;
     for (const auto& [q, h] : twin)
       if (contains(q, d) && (best == nullptr || q.length > best->length)) best = &q;
     const Resolution r = rib.lookup(d);
@@ -271,7 +271,7 @@ TEST_CASE("100,000 routes are taken in and gone through in little time") {
     rib.apply(
         {Action::kAdd, unicast({net::IpAddress::v4(net::Be32(0x0b000000 + (i << 8))), 24}, {{1, ip("192.0.2.1"), 1}})});
   size_t seen = 0;
-  rib.for_each_route([&](const Prefix&, const Resolution& r) { seen += r.hops.size(); });
+  rib.for_each_route([&](const net::Prefix&, const Resolution& r) { seen += r.hops.size(); });
   const auto took = std::chrono::steady_clock::now() - start;
   CHECK(seen == 100'002);
   CHECK(took < std::chrono::seconds(5));  // 0.1 s here; a quadratic step would take minutes

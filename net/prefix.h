@@ -7,19 +7,19 @@
 
 #include "net/address.h"
 
-namespace guideway::control {
+namespace guideway::net {
 
 struct Prefix {
-  net::IpAddress address;  // the bits beyond the length are zero
+  IpAddress address;  // the bits beyond the length are zero
   uint8_t length = 0;
 
   friend constexpr auto operator<=>(const Prefix&, const Prefix&) = default;
 };
 
-constexpr unsigned address_bits(const net::IpAddress& a) { return a.is_v4() ? 32 : 128; }
+constexpr unsigned address_bits(const IpAddress& a) { return a.is_v4() ? 32 : 128; }
 
 // The prefix that `length` leading bits of `a` make; length at most address_bits(a).
-constexpr Prefix prefix_of(net::IpAddress a, unsigned length) {
+constexpr Prefix prefix_of(IpAddress a, unsigned length) {
   const unsigned kept = length + 128 - address_bits(a);
   for (unsigned i = 0; i < 16; ++i) {
     if (kept <= 8 * i)
@@ -30,17 +30,17 @@ constexpr Prefix prefix_of(net::IpAddress a, unsigned length) {
   return {a, static_cast<uint8_t>(length)};
 }
 
-constexpr bool contains(const Prefix& p, const net::IpAddress& a) {
+constexpr bool contains(const Prefix& p, const IpAddress& a) {
   return a.is_v4() == p.address.is_v4() && prefix_of(a, p.length).address == p.address;
 }
 
 inline std::string to_string(const Prefix& p) { return net::to_string(p.address) + "/" + std::to_string(p.length); }
 
-}  // namespace guideway::control
+}  // namespace guideway::net
 
 template <>
-struct std::hash<guideway::control::Prefix> {
-  size_t operator()(const guideway::control::Prefix& p) const noexcept {
+struct std::hash<guideway::net::Prefix> {
+  size_t operator()(const guideway::net::Prefix& p) const noexcept {
     return (std::hash<guideway::net::IpAddress>{}(p.address) ^ p.length) * 0x9e3779b97f4a7c15U;
   }
 };
