@@ -22,6 +22,15 @@ std::optional<net::IpAddress> address(const std::string& bytes) {
 }
 
 constexpr const char* kAddressShape = "an address has 4 or 16 bytes";
+// RFC 8200, 5, with room for an outer header; and as much as an IP packet's length can say.
+constexpr uint32_t kMinMtu = 1'280;
+constexpr uint32_t kMaxMtu = 65'535;
+
+std::optional<net::Prefix> prefix(const std::string& bytes, uint32_t length) {
+  const auto a = address(bytes);
+  if (!a || length > net::address_bits(*a)) return std::nullopt;
+  return net::prefix_of(*a, length);
+}
 
 std::optional<path::Mode> mode(engine::ForwardingMode m) {
   switch (m) {
@@ -73,6 +82,19 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
   s.table_size = m.table_size() == 0 ? lb::kDefaultTableSize : m.table_size();
   if (!lb::is_table_size(s.table_size)) return refuse("table_size", "not a prime from 251 to 655373");
   if (static_cast<uint32_t>(m.reals_size()) > lb::kMaxReals) return refuse("reals", "more than 32766 reals");
+  if (m.mtu() != 0 && (m.mtu() < kMinMtu || m.mtu() > kMaxMtu)) return refuse("mtu", "not within 1280 to 65535");
+  s.mtu = static_cast<uint16_t>(m.mtu());
+  if (m.affinity_seconds() > path::kMaxIdle) return refuse("affinity_seconds", "more than 65000");
+  s.affinity_seconds = m.affinity_seconds();
+  if (m.source_ranges_size() > static_cast<int>(lb::kMaxSourceRanges))
+    return refuse("source_ranges", "more than 1024 source ranges");
+  for (int i = 0; i < m.source_ranges_size(); ++i) {
+    const auto p = prefix(m.source_ranges(i).address(), m.source_ranges(i).length());
+    if (!p) return refuse("source_ranges[" + std::to_string(i) + "]", "not a prefix of 4 or 16 bytes");
+    s.source_ranges.push_back(*p);
+  }
+  s.source_ranges_deny = m.source_ranges_deny();
+  s.announce = m.announce();
   std::set<std::pair<net::IpAddress, uint16_t>> seen;
   for (int i = 0; i < m.reals_size(); ++i) {
     const std::string field = "reals[" + std::to_string(i) + "]";
@@ -101,15 +123,31 @@ Checked<GatewaySpec> decode(const engine::Gateway& m) {
       return refuse(field + ".port_min", "the ports are no range within 1 to 65535");
     g.snat.push_back({*a, static_cast<uint16_t>(s.port_min()), static_cast<uint16_t>(s.port_max())});
     g.dedicated.push_back(s.dedicated());
+    if (s.announce() && !s.dedicated())
+      return refuse(field + ".announce", "the host answers for an address that is its own");
+    g.announced.push_back(s.announce());
   }
-  const auto source = [&](const std::string& bytes, bool v4, std::optional<net::IpAddress>& out) {
+  const auto source = [&](const std::string& bytes, uint32_t length, bool v4, std::optional<net::Prefix>& out) {
     if (bytes.empty()) return true;
-    out = address(bytes);
-    return out && out->is_v4() == v4;
+    out = prefix(bytes, length == 0 ? (v4 ? 32 : 128) : length);
+    return out && out->address.is_v4() == v4;
   };
-  if (!source(m.encap_source_ipv4(), true, g.encap_source4)) return refuse("encap_source_ipv4", "not an IPv4 address");
-  if (!source(m.encap_source_ipv6(), false, g.encap_source6)) return refuse("encap_source_ipv6", "not an IPv6 address");
+  if (!source(m.encap_source_ipv4(), m.encap_prefix_ipv4(), true, g.encap_source4))
+    return refuse("encap_source_ipv4", "not an IPv4 address or prefix");
+  if (!source(m.encap_source_ipv6(), m.encap_prefix_ipv6(), false, g.encap_source6))
+    return refuse("encap_source_ipv6", "not an IPv6 address or prefix");
   g.hash_seed = m.hash_seed();
+  const auto idle = [&](uint32_t seconds, path::ConnectionState state) {
+    if (seconds != 0) g.idle_timeouts[static_cast<size_t>(state)] = static_cast<path::Tick>(seconds);
+    return seconds <= path::kMaxIdle;
+  };
+  const engine::IdleTimeouts& t = m.idle_timeouts();
+  if (!idle(t.established(), path::ConnectionState::kTcpEstablished) ||
+      !idle(t.setup(), path::ConnectionState::kTcpSetup) || !idle(t.closing(), path::ConnectionState::kTcpClosing) ||
+      !idle(t.udp(), path::ConnectionState::kUdp))
+    return refuse("idle_timeouts", "more than 65000 seconds");
+  if (m.new_flow_rate() != 0) g.new_flow_rate = m.new_flow_rate();
+  if (m.icmp_rate() != 0) g.icmp_rate = m.icmp_rate();
   return g;
 }
 

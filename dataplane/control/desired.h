@@ -1,15 +1,18 @@
 // The desired state as the contract brings it, decoded and checked entry by entry.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "dataplane/engine.pb.h"
+#include "dataplane/path/connection.h"
 #include "dataplane/path/tables.h"
 #include "lb/selection.h"
 #include "net/address.h"
+#include "net/prefix.h"
 
 namespace guideway::control {
 
@@ -29,15 +32,27 @@ struct ServiceSpec {
   path::Mode mode = path::Mode::kNat;
   uint32_t table_size = 0;
   std::vector<lb::Real> reals;
+  uint16_t mtu = 0;               // bytes of IP with the outer header; 0: the link's
+  uint32_t affinity_seconds = 0;  // 0: none
+  std::vector<net::Prefix> source_ranges = {};
+  bool source_ranges_deny = false;
+  bool announce = false;
   friend bool operator==(const ServiceSpec&, const ServiceSpec&) = default;
 };
 
+inline constexpr uint32_t kDefaultNewFlowRate = 125'000;  // a second and worker, as Katran's guard
+inline constexpr uint32_t kDefaultIcmpRate = 1'000;       // a second and worker, as Linux's icmp_msgs_per_sec
+
 struct GatewaySpec {
   std::vector<path::SnatAddress> snat;
-  std::vector<bool> dedicated;  // one for each of snat
-  std::optional<net::IpAddress> encap_source4;
-  std::optional<net::IpAddress> encap_source6;
+  std::vector<bool> dedicated;                    // one for each of snat
+  std::vector<bool> announced = {};               // likewise, or empty for none
+  std::optional<net::Prefix> encap_source4 = {};  // bits below its length are the flow hash's
+  std::optional<net::Prefix> encap_source6 = {};
   uint64_t hash_seed = 0;
+  std::array<path::Tick, path::kIdleTimeout.size()> idle_timeouts = path::kIdleTimeout;
+  uint32_t new_flow_rate = kDefaultNewFlowRate;
+  uint32_t icmp_rate = kDefaultIcmpRate;
 };
 
 Checked<ServiceSpec> decode(const engine::Service& message);

@@ -323,11 +323,19 @@ engine::Hello Engine::hello() const {
     r->set_text(std::string(text));
   }
   const Limits limits;
-  h.mutable_limits()->set_services(limits.services);
-  h.mutable_limits()->set_reals(limits.reals);
-  h.mutable_limits()->set_reals_per_service(limits.reals_per_service);
-  h.mutable_limits()->set_maglev_slots(limits.maglev_slots);
-  h.mutable_limits()->set_snat_addresses(limits.snat_addresses);
+  engine::Limits& m = *h.mutable_limits();
+  m.set_services(limits.services);
+  m.set_reals(limits.reals);
+  m.set_reals_per_service(limits.reals_per_service);
+  m.set_maglev_slots(limits.maglev_slots);
+  m.set_snat_addresses(limits.snat_addresses);
+  m.set_source_ranges(limits.source_ranges);
+  m.set_affinity_seconds(limits.affinity_seconds);
+  m.set_idle_seconds(limits.idle_seconds);
+  m.set_connections(options_.connections);
+  m.set_exceptions(limits.exceptions);
+  m.set_workers(limits.workers);
+  m.set_ports(limits.ports);
   return h;
 }
 

@@ -27,6 +27,12 @@ uint32_t outer_sum(const net::IpAddress& source, const net::IpAddress& destinati
 // Workers may be reading it; nobody else writes.
 void set_slot(uint16_t& slot, uint16_t value) { std::atomic_ref(slot).store(value, std::memory_order_relaxed); }
 
+// Whether connections are to be judged again: what they were decided by has changed.
+bool decides_anew(const ServiceSpec& before, const ServiceSpec& after) {
+  return before.mode != after.mode || before.mtu != after.mtu || before.affinity_seconds != after.affinity_seconds ||
+         before.source_ranges != after.source_ranges || before.source_ranges_deny != after.source_ranges_deny;
+}
+
 struct VipPlaces {
   std::vector<path::VipTable::Entry> places;
   path::VipTable table;
@@ -154,6 +160,8 @@ void Publisher::apply_gateway(const GatewaySpec& spec) {
   gateway_ = spec;
   ++steering_version_;
   tables_->hash_seed = spec.hash_seed;
+  tables_->new_flow_rate = spec.new_flow_rate;
+  tables_->icmp_rate = spec.icmp_rate;
   tables_->snat_count = static_cast<uint32_t>(spec.snat.size());
   std::ranges::copy(spec.snat, tables_->snat.begin());
   vips_changed_ = true;
@@ -179,13 +187,23 @@ void Publisher::apply_service(const ServiceSpec& spec) {
     vips_changed_ = true;
     ++steering_version_;
   }
-  if (old == desired_.end() || old->second.mode != spec.mode) ++row.epoch;
+  if (old == desired_.end() || decides_anew(old->second, spec)) ++row.epoch;
   row.present = true;
   row.mode = spec.mode;
-  row.vip = spec.vip.address;
-  row.vip_port = spec.vip.port.host();
+  row.mtu = spec.mtu;
+  row.affinity = spec.affinity_seconds;
+  update_ranges(record, spec);
   update_reals(record, spec);
   update_table(record, spec);
+}
+
+void Publisher::update_ranges(ServiceRecord& record, const ServiceSpec& spec) {
+  auto ranges = std::make_shared<const std::vector<lb::SourceRange>>(lb::source_ranges(spec.source_ranges));
+  path::Service& row = services_.edit(record.index, reclaimer_);
+  row.ranges_deny = spec.source_ranges_deny;
+  row.ranges = ranges->data();
+  row.range_count = static_cast<uint32_t>(ranges->size());
+  reclaimer_.later([old = std::exchange(record.ranges, std::move(ranges))] {});
 }
 
 // Unless another service of the same batch has it by now.
@@ -206,7 +224,7 @@ void Publisher::remove_service(const std::string& name) {
   row.table_size = 0;
   retired_.services.push_back(record.index);
   disown(record.vip, name);
-  reclaimer_.later([built = record.built] {});
+  reclaimer_.later([built = record.built, ranges = record.ranges] {});
   records_.erase(it);
   desired_.erase(name);
   vips_changed_ = sweep_wish_ = true;
@@ -252,7 +270,7 @@ void Publisher::write_real(path::RealIndex i) {
   row.port = net::Be16{record.real.port};
   row.on_link = record.resolution.on_link;
   const auto& configured = row.address.is_v4() ? gateway_.encap_source4 : gateway_.encap_source6;
-  row.encap_source = configured.value_or(record.resolution.source);
+  row.encap_source = configured ? configured->address : record.resolution.source;
   row.has_encap_source = !row.encap_source.is_zero() && row.encap_source.is_v4() == row.address.is_v4();
   row.outer_sum = row.address.is_v4() && row.has_encap_source ? outer_sum(row.encap_source, row.address) : 0;
 }
@@ -343,7 +361,7 @@ std::set<net::IpAddress> Publisher::own_addresses() const {
   std::set<net::IpAddress> own;
   for (const path::SnatAddress& s : gateway_.snat) own.insert(s.address);
   for (const auto& source : {gateway_.encap_source4, gateway_.encap_source6})
-    if (source) own.insert(*source);
+    if (source) own.insert(source->address);
   for (const int ifindex : ports_)
     for (const Address& a : rib_.addresses(ifindex)) own.insert(a.address);
   return own;

@@ -16,21 +16,13 @@
 
 #include "dataplane/control/desired.h"
 #include "dataplane/control/exceptions.h"
+#include "dataplane/control/engine_limits.h"
 #include "dataplane/control/maglev_tables.h"
 #include "dataplane/control/next_hops.h"
 #include "dataplane/control/reclaim.h"
 #include "dataplane/control/rows.h"
 
 namespace guideway::control {
-
-// What an engine holds at most; told to the daemon in Hello.
-struct Limits {
-  uint32_t services = 16'384;
-  uint32_t reals = 262'144;
-  uint32_t reals_per_service = lb::kMaxReals;
-  uint32_t maglev_slots = MaglevTables::kSlots;
-  uint32_t snat_addresses = path::kMaxSnatAddresses;
-};
 
 class Publisher {
  public:
@@ -92,6 +84,7 @@ class Publisher {
     path::VipKey vip;
     Built built;
     std::map<RealKey, path::RealIndex> reals;
+    std::shared_ptr<const std::vector<lb::SourceRange>> ranges;
   };
   struct RealRecord {
     lb::Real real;
@@ -108,6 +101,7 @@ class Publisher {
   void disown(const path::VipKey& vip, const std::string& service);
   void remove_service(const std::string& name);
   void update_reals(ServiceRecord& record, const ServiceSpec& spec);
+  void update_ranges(ServiceRecord& record, const ServiceSpec& spec);
   void update_table(ServiceRecord& record, const ServiceSpec& spec);
   void mark_moved(const Built& before, const Built& after);
   void forget_exceptions();

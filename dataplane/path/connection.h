@@ -25,6 +25,8 @@ enum class ConnectionState : uint8_t {
 
 // Idle time, seconds, after which an entry is free. TCP established: RFC 5382, REQ-5; the others keep a flood short.
 inline constexpr std::array<Tick, 5> kIdleTimeout{30, 30, 7'440, 60, 5};
+// Longest of them: ticks are 16 bits, and an entry is looked at every eight seconds.
+inline constexpr Tick kMaxIdle = 65'000;
 
 enum class Direction : uint8_t {
   kForward,  // client to VIP

@@ -12,6 +12,7 @@
 #include "dataplane/path/index.h"
 #include "dataplane/path/vip_table.h"
 #include "lb/selection.h"
+#include "lb/source_ranges.h"
 #include "net/address.h"
 #include "net/drop_reason.h"
 
@@ -30,12 +31,15 @@ enum class Mode : uint8_t { kDsrL2, kDsrIpip, kNat };
 struct alignas(64) Service {
   bool present = false;
   Mode mode = Mode::kNat;
+  bool ranges_deny = false;          // clients in `ranges` may not connect, instead of they alone
+  uint16_t mtu = 0;                  // of the way to the reals, bytes of IP with the outer header; 0: the link's
   uint32_t epoch = 0;                // raised by what changes a decision, never by reals, weights or drain
   uint32_t table_offset = 0;         // of the service's slots in Tables::slots
   uint32_t table_size = 0;           // 0: no backend
+  uint32_t affinity = 0;             // seconds that a client keeps its real; 0: none
+  uint32_t range_count = 0;          // 0: every client may connect
   const RealIndex* reals = nullptr;  // a slot's ordinal → real
-  uint16_t vip_port = 0;             // host order
-  net::IpAddress vip;
+  const lb::SourceRange* ranges = nullptr;
 };
 static_assert(sizeof(Service) == 64);
 
@@ -114,6 +118,8 @@ struct Tables {
   std::array<SnatAddress, kMaxSnatAddresses> snat{};
   uint32_t snat_count = 0;
   std::array<uint8_t, kSnatBlocks> snat_owner{};  // block → worker
+  uint32_t new_flow_rate = 0;                     // entries a second and worker, above which the flood guard acts
+  uint32_t icmp_rate = 0;                         // ICMP errors of ours a second and worker
 };
 
 inline constexpr uint16_t kSlotMoved = 0x8000;

@@ -60,7 +60,7 @@ std::vector<Case> dsr_cases() {
        .configure =
            [](Rig& rig) {
              control::GatewaySpec g;
-             g.encap_source4 = net::parse_ip("10.0.1.77");
+             g.encap_source4 = net::prefix_of(*net::parse_ip("10.0.1.77"), 32);
              rig.gateway(g);
              one(rig);
            },
@@ -95,7 +95,7 @@ std::vector<Case> dsr_cases() {
        .configure =
            [](Rig& rig) {
              control::GatewaySpec g;
-             g.encap_source4 = net::parse_ip("10.0.1.77");
+             g.encap_source4 = net::prefix_of(*net::parse_ip("10.0.1.77"), 32);
              rig.gateway(g);
              one(rig);
            },

@@ -23,7 +23,7 @@ std::vector<Case> route_cases() {
        .configure =
            [](Rig& rig) {
              control::GatewaySpec g;
-             g.encap_source4 = net::parse_ip("10.0.1.77");
+             g.encap_source4 = net::prefix_of(*net::parse_ip("10.0.1.77"), 32);
              rig.gateway(g);
              to("172.31.0.1")(rig);
            },
@@ -37,7 +37,7 @@ std::vector<Case> route_cases() {
        .configure =
            [](Rig& rig) {
              control::GatewaySpec g;
-             g.encap_source4 = net::parse_ip("10.0.1.77");
+             g.encap_source4 = net::prefix_of(*net::parse_ip("10.0.1.77"), 32);
              rig.gateway(g);
              rig.blackhole("10.9.1.0/24");
              to("10.9.1.1")(rig);
@@ -68,7 +68,7 @@ std::vector<Case> route_cases() {
        .configure =
            [](Rig& rig) {
              control::GatewaySpec g;
-             g.encap_source4 = net::parse_ip("10.0.1.77");
+             g.encap_source4 = net::prefix_of(*net::parse_ip("10.0.1.77"), 32);
              rig.gateway(g);
              rig.foreign_link("172.16.0.0/12");
              to("172.16.0.1")(rig);
