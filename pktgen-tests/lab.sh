@@ -124,6 +124,9 @@ lab_make_links() {
   lab_pair client gw0 gateway cl0 1500
   lab_bridge router srv 1600
   lab_pair gateway srv0 router gateway 1600
+  # The kernel forgets neighbours to which it hasn't sent itself for this long, and only the engine sends to the client.
+  # It begins at a number of neighbours (gc_thresh1) that all namespaces of the machine share.
+  lab_in gateway sysctl -q -w net.ipv4.neigh.cl0.gc_stale_time=86400 net.ipv6.neigh.cl0.gc_stale_time=86400
   lab_pair web1 eth0 router web1 1600
   lab_pair web2 eth0 router web2 1600
   lab_pair web3 eth0 router w3 1600
