@@ -142,9 +142,8 @@ Checked<GatewaySpec> decode(const engine::Gateway& m) {
     return seconds <= path::kMaxIdle;
   };
   const engine::IdleTimeouts& t = m.idle_timeouts();
-  if (!idle(t.established(), path::ConnectionState::kTcpEstablished) ||
-      !idle(t.setup(), path::ConnectionState::kTcpSetup) || !idle(t.closing(), path::ConnectionState::kTcpClosing) ||
-      !idle(t.udp(), path::ConnectionState::kUdp))
+  if (!idle(t.established(), path::ConnectionState::kEstablished) || !idle(t.setup(), path::ConnectionState::kSetup) ||
+      !idle(t.closing(), path::ConnectionState::kClosing) || !idle(t.udp(), path::ConnectionState::kUdp))
     return refuse("idle_timeouts", "more than 65000 seconds");
   if (m.new_flow_rate() != 0) g.new_flow_rate = m.new_flow_rate();
   if (m.icmp_rate() != 0) g.icmp_rate = m.icmp_rate();

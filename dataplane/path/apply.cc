@@ -83,7 +83,7 @@ void set_addresses(net::Ipv6Header* h, const Translation<net::IpAddress>& to) {
 template <typename Address>
 void set_ports(const Packet& p, uint8_t* l4, const Translation<Address>& to) {
   std::memcpy(l4, &to.source_port, 4);
-  if (p.is_tcp()) {
+  if (p.is(net::Protocol::kTcp)) {
     auto* h = reinterpret_cast<net::TcpHeader*>(l4);
     h->checksum = net::adjust(h->checksum, to.l4_delta);
     return;

@@ -11,17 +11,17 @@ using net::DropReason;
 RealIndex pick(const Packet& p, const Service& service, const Tables& t) {
   const uint16_t slot = t.slots[service.table_offset + gw_slot(p.flow_hash, service.table_size)];
   // A SYN begins a new flow, whatever an earlier one of the same ports was off to.
-  if ((slot & kSlotMoved) != 0 && !p.is_syn()) {
+  if ((slot & kSlotMoved) != 0 && !p.opens()) {
     const net::FlowKey6 key = p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6;
     const RealIndex r = find_exception(t.exceptions, key);
-    if (r != kNone<RealIndex> && (p.is_tcp() || t.reals[r].state != lb::RealState::kGone)) return r;
+    if (r != kNone<RealIndex> && (p.connected() || t.reals[r].state != lb::RealState::kGone)) return r;
   }
   return service.reals[slot & kSlotOrdinal];
 }
 
 // nat without an entry can't join in the middle: the server knows the flow by a port that nobody remembers.
 bool joins_midway(const Packet& p, const Service& service) {
-  return service.mode == Mode::kNat && p.is_tcp() && !p.is_syn();
+  return service.mode == Mode::kNat && p.connected() && !p.opens();
 }
 
 void decide(Packet& p, const Tables& t) {

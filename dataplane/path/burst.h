@@ -23,6 +23,24 @@ enum class Fate : uint8_t {
   kHandedOver,  // another worker's now
 };
 
+enum class Kind : uint8_t {
+  kFlow,       // of a TCP, SCTP or UDP flow
+  kFragment,   // a later one: its ports were told by the first
+  kIcmpError,  // protocol, key and hashes are those of the flow that it quotes, seen from the client's side
+  kIcmpEcho,   // a request
+  kNeighbor,   // ARP or neighbour discovery
+};
+
+// What a packet does to its connection, as TCP says it: SYN without ACK, FIN, RST. A bit each.
+enum Effect : uint8_t { kCloses = net::kTcpFin, kOpens = net::kTcpSyn, kResets = net::kTcpRst };
+
+constexpr uint8_t tcp_effect(uint8_t flags) {
+  const unsigned answers = (flags & net::kTcpAck) >> 3;  // where SYN's bit is
+  return static_cast<uint8_t>(flags & (kCloses | kOpens | kResets) & ~answers);
+}
+static_assert(tcp_effect(net::kTcpSyn | net::kTcpPsh) == kOpens && tcp_effect(net::kTcpSyn | net::kTcpAck) == 0);
+static_assert(tcp_effect(net::kTcpFin | net::kTcpAck) == kCloses && tcp_effect(net::kTcpRst) == kResets);
+
 // In the order in which the stages fill it.
 struct alignas(64) Packet {
   rte_mbuf* mbuf = nullptr;
@@ -33,8 +51,9 @@ struct alignas(64) Packet {
   Fate fate = Fate::kForward;
   net::DropReason reason = net::DropReason::NONE;
   Family family = Family::kIpv4;
+  Kind kind = Kind::kFlow;
   uint8_t protocol = 0;
-  uint8_t tcp_flags = 0;
+  uint8_t effect = 0;  // bits of Effect
   // track, hand, balance
   bool decided = false;  // real and mode hold
   bool learn = false;    // the decision is new: remember it
@@ -59,8 +78,12 @@ struct alignas(64) Packet {
     fate = Fate::kDrop;
     reason = why;
   }
-  bool is_tcp() const { return protocol == static_cast<uint8_t>(net::Protocol::kTcp); }
-  bool is_syn() const { return is_tcp() && (tcp_flags & (net::kTcpSyn | net::kTcpAck)) == net::kTcpSyn; }
+  bool is(net::Protocol what) const { return protocol == static_cast<uint8_t>(what); }
+  // Of a protocol whose connections open and close, so that what doesn't open one belongs to one.
+  bool connected() const { return is(net::Protocol::kTcp) || is(net::Protocol::kSctp); }
+  bool opens() const { return (effect & kOpens) != 0; }
+  bool closes() const { return (effect & kCloses) != 0; }
+  bool resets() const { return (effect & kResets) != 0; }
   const auto& key(const Connection4*) const { return key4; }
   const auto& key(const Connection6*) const { return key6; }
 };

@@ -17,10 +17,10 @@ using Tick = uint16_t;
 // For DSR only the client's half is seen, so states follow what the client sends.
 enum class ConnectionState : uint8_t {
   kUdp,
-  kTcpSetup,        // SYN seen
-  kTcpEstablished,  // the client answered
-  kTcpClosing,      // FIN seen; a download may still go on, and its acknowledgements keep the entry
-  kTcpClosed,       // RST seen
+  kSetup,        // SYN seen
+  kEstablished,  // the client answered
+  kClosing,      // FIN seen; a download may still go on, and its acknowledgements keep the entry
+  kClosed,       // RST seen
 };
 
 // Idle time, seconds, after which an entry is free. TCP established: RFC 5382, REQ-5; the others keep a flood short.

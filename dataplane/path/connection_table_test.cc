@@ -242,7 +242,7 @@ TEMPLATE_TEST_CASE("the connection table and its twin agree", "[connections]", C
 TEMPLATE_TEST_CASE("a table takes as many entries as it has", "[connections]", Connection4, Connection6) {
   Table<TestType> t(512, 1024);
   const auto hash = [](uint32_t n) { return gw_mix(n); };
-  for (uint32_t n = 0; n < 1024; ++n) REQUIRE(t->insert(t.entry(n), hash(n), 0, ConnectionState::kTcpEstablished));
+  for (uint32_t n = 0; n < 1024; ++n) REQUIRE(t->insert(t.entry(n), hash(n), 0, ConnectionState::kEstablished));
   CHECK_FALSE(t->insert(t.entry(1024), hash(1024), 0, ConnectionState::kUdp));
   for (uint32_t n = 0; n < 1024; ++n) t->erase(t->find(t.key(n), hash(n), 0));
   CHECK(t->size() == 0);
@@ -261,8 +261,8 @@ TEST_CASE("a thirty-third entry of a group has no room until one idles out", "[c
 // A reader's clock is told it once a walk: an entry used since then isn't one that has been idle for 18 hours.
 TEST_CASE("peek sees an entry used after the reader looked at the clock", "[connections]") {
   Table<Connection4> t(4, 4);
-  const SlotRef s = t->insert(t.entry(1), 0, 10, ConnectionState::kTcpEstablished);
-  t->touch(s, 12, ConnectionState::kTcpEstablished);
+  const SlotRef s = t->insert(t.entry(1), 0, 10, ConnectionState::kEstablished);
+  t->touch(s, 12, ConnectionState::kEstablished);
   CHECK(t.peek_all(11) == std::vector<uint32_t>{1});
   CHECK(t.peek_all(12 + 7'439) == std::vector<uint32_t>{1});
   CHECK(t.peek_all(12 + 7'440).empty());

@@ -9,12 +9,12 @@ namespace {
 using net::DropReason;
 
 ConnectionState first_state(const Packet& p) {
-  if (!p.is_tcp()) return ConnectionState::kUdp;
-  return p.is_syn() ? ConnectionState::kTcpSetup : ConnectionState::kTcpEstablished;
+  if (!p.connected()) return ConnectionState::kUdp;
+  return p.opens() ? ConnectionState::kSetup : ConnectionState::kEstablished;
 }
 
 // A flow that ends with this packet isn't worth an entry.
-bool is_ending(const Packet& p) { return p.is_tcp() && (p.tcp_flags & (net::kTcpRst | net::kTcpFin)) != 0; }
+bool is_ending(const Packet& p) { return p.resets() || p.closes(); }
 
 template <typename Entry>
 Entry entry_for(const Packet& p, const typename Entry::KeyType& key, const Tables& t) {
@@ -31,7 +31,7 @@ Entry entry_for(const Packet& p, const typename Entry::KeyType& key, const Table
 // the packets of which only the service's epoch has moved on.
 template <typename Entry>
 bool stands_on(const Packet& p, const Entry& e) {
-  return !p.learn || (!p.is_syn() && e.mode == p.mode && e.real == p.real && e.direction == p.direction);
+  return !p.learn || (!p.opens() && e.mode == p.mode && e.real == p.real && e.direction == p.direction);
 }
 
 // Whether the entry that this packet replaces can go: not while another packet of the burst is to be translated by it,
@@ -60,7 +60,7 @@ void stay(Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
   p.mode = e.mode;
   p.direction = e.direction;
   p.learn = false;
-  table.touch(p.slot, now, p.is_syn() ? ConnectionState::kTcpSetup : table.state(p.slot));
+  table.touch(p.slot, now, p.opens() ? ConnectionState::kSetup : table.state(p.slot));
 }
 
 template <typename Entry>

@@ -33,7 +33,7 @@ DropReason parse_l4(Packet& p, const uint8_t* l4, uint32_t length) {
       if (length < sizeof(net::TcpHeader)) return DropReason::TRUNCATED;
       const auto* h = reinterpret_cast<const net::TcpHeader*>(l4);
       if (h->header_length() < sizeof *h || h->header_length() > length) return DropReason::BAD_L4_HEADER;
-      p.tcp_flags = h->flags;
+      p.effect = tcp_effect(h->flags);
       return DropReason::NONE;
     }
     case net::Protocol::kUdp: {
@@ -111,7 +111,8 @@ void parse(Burst& burst, const HashSeeds& seeds) {
   for (Packet& p : burst.all()) rte_prefetch0(rte_pktmbuf_mtod(p.mbuf, void*));
   for (Packet& p : burst.all()) {
     p.fate = Fate::kForward;
-    p.tcp_flags = 0;
+    p.kind = Kind::kFlow;
+    p.effect = 0;
     p.decided = p.learn = false;
     p.direction = Direction::kForward;
     p.slot = {};

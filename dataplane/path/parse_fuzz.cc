@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const bool v4 = p.family == path::Family::kIpv4;
   require(p.l3 == frame.get() + 14 && size_t{14} + p.l3_length <= size);
   require(p.l4_offset >= (v4 ? 20 : 40));
-  require(p.l3_length >= p.l4_offset + (p.is_tcp() ? sizeof(net::TcpHeader) : sizeof(net::UdpHeader)));
+  require(p.l3_length >= p.l4_offset + (p.is(net::Protocol::kTcp) ? sizeof(net::TcpHeader) : sizeof(net::UdpHeader)));
   const uint8_t* ports = p.l3 + p.l4_offset;
   require(std::memcmp(v4 ? static_cast<void*>(&p.key4.source_port) : &p.key6.source_port, ports, 4) == 0);
   return 0;

@@ -110,7 +110,7 @@ DropReason open_nat(Entry& forward, const Packet& p, ConnectionTable<Entry>& tab
   reply.partner_hash = p.table_hash;
   forward.partner_hash = reply_hash;
 
-  const ConnectionState state = p.is_tcp() ? ConnectionState::kTcpSetup : ConnectionState::kUdp;
+  const ConnectionState state = p.connected() ? ConnectionState::kSetup : ConnectionState::kUdp;
   const SlotRef back = table.insert(reply, reply_hash, now, state);
   if (!back) return DropReason::CONNECTIONS_FULL;
   forward.partner = table.index_of(back);

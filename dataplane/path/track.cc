@@ -6,17 +6,17 @@ namespace {
 
 // Whether a packet of a known flow begins a new decision.
 bool begins_anew(const Packet& p, ConnectionState state, lb::RealState real) {
-  if (p.is_syn()) return state != ConnectionState::kTcpEstablished || real != lb::RealState::kReady;
-  return !p.is_tcp() && real == lb::RealState::kGone;
+  if (p.opens()) return state != ConnectionState::kEstablished || real != lb::RealState::kReady;
+  return !p.connected() && real == lb::RealState::kGone;
 }
 
 ConnectionState next_state(const Packet& p, ConnectionState state, Direction direction) {
-  if (!p.is_tcp()) return state;
-  if (p.tcp_flags & net::kTcpRst) return ConnectionState::kTcpClosed;
-  if (state == ConnectionState::kTcpClosed || state == ConnectionState::kTcpClosing) return state;
-  if (p.tcp_flags & net::kTcpFin) return ConnectionState::kTcpClosing;
+  if (!p.connected()) return state;
+  if (p.resets()) return ConnectionState::kClosed;
+  if (state == ConnectionState::kClosed || state == ConnectionState::kClosing) return state;
+  if (p.closes()) return ConnectionState::kClosing;
   // The client's answer completes the handshake; of the server's, a DSR gateway sees nothing.
-  if (direction == Direction::kForward && !p.is_syn()) return ConnectionState::kTcpEstablished;
+  if (direction == Direction::kForward && !p.opens()) return ConnectionState::kEstablished;
   return state;
 }
 
