@@ -30,8 +30,17 @@ LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 LAB_BUILD=${LAB_BUILD:-$LAB_ROOT/build}
 LAB_RUN=/run/guideway-lab
 [ "$LAB_PREFIX" = gw ] || LAB_RUN=/run/guideway-lab-$LAB_PREFIX
+LAB_FILE=${BASH_SOURCE[0]}  # a lab of another shape sources this one, defines anew what differs, and names itself here
+
+# The gateway in hand; see lab_at.
+LAB_GATEWAY=gateway
+LAB_HOME=$LAB_RUN
+LAB_PINS=$LAB_RUN/bpf/guideway
+
+LAB_QUEUES=${LAB_QUEUES:-1}  # of every link: a flow stays in its own all the way
 
 LAB_SPACES=(client gateway router return web1 web2 web3)
+LAB_ROUTERS=(gateway router)
 LAB_SERVERS=(web1 web2 web3)
 declare -A LAB_ADDRESS4=([web1]=10.77.2.11 [web2]=10.77.2.12 [web3]=10.77.3.13)
 declare -A LAB_ADDRESS6=([web1]=fd77:2::11 [web2]=fd77:2::12 [web3]=fd77:3::13)
@@ -61,7 +70,7 @@ lab_up() {
     return 1
   fi
   # In a shell of its own: called from an `if` or `||`, `set -e` would be off in all that it calls.
-  if LAB_PREFIX=$LAB_PREFIX LAB_BUILD=$LAB_BUILD bash -euo pipefail -c '. "$0"; lab_build' "$LAB_ROOT/pktgen-tests/lab.sh"; then
+  if LAB_PREFIX=$LAB_PREFIX LAB_BUILD=$LAB_BUILD LAB_QUEUES=$LAB_QUEUES bash -euo pipefail -c '. "$0"; lab_build' "$LAB_FILE"; then
     return 0
   fi
   lab_say "it could not be set up; what stood of it is removed"
@@ -70,20 +79,37 @@ lab_up() {
 }
 
 lab_build() {
-  mkdir -p "$LAB_RUN"/{pids,log,manifests,bpf,engine,daemon}
+  mkdir -p "$LAB_RUN"/{pids,log,bpf}
   mount -t bpf bpf "$LAB_RUN/bpf"  # `ip netns exec` hides /sys/fs/bpf
   lab_make_spaces
   lab_make_links
   lab_make_addresses
   lab_make_routes
-  lab_start_sshd
+  lab_make_homes
   local server
   for server in "${LAB_SERVERS[@]}"; do
     lab_attach_decap "$server"
     lab_start_server "$server"
   done
-  cp "$LAB_ROOT"/configs/lab/*.yaml "$LAB_RUN/manifests/"
   lab_wait_for_servers
+}
+
+lab_make_homes() {
+  lab_make_home
+  lab_start_sshd
+}
+
+# Where the gateway in hand keeps what is its own.
+lab_make_home() {
+  mkdir -p "$LAB_HOME"/{pids,log,manifests,engine,daemon}
+  cp "$LAB_ROOT"/configs/lab/*.yaml "$LAB_HOME/manifests/"
+}
+
+# `lab_at gw1 lab_start_engine`: a function for another gateway than `gateway`, in labs that have more.
+lab_at() {
+  local LAB_GATEWAY=$1 LAB_HOME=$LAB_RUN/$1 LAB_PINS=$LAB_RUN/bpf/$1
+  shift
+  "$@"
 }
 
 lab_make_spaces() {
@@ -94,8 +120,9 @@ lab_make_spaces() {
       net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_ra=0
     lab_in "$space" ip link set lo up
   done
-  lab_in gateway sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-  lab_in router sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+  for space in "${LAB_ROUTERS[@]}"; do
+    lab_in "$space" sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+  done
   for space in "${LAB_SERVERS[@]}"; do  # with VIPs on lo a server neither answers ARP for them nor asks with them
     lab_in "$space" sysctl -q -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
   done
@@ -104,8 +131,9 @@ lab_make_spaces() {
 # A pair of links; AF_XDP must see finished checksums and no oversized segments, so no end leaves work to a NIC.
 lab_pair() {
   local space_a=$1 name_a=$2 space_b=$3 name_b=$4 mtu=$5
-  ip link add "$name_a" netns "$LAB_PREFIX-$space_a" mtu "$mtu" type veth \
-    peer name "$name_b" netns "$LAB_PREFIX-$space_b" mtu "$mtu"
+  local queues=(numrxqueues "$LAB_QUEUES" numtxqueues "$LAB_QUEUES")
+  ip link add "$name_a" netns "$LAB_PREFIX-$space_a" mtu "$mtu" "${queues[@]}" type veth \
+    peer name "$name_b" netns "$LAB_PREFIX-$space_b" mtu "$mtu" "${queues[@]}"
   lab_end "$space_a" "$name_a"
   lab_end "$space_b" "$name_b"
 }
@@ -113,6 +141,12 @@ lab_pair() {
 lab_end() {
   lab_in "$1" ethtool -K "$2" tx off tso off gso off gro on >/dev/null
   lab_in "$1" ip link set "$2" up
+}
+
+# The kernel forgets neighbours to which it hasn't sent itself for this long, and only the engine sends to the client.
+# It begins at a number of neighbours (gc_thresh1) that all namespaces of the machine share.
+lab_keep_neighbors() {
+  lab_in "$1" sysctl -q -w "net.ipv4.neigh.$2.gc_stale_time=86400" "net.ipv6.neigh.$2.gc_stale_time=86400"
 }
 
 lab_bridge() {
@@ -124,9 +158,7 @@ lab_make_links() {
   lab_pair client gw0 gateway cl0 1500
   lab_bridge router srv 1600
   lab_pair gateway srv0 router gateway 1600
-  # The kernel forgets neighbours to which it hasn't sent itself for this long, and only the engine sends to the client.
-  # It begins at a number of neighbours (gc_thresh1) that all namespaces of the machine share.
-  lab_in gateway sysctl -q -w net.ipv4.neigh.cl0.gc_stale_time=86400 net.ipv6.neigh.cl0.gc_stale_time=86400
+  lab_keep_neighbors gateway cl0
   lab_pair web1 eth0 router web1 1600
   lab_pair web2 eth0 router web2 1600
   lab_pair web3 eth0 router w3 1600
@@ -151,6 +183,10 @@ lab_make_addresses() {
   lab_address router srv 10.77.2.254/24 fd77:2::254/64
   lab_address router w3 10.77.3.254/24 fd77:3::254/64
   lab_address client ret0 10.77.9.2/24 fd77:9::2/64
+  lab_make_server_addresses
+}
+
+lab_make_server_addresses() {
   local server mode
   for server in "${LAB_SERVERS[@]}"; do
     lab_address "$server" eth0 "${LAB_ADDRESS4[$server]}/24" "${LAB_ADDRESS6[$server]}/64"
@@ -194,7 +230,7 @@ lab_attach_decap() {
   lab_in "$1" ip link set dev eth0 xdpdrv object "$object" section xdp
 }
 
-# web1 answers GET / with its name; /big is the same 1 MB everywhere, /slow takes 25 s over it;
+# web1 answers GET / with its name; /big is the same 1 MB everywhere, /steady takes 2.5 s over it and /slow 25 s;
 # /client tells the address that asks; /upload takes what it is sent.
 lab_start_server() {
   lab_start_nginx "$1"
@@ -229,6 +265,7 @@ http {
     root $home/www;
     add_header X-Server $server always;
     location = / { return 200 "$server\n"; }
+    location = /steady { alias $home/www/big; limit_rate 400k; }
     location = /slow { alias $home/www/big; limit_rate 40k; }
     location = /client { return 200 "\$remote_addr\n"; }
     location = /upload { return 200 "\$content_length\n"; }
@@ -311,24 +348,24 @@ lab_wait_until() {
   done
 }
 
-# Engine and daemon, with everything that they keep inside the run directory. `lab_start_engine [ARGUMENT...]`.
+# Engine and daemon, with everything that they keep in the home of the gateway in hand. `lab_start_engine [ARGUMENT...]`.
 # (Not by lab_in: in the background a function is a shell of its own, and $! would be that shell.)
 lab_start_engine() {
-  ip netns exec "$LAB_PREFIX-gateway" "$LAB_ROOT/pktgen-tests/supervise.sh" "$LAB_RUN/pids/engine" \
+  ip netns exec "$LAB_PREFIX-$LAB_GATEWAY" "$LAB_ROOT/pktgen-tests/supervise.sh" "$LAB_HOME/pids/engine" \
     "$LAB_BUILD/dataplane/guideway-engine" --port af_xdp:cl0 --port af_xdp:srv0 --yield \
-    --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_RUN/bpf/guideway" "$@" \
-    >>"$LAB_RUN/log/engine.log" 2>&1 </dev/null &
-  echo $! >"$LAB_RUN/pids/supervisor"
+    --socket "$LAB_HOME/engine.sock" --state-dir "$LAB_HOME/engine" --bpffs "$LAB_PINS" "$@" \
+    >>"$LAB_HOME/log/engine.log" 2>&1 </dev/null &
+  echo $! >"$LAB_HOME/pids/supervisor"
 }
 
 lab_start_daemon() {
-  ip netns exec "$LAB_PREFIX-gateway" "$LAB_BUILD/mgmt/guidewayd" --manifests "$LAB_RUN/manifests" --state-dir "$LAB_RUN/daemon" \
-    --engine "$LAB_RUN/engine.sock" --listen "unix:$LAB_RUN/guideway.sock" \
-    >>"$LAB_RUN/log/daemon.log" 2>&1 </dev/null &
-  echo $! >"$LAB_RUN/pids/daemon"
+  ip netns exec "$LAB_PREFIX-$LAB_GATEWAY" "$LAB_BUILD/mgmt/guidewayd" --manifests "$LAB_HOME/manifests" --state-dir "$LAB_HOME/daemon" \
+    --engine "$LAB_HOME/engine.sock" --listen "unix:$LAB_HOME/guideway.sock" \
+    >>"$LAB_HOME/log/daemon.log" 2>&1 </dev/null &
+  echo $! >"$LAB_HOME/pids/daemon"
 }
 
-lab_cli() { "$LAB_BUILD/mgmt/guideway" --server "unix:$LAB_RUN/guideway.sock" "$@"; }
+lab_cli() { "$LAB_BUILD/mgmt/guideway" --server "unix:$LAB_HOME/guideway.sock" "$@"; }
 
 # A VIP that answers tells that engine and daemon agree: nothing else would carry the packet there.
 lab_gateway_answers() {
@@ -346,8 +383,8 @@ lab_start_gateway() {
   lab_start_engine "$@"
   lab_start_daemon
   if ! lab_wait_until 30 lab_engine_tells || ! lab_wait_until 30 lab_gateway_answers; then
-    lab_say "the gateway doesn't answer; the ends of its logs in $LAB_RUN/log:"
-    tail -n 20 "$LAB_RUN"/log/{engine,daemon}.log >&2 || true
+    lab_say "the gateway doesn't answer; the ends of its logs in $LAB_HOME/log:"
+    tail -n 20 "$LAB_HOME"/log/{engine,daemon}.log >&2 || true
     return 1
   fi
 }
@@ -370,7 +407,7 @@ lab_down() {
     ip netns delete "$LAB_PREFIX-$space"
   done
   if mountpoint -q "$LAB_RUN/bpf"; then
-    rm -rf "$LAB_RUN/bpf/guideway"  # a pinned link outlives its owner
+    rm -rf "$LAB_RUN"/bpf/*/  # a pinned link outlives its owner
     umount "$LAB_RUN/bpf"
   fi
   rm -rf "$LAB_RUN"

@@ -14,7 +14,7 @@ ended() {
   local code=$?
   trap - EXIT INT TERM
   if [ "$code" != 0 ] && [ "$code" != 77 ] && [ -n "${owns_lab:-}" ]; then
-    tail -n 15 "$LAB_RUN"/log/*.log 2>/dev/null || true
+    tail -n 15 "$LAB_RUN"/log/*.log "$LAB_RUN"/*/log/*.log 2>/dev/null || true
   fi
   [ -z "${owns_lab:-}" ] || lab_down
   exit "$code"
@@ -75,6 +75,26 @@ load_ended() {
   ! grep -E 'Socket errors|Non-2xx' "$LAB_RUN/log/wrk.log" || fail "requests of the load failed"
   grep 'requests in' "$LAB_RUN/log/wrk.log"
 }
+
+# Much of everything to the VIPs of a mode: connections one after the other and side by side, large packets, UDP.
+much_to() {
+  local vip answers
+  for vip in "${LAB_VIP4[$1]}" "${LAB_VIP6[$1]}"; do
+    say "$1 $vip"
+    # A connection each: 600 one after the other, 300 that stand side by side.
+    equal "answers of $vip" 600 "$(lab_in client curl -sS --fail -m 60 -H 'Connection: close' \
+      "http://$(in_url "$vip")/?[1-600]" | grep -c '^web')"
+    lab_in client wrk -t 1 -c 300 -d 2s --timeout 5s "http://$(in_url "$vip")/" >"$LAB_RUN/log/wrk.log" 2>&1
+    ! grep -E 'Socket errors|Non-2xx' "$LAB_RUN/log/wrk.log" || fail "requests to $vip failed: $(cat "$LAB_RUN/log/wrk.log")"
+    answers=$(lab_ask "$vip" 500 100) || fail "UDP to $vip: $answers"
+    # And large packets both ways at once.
+    seq 20 | lab_in client xargs -P 4 -I{} curl -sS --fail -m 60 -o /dev/null "http://$(in_url "$vip")/big" ||
+      fail "downloads from $vip failed"
+  done
+}
+
+# `of_workers .received`: a counter, summed over the workers.
+of_workers() { lab_cli status -o json | jq -r ".engine.status.workers | map($1 | tonumber? // 0) | add"; }
 
 # Drops by reason, as the CLI tells them: {"no_route": 12}
 dropped() {
