@@ -103,15 +103,8 @@ void translate(Packet& p, const ConnectionTable<Entry>& table) {
   set_ports(p, p.l3 + p.l4_offset, e.translation);
 }
 
-// Mostly the route tells the address to encapsulate from, so without a route there is neither: the route's is the
-// reason.
-DropReason why_no_source(const Packet& p, const Tables& t) {
-  const DropReason of_route = t.routes[p.route].unusable;
-  return of_route != DropReason::NONE ? of_route : DropReason::NO_ENCAP_SOURCE;
-}
-
-void tunnel(Packet& p, const Real& real, const Tables& t) {
-  if (!real.has_encap_source) return p.drop(why_no_source(p, t));
+void tunnel(Packet& p, const Real& real) {
+  if (!real.has_encap_source) return p.drop(DropReason::NO_ENCAP_SOURCE);
   p.family == Family::kIpv4 ? encapsulate_ipv4(p, real) : encapsulate_ipv6(p, real);
 }
 
@@ -119,12 +112,12 @@ void tunnel(Packet& p, const Real& real, const Tables& t) {
 
 void apply(Burst& burst, const Connections& connections, const Tables& t) {
   for (Packet& p : burst.all()) {
-    if (!p.live()) continue;
+    if (!p.live() || p.answer) continue;
     switch (p.mode) {
       case Mode::kDsrL2:
         break;
       case Mode::kDsrIpip:
-        tunnel(p, t.reals[p.real], t);
+        tunnel(p, t.reals[p.real]);
         break;
       case Mode::kNat:
         p.family == Family::kIpv4 ? translate<net::Ipv4Header>(p, connections.v4)

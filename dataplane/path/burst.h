@@ -59,11 +59,13 @@ struct alignas(64) Packet {
   bool learn = false;    // the decision is new: remember it
   Mode mode = Mode::kNat;
   Direction direction = Direction::kForward;
-  uint8_t out_port = 0;  // route
+  uint8_t out_port = 0;  // frame
+  bool answer = false;   // made by us: goes to the destination in its header, as it stands
   uint32_t fit = 0;      // ConnectionTable::candidates
   SlotRef slot;
-  uint64_t flow_hash = 0;   // the group's
-  uint64_t table_hash = 0;  // ours alone
+  NextHopIndex hop = kNone<NextHopIndex>;  // route
+  uint64_t flow_hash = 0;                  // the group's
+  uint64_t table_hash = 0;                 // ours alone
   ServiceIndex service = kNone<ServiceIndex>;
   RealIndex real = kNone<RealIndex>;
   RouteIndex route = kNoRoute;

@@ -113,7 +113,7 @@ void parse(Burst& burst, const HashSeeds& seeds) {
     p.fate = Fate::kForward;
     p.kind = Kind::kFlow;
     p.effect = 0;
-    p.decided = p.learn = false;
+    p.decided = p.learn = p.answer = false;
     p.direction = Direction::kForward;
     p.slot = {};
     p.service = kNone<ServiceIndex>;

@@ -1,6 +1,8 @@
 // The life of a burst, all of it: whoever reads this has seen the path.
 #include "dataplane/path/apply.h"
 #include "dataplane/path/balance.h"
+#include "dataplane/path/fit.h"
+#include "dataplane/path/frame.h"
 #include "dataplane/path/hand.h"
 #include "dataplane/path/learn.h"
 #include "dataplane/path/parse.h"
@@ -21,8 +23,10 @@ bool Worker::round(Tick now) {
     hand(b, t, handover_, counters_);              // unknown, and its state is another worker's to keep: over the ring
     balance(b, t);                                 // the others: VIP → real
     learn(b, conns_, t, learner_, now);            // remember
+    route(b, conns_, t, glean_);                   // the next hop
+    fit(b, t);                                     // what it becomes is small enough for that link
     apply(b, conns_, t);                           // translate or encapsulate, TTL, checksums
-    route(b, t, glean_);                           // next hop, L2 header
+    frame(b, t);                                   // L2 header
     send(b);                                       // and free what was dropped, counting the reason
     busy = true;
   }

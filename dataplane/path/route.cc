@@ -10,25 +10,36 @@ namespace {
 
 using net::DropReason;
 
-net::Be32 destination4(const Packet& p) { return reinterpret_cast<const net::Ipv4Header*>(p.l3)->destination; }
-net::IpAddress destination6(const Packet& p) { return reinterpret_cast<const net::Ipv6Header*>(p.l3)->destination; }
-
-net::IpAddress destination_of(const Packet& p) {
-  return p.family == Family::kIpv4 ? net::IpAddress::v4(destination4(p)) : destination6(p);
-}
-
 bool is_reply(const Packet& p) { return p.direction == Direction::kReply; }
 
-// The routes of all replies of a family at once, so that their misses are under way together.
+// Not to a real: no row of the tables says its route.
+bool asks_fib(const Packet& p) { return is_reply(p) || p.answer; }
+
+// A reply's bytes still name the SNAT address; its entry says what it will name.
+net::Be32 destination4(const Packet& p, const Connections& c) {
+  if (p.answer) return reinterpret_cast<const net::Ipv4Header*>(p.l3)->destination;
+  return c.v4.entry(p.slot).translation.destination;
+}
+
+net::IpAddress destination6(const Packet& p, const Connections& c) {
+  if (p.answer) return reinterpret_cast<const net::Ipv6Header*>(p.l3)->destination;
+  return c.v6.entry(p.slot).translation.destination;
+}
+
+net::IpAddress destination_of(const Packet& p, const Connections& c) {
+  return p.family == Family::kIpv4 ? net::IpAddress::v4(destination4(p, c)) : destination6(p, c);
+}
+
+// The routes of all such packets of a family at once, so that their misses are under way together.
 template <typename Address, typename Destination>
-void look_up(Burst& burst, const Fib& fib, Family family, Destination destination) {
+void look_up(Burst& burst, const Connections& connections, const Fib& fib, Family family, Destination destination) {
   std::array<Address, kBurst> asked;
   std::array<RouteIndex, kBurst> found;
   std::array<Packet*, kBurst> who;
   size_t n = 0;
   for (Packet& p : burst.all()) {
-    if (!p.live() || !is_reply(p) || p.family != family) continue;
-    asked[n] = destination(p);
+    if (!p.live() || !asks_fib(p) || p.family != family) continue;
+    asked[n] = destination(p, connections);
     who[n++] = &p;
   }
   if (n == 0) return;
@@ -37,22 +48,9 @@ void look_up(Burst& burst, const Fib& fib, Family family, Destination destinatio
 }
 
 // A dsr-l2 packet that comes from the real it is for: the real doesn't know the VIP and sent it back.
-bool bounced(const Packet& p, const uint8_t* frame, const NextHop& hop) {
-  return p.mode == Mode::kDsrL2 && std::memcmp(frame + 6, hop.destination.bytes.data(), 6) == 0;
-}
-
-void leave(Packet& p, const NextHop& hop) {
-  if (p.l3_length > hop.mtu) return p.drop(DropReason::MTU_EXCEEDED);
-  const bool v4 = (*p.l3 >> 4) == 4;
-  uint8_t* frame = p.l3 - sizeof(net::EthernetHeader);
-  if (bounced(p, frame, hop)) return p.drop(DropReason::LOOP);
-  const net::Be16 type{static_cast<uint16_t>(v4 ? net::EtherType::kIpv4 : net::EtherType::kIpv6)};
-  std::memcpy(frame, &hop.destination, 12);
-  std::memcpy(frame + 12, &type, sizeof type);
-  p.mbuf->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(p.mbuf->buf_addr));
-  p.mbuf->data_len = static_cast<uint16_t>(p.l3_length + sizeof(net::EthernetHeader));
-  p.mbuf->pkt_len = p.mbuf->data_len;
-  p.out_port = hop.port;
+bool bounced(const Packet& p, const NextHop& hop) {
+  const uint8_t* sender = rte_pktmbuf_mtod(p.mbuf, const uint8_t*) + offsetof(net::EthernetHeader, source);
+  return std::memcmp(sender, hop.destination.bytes.data(), sizeof hop.destination) == 0;
 }
 
 void send_towards(Packet& p, const Tables& t) {
@@ -60,36 +58,40 @@ void send_towards(Packet& p, const Tables& t) {
   if (route.unusable != DropReason::NONE) return p.drop(route.unusable);
   // Other bits than Maglev's, or the flows of one real would all take one of its ways.
   const uint32_t n = route.count == 1 ? 0 : gw_slot(p.flow_hash << 32, route.count);
-  const NextHop& hop = t.next_hops[route.hops[n]];
-  if (hop.unusable != DropReason::NONE) return p.drop(hop.unusable);
-  leave(p, hop);
+  p.hop = route.hops[n];
+  if (const DropReason r = t.next_hops[p.hop].unusable; r != DropReason::NONE) p.drop(r);
 }
 
-void route_replies(Burst& burst, const Tables& t, Glean& glean) {
-  look_up<net::Be32>(burst, *t.fib, Family::kIpv4, destination4);
-  look_up<net::IpAddress>(burst, *t.fib, Family::kIpv6, destination6);
+void send_on_link(Packet& p, const Tables& t) {
+  if (!t.reals[p.real].on_link) return p.drop(DropReason::NOT_ON_LINK);
+  send_towards(p, t);
+  if (p.live() && bounced(p, t.next_hops[p.hop])) p.drop(DropReason::LOOP);
+}
+
+void route_by_fib(Burst& burst, const Connections& c, const Tables& t, Glean& glean) {
+  look_up<net::Be32>(burst, c, *t.fib, Family::kIpv4, destination4);
+  look_up<net::IpAddress>(burst, c, *t.fib, Family::kIpv6, destination6);
   for (Packet& p : burst.all()) {
-    if (!p.live() || !is_reply(p)) continue;
+    if (!p.live() || !asks_fib(p)) continue;
     send_towards(p, t);
-    if (!p.live() && p.reason == DropReason::NO_NEIGHBOR) glean.tell(destination_of(p));
+    if (!p.live() && p.reason == DropReason::NO_NEIGHBOR) glean.tell(destination_of(p, c));
   }
 }
 
 }  // namespace
 
-void route(Burst& burst, const Tables& t, Glean& glean) {
-  bool replies = false;
+void route(Burst& burst, const Connections& connections, const Tables& t, Glean& glean) {
+  bool by_fib = false;
   for (Packet& p : burst.all()) {
     if (!p.live()) continue;
-    if (is_reply(p)) {
-      replies = true;
-    } else if (p.mode == Mode::kDsrL2 && !t.reals[p.real].on_link) {
-      p.drop(DropReason::NOT_ON_LINK);
-    } else {
+    if (asks_fib(p))
+      by_fib = true;
+    else if (p.mode == Mode::kDsrL2)
+      send_on_link(p, t);
+    else
       send_towards(p, t);
-    }
   }
-  if (replies) route_replies(burst, t, glean);
+  if (by_fib) route_by_fib(burst, connections, t, glean);
 }
 
 }  // namespace guideway::path

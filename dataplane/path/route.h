@@ -1,14 +1,16 @@
-// Next hop and L2 header. The kernel's routes and neighbours decide; control keeps them in the tables.
+// Where a packet goes next. The kernel's routes and neighbours decide; control keeps them in the tables.
 #pragma once
 
 #include "dataplane/path/burst.h"
+#include "dataplane/path/connections.h"
 #include "dataplane/path/glean.h"
 #include "dataplane/path/tables.h"
 
 namespace guideway::path {
 
-// A real's route is known from the tables; a translated reply is looked up by its destination,
-// and a host on a link whose neighbour entry is missing is told to control. (Those of reals are kept anyway.)
-void route(Burst& burst, const Tables& t, Glean& glean);
+// Sets `hop`, and changes no byte. A real's route is known from the tables. What goes to nobody that they name, a nat
+// reply or an answer of our own, is looked up by the destination that it will have; a host on a link whose neighbour
+// entry is missing is then told to control. (Those of reals are kept anyway.)
+void route(Burst& burst, const Connections& connections, const Tables& t, Glean& glean);
 
 }  // namespace guideway::path

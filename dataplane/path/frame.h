@@ -1,0 +1,11 @@
+// The Ethernet header of the next hop's link, before what the packet has become.
+#pragma once
+
+#include "dataplane/path/burst.h"
+#include "dataplane/path/tables.h"
+
+namespace guideway::path {
+
+void frame(Burst& burst, const Tables& t);
+
+}  // namespace guideway::path
