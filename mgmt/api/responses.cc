@@ -6,7 +6,10 @@
 namespace guideway::mgmt {
 namespace {
 
-v1::Protocol to_api(net::Protocol p) { return p == net::Protocol::kUdp ? v1::PROTOCOL_UDP : v1::PROTOCOL_TCP; }
+v1::Protocol to_api(net::Protocol p) {
+  if (p == net::Protocol::kSctp) return v1::PROTOCOL_SCTP;
+  return p == net::Protocol::kUdp ? v1::PROTOCOL_UDP : v1::PROTOCOL_TCP;
+}
 
 v1::ForwardingMode to_api(ForwardingMode m) {
   switch (m) {
@@ -14,6 +17,8 @@ v1::ForwardingMode to_api(ForwardingMode m) {
       return v1::FORWARDING_MODE_DSR_L2;
     case ForwardingMode::kDsrIpip:
       return v1::FORWARDING_MODE_DSR_IPIP;
+    case ForwardingMode::kDsrGue:
+      return v1::FORWARDING_MODE_DSR_GUE;
     case ForwardingMode::kNat:
       return v1::FORWARDING_MODE_NAT;
   }

@@ -14,7 +14,10 @@ std::string duration(uint64_t seconds) {
   return number(seconds / 86400) + "d";
 }
 
-const char* show(v1::Protocol p) { return p == v1::PROTOCOL_UDP ? "UDP" : "TCP"; }
+const char* show(v1::Protocol p) {
+  if (p == v1::PROTOCOL_SCTP) return "SCTP";
+  return p == v1::PROTOCOL_UDP ? "UDP" : "TCP";
+}
 
 const char* show(v1::ForwardingMode m) {
   switch (m) {
@@ -22,6 +25,8 @@ const char* show(v1::ForwardingMode m) {
       return "dsr-l2";
     case v1::FORWARDING_MODE_DSR_IPIP:
       return "dsr-ipip";
+    case v1::FORWARDING_MODE_DSR_GUE:
+      return "dsr-gue";
     case v1::FORWARDING_MODE_NAT:
       return "nat";
     default:
@@ -61,7 +66,7 @@ const char* show(v1::BackendRow::State s) {
 
 std::string endpoint(const std::string& address, uint32_t port) {
   const bool v6 = address.find(':') != std::string::npos;
-  return (v6 ? "[" + address + "]" : address) + ":" + number(port);
+  return (v6 ? "[" + address + "]" : address) + ":" + (port == 0 ? "*" : number(port));
 }
 
 std::string show_problems(const v1::GetStatusResponse& r) {

@@ -13,7 +13,7 @@ struct Mismatch {
   ObjectPtr slice;
   const SlicePort* slice_port = nullptr;
   const ServicePort* service_port = nullptr;
-  bool any_port = false;  // else DSR, and the ports differ
+  bool unnumbered = false;  // the slice's names no number; else DSR, and the ports differ
 };
 
 struct BuiltEntry {
@@ -21,11 +21,14 @@ struct BuiltEntry {
   std::vector<Mismatch> mismatches;
 };
 
+// A service's own ports, or one of number 0 for each protocol if it is for any port.
+std::vector<ServicePort> served_ports(const Service& service);
+
 // "namespace/service:port-name@address:port/TCP".
 std::string entry_name(const ObjectKey& service, const ServicePort& port, const net::IpAddress& vip);
 
-// `slices`: those of the service, in any order.
+// `announce`: if the service doesn't say. `slices`: those of the service, in any order.
 BuiltEntry build_entry(const ObjectPtr& service, const Vip& vip, const ServicePort& port, ForwardingMode mode,
-                       const std::vector<ObjectPtr>& slices);
+                       bool announce, const std::vector<ObjectPtr>& slices);
 
 }  // namespace guideway::mgmt

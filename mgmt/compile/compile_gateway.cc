@@ -17,10 +17,24 @@ std::string message(const GatewayConfig& g) {
     a.set_port_min(s.port_min);
     a.set_port_max(s.port_max);
     a.set_dedicated(s.dedicated);
+    a.set_announce(s.announce);
   }
-  if (g.encap_ipv4) m.set_encap_source_ipv4(address_bytes(*g.encap_ipv4));
-  if (g.encap_ipv6) m.set_encap_source_ipv6(address_bytes(*g.encap_ipv6));
+  if (g.encap_ipv4) {
+    m.set_encap_source_ipv4(address_bytes(g.encap_ipv4->address));
+    m.set_encap_prefix_ipv4(g.encap_ipv4->length);
+  }
+  if (g.encap_ipv6) {
+    m.set_encap_source_ipv6(address_bytes(g.encap_ipv6->address));
+    m.set_encap_prefix_ipv6(g.encap_ipv6->length);
+  }
   m.set_hash_seed(g.seed ? *g.seed : seed_of_group(g.group));
+  engine::IdleTimeouts& idle = *m.mutable_idle_timeouts();
+  idle.set_established(g.idle.established);
+  idle.set_setup(g.idle.setup);
+  idle.set_closing(g.idle.closing);
+  idle.set_udp(g.idle.udp);
+  m.set_new_flow_rate(g.new_flow_rate);
+  m.set_icmp_rate(g.icmp_rate);
   return frame_of(envelope);
 }
 

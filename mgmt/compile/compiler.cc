@@ -11,7 +11,7 @@ void add_interests(const ObjectPtr& form, std::vector<VipKey>& out) {
   if (!form) return;
   const auto& s = std::get<Service>(form->body);
   for (const Vip& v : s.vips)
-    for (const ServicePort& p : s.ports) out.push_back({v.address, p.port, p.protocol});
+    for (const ServicePort& p : served_ports(s)) out.push_back({v.address, p.port, p.protocol});
 }
 
 std::string port_field(const ServicePort& p, const char* name) {
@@ -130,6 +130,8 @@ ForwardingMode Compiler::resolve(ModeWish wish) const {
       return ForwardingMode::kDsrL2;
     case ModeWish::kDsrIpip:
       return ForwardingMode::kDsrIpip;
+    case ModeWish::kDsrGue:
+      return ForwardingMode::kDsrGue;
     case ModeWish::kNat:
       return ForwardingMode::kNat;
   }
@@ -178,12 +180,13 @@ Compiler::Attempt Compiler::attempt(const ObjectKey& key, const ObjectPtr& form,
                                     const Precedence& precedence, bool keep_slices) {
   Attempt a;
   const auto& service = std::get<Service>(form->body);
+  const std::vector<ServicePort> ports = served_ports(service);
   for (const Vip& vip : service.vips) {
-    for (const ServicePort& port : service.ports) {
+    for (const ServicePort& port : ports) {
       if (auto p = contradiction(key, *form, vip, port, mode, precedence)) {
         a.contradicted = true;
         a.problems.push_back(std::move(*p));
-        a.refused.push_back(build_entry(form, vip, port, mode, {}).entry);
+        a.refused.push_back(build_entry(form, vip, port, mode, gateway_.announce, {}).entry);
         continue;
       }
       std::vector<Problem> of_slices;
@@ -197,7 +200,7 @@ Compiler::Attempt Compiler::attempt(const ObjectKey& key, const ObjectPtr& form,
       a.problems.insert(a.problems.end(), of_slices.begin(), of_slices.end());
       if (!fits(built.entry->frame)) {
         a.contradicted = true;
-        a.problems.push_back(problem(*form, vip.line, vip.field(),
+        a.problems.push_back(problem(*form, vip.line, vip.field,
                                      "has " + std::to_string(built.entry->reals) +
                                          " backends, more than one message to the engine holds: split the Service"));
         continue;
@@ -205,7 +208,7 @@ Compiler::Attempt Compiler::attempt(const ObjectKey& key, const ObjectPtr& form,
       a.entries.push_back(std::move(built.entry));
     }
     if (mode == ForwardingMode::kNat && !has_snat(vip.address.is_v4()))
-      a.problems.push_back(problem(*form, vip.line, vip.field(),
+      a.problems.push_back(problem(*form, vip.line, vip.field,
                                    std::string("mode nat needs an SNAT address of its family, or its packets are "
                                                "dropped: add an ") +
                                        (vip.address.is_v4() ? "IPv4" : "IPv6") + " one to spec.snat of GatewayConfig"));
@@ -221,7 +224,7 @@ std::optional<Problem> Compiler::contradiction(const ObjectKey& key, const Objec
                                                const Precedence& precedence) const {
   for (const Snat& s : gateway_.snat)
     if (s.address == vip.address)
-      return problem(form, vip.line, vip.field(),
+      return problem(form, vip.line, vip.field,
                      net::to_string(vip.address) + " is an SNAT address of " + to_string(gateway_object_->key) + " (" +
                          store_.owner(gateway_object_->key) + ") and can't be a VIP: choose another");
   if (is_dsr(mode) && port.target != 0 && port.target != port.port)
@@ -233,9 +236,9 @@ std::optional<Problem> Compiler::contradiction(const ObjectKey& key, const Objec
   if (holder == holders_.end() || holder->second == key) return std::nullopt;
   const Unit& other = units_.at(holder->second);
   if (precedence < other.precedence) return std::nullopt;
-  return problem(form, vip.line, vip.field(),
-                 net::to_string(vip.address, port.port) + (port.protocol == net::Protocol::kUdp ? "/UDP" : "/TCP") +
-                     " belongs to " + to_string(holder->second) + " (" + store_.owner(holder->second) +
+  return problem(form, vip.line, vip.field,
+                 net::to_string(vip.address, port.port) + "/" + to_string(port.protocol) + " belongs to " +
+                     to_string(holder->second) + " (" + store_.owner(holder->second) +
                      "), which is older or comes first by name: choose another address or port");
 }
 
@@ -245,18 +248,18 @@ BuiltEntry Compiler::build(const ObjectKey& key, const ObjectPtr& form, const Vi
   std::vector<ObjectPtr> slices;
   if (const auto it = slices_.find({key.ns, key.name}); it != slices_.end())
     for (const ObjectKey& s : it->second) slices.push_back(store_.latest(s));
-  BuiltEntry built = build_entry(form, vip, port, mode, slices);
+  BuiltEntry built = build_entry(form, vip, port, mode, gateway_.announce, slices);
   if (built.mismatches.empty()) return built;
   for (const Mismatch& m : built.mismatches) {
     problems.push_back(problem(*m.slice, m.slice_port->line, "ports[" + std::to_string(m.slice_port->index) + "].port",
-                               m.any_port ? "is missing, so " + to_string(key) + " can't be sent there: name the port"
-                                          : "is " + std::to_string(m.slice_port->port) + ", but " + to_string(key) +
-                                                " has port " + std::to_string(port.port) + " and mode " +
-                                                to_string(mode) + ", which can't translate ports: use mode nat"));
+                               m.unnumbered ? "is missing, so " + to_string(key) + " can't be sent there: name the port"
+                                            : "is " + std::to_string(m.slice_port->port) + ", but " + to_string(key) +
+                                                  " has port " + std::to_string(port.port) + " and mode " +
+                                                  to_string(mode) + ", which can't translate ports: use mode nat"));
     const ObjectPtr good = store_.good(m.slice->key);
     if (good) std::replace(slices.begin(), slices.end(), m.slice, good);
   }
-  BuiltEntry again = build_entry(form, vip, port, mode, slices);
+  BuiltEntry again = build_entry(form, vip, port, mode, gateway_.announce, slices);
   again.mismatches = std::move(built.mismatches);
   return again;
 }

@@ -102,6 +102,84 @@ TEST_CASE("compile: slices merge; the better state of a duplicate counts; famili
   CHECK(s.reals(1).state() == engine::Real::STATE_READY);
 }
 
+TEST_CASE("compile: a tunnel takes backends of the other family where there are none of the VIP's own") {
+  const std::string four = slice_yaml("web", {{"10.0.0.1", "gone"}});
+  const std::string six = slice_yaml("web", {{"fd00::1", "ready"}}, 80, "6");
+  for (const char* mode : {"dsr-l2", "dsr-ipip", "dsr-gue", "nat"}) {
+    INFO(mode);
+    Bench b;
+    b.put("g", gateway_yaml("forwardingMode: " + std::string(mode)));
+    b.put("f", service_yaml("web", "198.51.100.1") + six);
+    const bool tunnel = *parse_forwarding_mode(mode) == ForwardingMode::kDsrIpip ||
+                        *parse_forwarding_mode(mode) == ForwardingMode::kDsrGue;
+    REQUIRE(b.message(kName).reals_size() == (tunnel ? 1 : 0));
+    if (tunnel) CHECK(b.message(kName).reals(0).address().size() == 16);
+    b.put("f", service_yaml("web", "198.51.100.1") + six + four);
+    CHECK(b.message(kName).reals_size() == 0);
+  }
+}
+
+TEST_CASE("compile: weights, and the larger one of a backend in two slices") {
+  Bench b;
+  const auto weighted = [](std::string slice, const std::string& weight) {
+    return slice.insert(slice.find("  labels:"), "  annotations:\n    service.cilium.io/weight: \"" + weight + "\"\n");
+  };
+  b.put("f", service_yaml("web", "198.51.100.1") +
+                 weighted(slice_yaml("web", {{"10.0.0.1", "ready"}, {"10.0.0.2", "ready"}}), "3") +
+                 weighted(slice_yaml("web", {{"10.0.0.2", "ready"}, {"10.0.0.3", "ready"}}, 80, "2"), "0"));
+  const engine::Service s = b.message(kName);
+  REQUIRE(s.reals_size() == 3);
+  CHECK((s.reals(0).weight() == 3 && s.reals(1).weight() == 3 && s.reals(2).weight() == 0));
+}
+
+TEST_CASE("compile: any port of the protocols that the service names, beside another one's single port") {
+  Bench b;
+  std::string any = service_yaml("web", "198.51.100.1", "  annotations:\n    guideway.io/any-port: \"true\"\n");
+  any.insert(any.find("  type:"), "  - {name: s, port: 81}\n  - {name: u, port: 81, protocol: UDP}\n");
+  b.put("f", any + service_yaml("single", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}, 8080));
+  CHECK(b.compiler.entries().size() == 3);
+  CHECK(b.message("demo/single:http@198.51.100.1:80/TCP").port() == 80);
+  const engine::Service tcp = b.message("demo/web:@198.51.100.1:0/TCP");
+  CHECK(tcp.port() == 0);
+  REQUIRE(tcp.reals_size() == 1);
+  CHECK(tcp.reals(0).port() == 0);
+  // The slice names no UDP port.
+  CHECK(b.message("demo/web:@198.51.100.1:0/UDP").protocol() == 17);
+  CHECK(b.message("demo/web:@198.51.100.1:0/UDP").reals_size() == 0);
+}
+
+TEST_CASE("compile: what a Service and GatewayConfig say reaches the engine's messages") {
+  Bench b;
+  b.put("g", gateway_yaml("announce: l2, encapsulation: {sourceIPv4: 198.18.0.0/16, sourceIPv6: \"2001:db8::9\"}, "
+                          "idleTimeouts: {established: 1h, setup: 10s, closing: 20s, udp: 30s}, "
+                          "floodGuard: {newFlowsPerSecond: 1000}, icmpErrorsPerSecond: 50"));
+  std::string_view bytes = b.compiler.gateway_frame();
+  const engine::Gateway g = (*take_frame(bytes))->gateway();
+  REQUIRE(g.snat_size() == 1);
+  CHECK((g.snat(0).dedicated() && g.snat(0).announce()));
+  CHECK((g.encap_source_ipv4().size() == 4 && g.encap_prefix_ipv4() == 16));
+  CHECK((g.encap_source_ipv6().size() == 16 && g.encap_prefix_ipv6() == 128));
+  const engine::IdleTimeouts& t = g.idle_timeouts();
+  CHECK((t.established() == 3600 && t.setup() == 10 && t.closing() == 20 && t.udp() == 30));
+  CHECK((g.new_flow_rate() == 1000 && g.icmp_rate() == 50));
+
+  std::string yaml = service_yaml("web", "198.51.100.1",
+                                  "  annotations:\n    guideway.io/mtu: \"1400\"\n    guideway.io/forwarding-mode: "
+                                  "dsr-gue\n    service.cilium.io/src-ranges-policy: deny\n");
+  yaml.insert(yaml.find("  type:"),
+              "  sessionAffinity: ClientIP\n  loadBalancerSourceRanges: [10.0.0.0/8, \"2001:db8::/32\"]\n");
+  b.put("f", yaml);
+  const engine::Service s = b.message(kName);
+  CHECK(s.mode() == engine::FORWARDING_MODE_DSR_GUE);
+  CHECK((s.mtu() == 1400 && s.affinity_seconds() == 10800 && s.source_ranges_deny() && s.announce()));
+  REQUIRE(s.source_ranges_size() == 2);
+  CHECK((s.source_ranges(0).address() == std::string("\x0a\0\0\0", 4) && s.source_ranges(0).length() == 8));
+  CHECK((s.source_ranges(1).address().size() == 16 && s.source_ranges(1).length() == 32));
+  // What doesn't say otherwise follows the gateway's default.
+  CHECK(b.put("g", gateway_yaml("announce: none")).changed.size() == 1);
+  CHECK_FALSE(b.message(kName).announce());
+}
+
 TEST_CASE("compile: a slice's port is found by name and protocol") {
   Bench b;
   b.put("g", gateway_yaml(""));

@@ -14,7 +14,7 @@ namespace guideway::mgmt {
 
 struct VipKey {
   net::IpAddress address;
-  uint16_t port = 0;
+  uint16_t port = 0;  // 0: any
   net::Protocol protocol = net::Protocol::kTcp;
   friend auto operator<=>(const VipKey&, const VipKey&) = default;
 };
@@ -23,7 +23,7 @@ enum class BackendState : uint8_t { kReady, kTerminating, kNotReady };
 
 struct Backend {
   net::IpAddress address;
-  uint16_t port = 0;
+  uint16_t port = 0;  // 0: the packet's own
   BackendState state = BackendState::kNotReady;
   uint32_t weight = 1;
   ObjectPtr slice;
@@ -38,7 +38,8 @@ struct Entry {
   std::string port_name;
   VipKey vip;
   ForwardingMode mode = ForwardingMode::kNat;
-  uint32_t table_size = 0;        // as the engine will build it: never 0
+  uint32_t table_size = 0;  // as the engine will build it: never 0
+  bool announce = false;
   std::vector<Backend> backends;  // sorted; also those that get no packets
   uint32_t reals = 0;             // those that the engine gets
   uint32_t line = 0;              // of the VIP in its file

@@ -27,6 +27,8 @@ const char* to_string(ForwardingMode mode) {
       return "dsr-l2";
     case ForwardingMode::kDsrIpip:
       return "dsr-ipip";
+    case ForwardingMode::kDsrGue:
+      return "dsr-gue";
     case ForwardingMode::kNat:
       return "nat";
   }
@@ -34,14 +36,23 @@ const char* to_string(ForwardingMode mode) {
 }
 
 std::optional<ForwardingMode> parse_forwarding_mode(std::string_view text) {
-  for (const ForwardingMode m : {ForwardingMode::kDsrL2, ForwardingMode::kDsrIpip, ForwardingMode::kNat})
+  for (const ForwardingMode m :
+       {ForwardingMode::kDsrL2, ForwardingMode::kDsrIpip, ForwardingMode::kDsrGue, ForwardingMode::kNat})
     if (text == to_string(m)) return m;
   return std::nullopt;
 }
 
-std::string Vip::field() const {
-  const std::string i = std::to_string(index);
-  return external ? "spec.externalIPs[" + i + "]" : "status.loadBalancer.ingress[" + i + "].ip";
+const char* to_string(net::Protocol protocol) {
+  switch (protocol) {
+    case net::Protocol::kTcp:
+      return "TCP";
+    case net::Protocol::kUdp:
+      return "UDP";
+    case net::Protocol::kSctp:
+      return "SCTP";
+    default:
+      return "?";
+  }
 }
 
 Precedence precedence(const Object& object) { return {object.created.empty(), object.created, object.key}; }

@@ -13,6 +13,7 @@
 
 #include "net/address.h"
 #include "net/headers.h"
+#include "net/prefix.h"
 
 namespace guideway::mgmt {
 
@@ -35,21 +36,23 @@ struct Place {
   friend bool operator==(const Place&, const Place&) = default;
 };
 
-enum class ForwardingMode : uint8_t { kDsrL2, kDsrIpip, kNat };
-// "dsr-l2", "dsr-ipip", "nat".
+enum class ForwardingMode : uint8_t { kDsrL2, kDsrIpip, kDsrGue, kNat };
+// "dsr-l2", "dsr-ipip", "dsr-gue", "nat".
 const char* to_string(ForwardingMode mode);
 std::optional<ForwardingMode> parse_forwarding_mode(std::string_view text);
 inline bool is_dsr(ForwardingMode mode) { return mode != ForwardingMode::kNat; }
+// Encapsulated, so that a backend may be of another family than its VIP.
+inline bool is_tunnel(ForwardingMode mode) { return is_dsr(mode) && mode != ForwardingMode::kDsrL2; }
+// "TCP", "UDP", "SCTP".
+const char* to_string(net::Protocol protocol);
 
 // What a Service asks for: a mode, GatewayConfig's default, or its default among the DSR modes (Cilium's "dsr").
-enum class ModeWish : uint8_t { kDefault, kDefaultDsr, kDsrL2, kDsrIpip, kNat };
+enum class ModeWish : uint8_t { kDefault, kDefaultDsr, kDsrL2, kDsrIpip, kDsrGue, kNat };
 
 struct Vip {
   net::IpAddress address;
   uint32_t line = 0;
-  uint32_t index = 0;     // in its list
-  bool external = false;  // from spec.externalIPs, else from status.loadBalancer.ingress
-  std::string field() const;
+  std::string field;  // that it stands in
   friend bool operator==(const Vip&, const Vip&) = default;
 };
 
@@ -71,6 +74,12 @@ struct Service {
   ModeWish mode = ModeWish::kDefault;
   uint32_t table_size = 0;  // of the Maglev table; 0: the engine's default
   bool publish_not_ready = false;
+  bool any_port = false;          // every port of the protocols that `ports` names, and it stays as it is
+  uint32_t mtu = 0;               // of the way to the backends, with the outer header; 0: the link's
+  uint32_t affinity_seconds = 0;  // 0: no session affinity
+  std::vector<net::Prefix> source_ranges;
+  bool source_ranges_deny = false;  // clients in the ranges are the ones kept out
+  std::optional<bool> announce;     // on the link; else as GatewayConfig says
   friend bool operator==(const Service&, const Service&) = default;
 };
 
@@ -98,6 +107,7 @@ struct SlicePort {
 struct EndpointSlice {
   std::string service;  // of the same namespace; empty: of none
   AddressType type = AddressType::kOther;
+  uint32_t weight = 1;  // of each endpoint; 0 drains
   std::vector<SlicePort> ports;
   std::vector<Endpoint> endpoints;
   friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
@@ -108,8 +118,18 @@ struct Snat {
   uint16_t port_min = 0;  // inclusive
   uint16_t port_max = 0;
   bool dedicated = false;
+  bool announce = false;  // on the link; only if dedicated
   uint32_t line = 0;
   friend bool operator==(const Snat&, const Snat&) = default;
+};
+
+// Seconds; 0: the engine's default.
+struct IdleTimeouts {
+  uint32_t established = 0;
+  uint32_t setup = 0;
+  uint32_t closing = 0;
+  uint32_t udp = 0;
+  friend bool operator==(const IdleTimeouts&, const IdleTimeouts&) = default;
 };
 
 struct GatewayConfig {
@@ -118,8 +138,12 @@ struct GatewayConfig {
   ForwardingMode mode = ForwardingMode::kNat;
   ForwardingMode dsr_mode = ForwardingMode::kDsrIpip;
   std::vector<Snat> snat;
-  std::optional<net::IpAddress> encap_ipv4;
-  std::optional<net::IpAddress> encap_ipv6;
+  std::optional<net::Prefix> encap_ipv4;  // a whole address, or one whose lower bits are the flow hash's
+  std::optional<net::Prefix> encap_ipv6;
+  bool announce = false;  // VIPs and dedicated SNAT addresses that don't say otherwise
+  IdleTimeouts idle;
+  uint32_t new_flow_rate = 0;  // a second and worker; 0: the engine's default
+  uint32_t icmp_rate = 0;      // likewise
   friend bool operator==(const GatewayConfig&, const GatewayConfig&) = default;
 };
 

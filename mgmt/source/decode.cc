@@ -111,7 +111,7 @@ void Decoder::object(Field root, uint32_t document, Kind kind) {
   auto object = std::make_shared<Object>();
   object->key = *key;
   object->place = {document, root.line()};
-  object->created = r.text(root["metadata"]["creationTimestamp"]);
+  object->created = r.time(root["metadata"]["creationTimestamp"]);
   switch (kind) {
     case Kind::kService:
       object->body = decode_service(r);

@@ -19,9 +19,21 @@ inline constexpr std::string_view kGatewayApiVersion = "guideway.io/v1alpha1";
 inline constexpr std::string_view kModeAnnotation = "guideway.io/forwarding-mode";
 inline constexpr std::string_view kCiliumModeAnnotation = "service.cilium.io/forwarding-mode";
 inline constexpr std::string_view kTableSizeAnnotation = "guideway.io/maglev-table-size";
+inline constexpr std::string_view kMtuAnnotation = "guideway.io/mtu";
+inline constexpr std::string_view kAnyPortAnnotation = "guideway.io/any-port";
+inline constexpr std::string_view kAnnounceAnnotation = "guideway.io/announce";
+inline constexpr std::string_view kAlgorithmAnnotation = "service.cilium.io/lb-algorithm";
+inline constexpr std::string_view kSourcePolicyAnnotation = "service.cilium.io/src-ranges-policy";
+inline constexpr std::string_view kSourceRangesAnnotation = "service.beta.kubernetes.io/load-balancer-source-ranges";
+inline constexpr std::string_view kWeightAnnotation = "service.cilium.io/weight";
 inline constexpr std::string_view kServiceNameLabel = "kubernetes.io/service-name";
 inline constexpr uint32_t kMinTableSize = 251;
 inline constexpr uint32_t kMaxTableSize = 655373;
+inline constexpr uint32_t kMinMtu = 1280;
+inline constexpr uint32_t kMaxMtu = 65535;
+inline constexpr uint32_t kMaxWeight = 65535;
+// Longest that every engine remembers an idle connection or a client.
+inline constexpr uint32_t kMaxIdleSeconds = 65000;
 
 // The ports that the host hands out to its own connections (ip_local_port_range), which SNAT must leave alone.
 struct HostPorts {

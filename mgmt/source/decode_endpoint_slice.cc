@@ -60,6 +60,9 @@ EndpointSlice decode_endpoint_slice(ObjectReader& r) {
     r.error(root["addressType"], "must be IPv4, IPv6 or FQDN");
     return s;
   }
+  const Field annotations = root["metadata"]["annotations"];
+  r.expect_map(annotations);
+  s.weight = static_cast<uint32_t>(r.number(annotations[kWeightAnnotation], 0, kMaxWeight).value_or(1));
   s.type = type == "IPv4" ? AddressType::kIpv4 : AddressType::kIpv6;
   r.list(root["ports"], [&](Field f, uint32_t i) {
     if (f.is_map()) return read_port(r, s, f, i);

@@ -24,7 +24,7 @@ ForwardingMode read_mode(ObjectReader& r, Field f, ForwardingMode fallback, bool
   if (f.empty()) return fallback;
   const auto m = parse_forwarding_mode(r.text(f));
   if (m && (!dsr_only || is_dsr(*m))) return *m;
-  r.error(f, dsr_only ? "must be dsr-l2 or dsr-ipip" : "must be dsr-l2, dsr-ipip or nat");
+  r.error(f, dsr_only ? "must be dsr-l2, dsr-ipip or dsr-gue" : "must be dsr-l2, dsr-ipip, dsr-gue or nat");
   return fallback;
 }
 
@@ -50,12 +50,16 @@ bool read_ports(ObjectReader& r, Field f, Snat& s) {
 }
 
 void read_snat(ObjectReader& r, GatewayConfig& g, Field f, const HostPorts& host) {
-  only(r, f, {"address", "ports", "dedicated"});
+  only(r, f, {"address", "ports", "dedicated", "announce"});
   Snat s;
   s.line = f["address"].line();
   const auto a = r.address(f["address"]);
   if (a) s.address = *a;
   s.dedicated = r.boolean(f["dedicated"], false);
+  const Field announce = f["announce"];
+  s.announce = r.announce(announce).value_or(g.announce && s.dedicated);
+  if (s.announce && !s.dedicated)
+    r.error(announce, "is for an address with dedicated: true: for one that the host shares, the host answers");
   const Field ports = f["ports"];
   if (ports.empty() && !s.dedicated)
     return r.error(ports,
@@ -72,12 +76,26 @@ void read_snat(ObjectReader& r, GatewayConfig& g, Field f, const HostPorts& host
   g.snat.push_back(s);
 }
 
-std::optional<net::IpAddress> read_source(ObjectReader& r, Field f, bool v4) {
+std::optional<net::Prefix> read_source(ObjectReader& r, Field f, bool v4) {
   if (f.empty()) return std::nullopt;
-  const auto a = r.address(f);
-  if (a && a->is_v4() != v4) r.error(f, v4 ? "must be an IPv4 address" : "must be an IPv6 address");
-  return a;
+  const std::string_view text = f.value();
+  const auto a = r.address(f, text.substr(0, text.find('/')));
+  if (!a) return std::nullopt;
+  if (a->is_v4() != v4) {
+    r.error(f, v4 ? "must be an IPv4 address or prefix" : "must be an IPv6 address or prefix");
+    return std::nullopt;
+  }
+  const auto p = r.prefix(f, text);
+  if (p && p->address != *a) r.error(f, "has bits below its length: write " + net::to_string(*p));
+  return p;
 }
+
+IdleTimeouts read_idle_timeouts(ObjectReader& r, Field f) {
+  only(r, f, {"established", "setup", "closing", "udp"});
+  return {r.duration(f["established"]), r.duration(f["setup"]), r.duration(f["closing"]), r.duration(f["udp"])};
+}
+
+uint32_t read_rate(ObjectReader& r, Field f) { return static_cast<uint32_t>(r.number(f, 1, UINT32_MAX).value_or(0)); }
 
 }  // namespace
 
@@ -85,20 +103,27 @@ GatewayConfig decode_gateway_config(ObjectReader& r, const HostPorts& host) {
   GatewayConfig g;
   const Field spec = r.root()["spec"];
   only(r, r.root(), {"apiVersion", "kind", "metadata", "spec", "status"});
-  only(r, spec, {"groupName", "hashSeed", "forwardingMode", "dsrMode", "snat", "encapsulation"});
+  only(r, spec,
+       {"groupName", "hashSeed", "forwardingMode", "dsrMode", "snat", "encapsulation", "announce", "idleTimeouts",
+        "floodGuard", "icmpErrorsPerSecond"});
   g.group = r.text(spec["groupName"], "default");
   r.valid_name(spec["groupName"], g.group, 253);
   g.seed = r.number(spec["hashSeed"], 0, UINT64_MAX);
   g.mode = read_mode(r, spec["forwardingMode"], ForwardingMode::kNat, false);
   g.dsr_mode = read_mode(r, spec["dsrMode"], ForwardingMode::kDsrIpip, true);
+  g.announce = r.announce(spec["announce"]).value_or(false);
   r.list(spec["snat"], [&](Field f, uint32_t) {
     if (f.is_map()) return read_snat(r, g, f, host);
-    r.error(f, "must be a map with address, ports and dedicated");
+    r.error(f, "must be a map with address, ports, dedicated and announce");
   });
   const Field encap = spec["encapsulation"];
   only(r, encap, {"sourceIPv4", "sourceIPv6"});
   g.encap_ipv4 = read_source(r, encap["sourceIPv4"], true);
   g.encap_ipv6 = read_source(r, encap["sourceIPv6"], false);
+  g.idle = read_idle_timeouts(r, spec["idleTimeouts"]);
+  only(r, spec["floodGuard"], {"newFlowsPerSecond"});
+  g.new_flow_rate = read_rate(r, spec["floodGuard"]["newFlowsPerSecond"]);
+  g.icmp_rate = read_rate(r, spec["icmpErrorsPerSecond"]);
   return g;
 }
 

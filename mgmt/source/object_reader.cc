@@ -34,9 +34,8 @@ std::optional<uint64_t> ObjectReader::number(Field f, uint64_t min, uint64_t max
   return std::nullopt;
 }
 
-std::optional<net::IpAddress> ObjectReader::address(Field f) {
-  const std::string_view v = f.value();
-  const auto a = f.is_scalar() ? net::parse_ip(v) : std::nullopt;
+std::optional<net::IpAddress> ObjectReader::address(Field f, std::string_view text) {
+  const auto a = f.is_scalar() ? net::parse_ip(text) : std::nullopt;
   if (!a) {
     error(f, "must be an IPv4 or IPv6 address, without a prefix length or zone");
     return std::nullopt;
@@ -52,6 +51,54 @@ std::optional<net::IpAddress> ObjectReader::address(Field f) {
     return std::nullopt;
   }
   return a;
+}
+
+std::optional<net::Prefix> ObjectReader::prefix(Field f, std::string_view text) {
+  const std::string_view v = trimmed(text);
+  const size_t slash = v.find('/');
+  const auto a = f.is_scalar() ? net::parse_ip(v.substr(0, slash)) : std::nullopt;
+  unsigned length = a ? net::address_bits(*a) : 0;
+  bool fine = a.has_value();
+  if (fine && slash != std::string_view::npos) {
+    const auto [end, ec] = std::from_chars(v.data() + slash + 1, v.data() + v.size(), length);
+    fine = ec == std::errc{} && end == v.data() + v.size() && length <= net::address_bits(*a);
+  }
+  if (fine) return net::prefix_of(*a, length);
+  error(f, "must be a prefix such as 192.0.2.0/24 or 2001:db8::/32");
+  return std::nullopt;
+}
+
+uint32_t ObjectReader::duration(Field f) {
+  if (f.empty()) return 0;
+  std::string_view rest = f.value();
+  uint64_t seconds = 0;
+  bool fine = f.is_scalar() && !rest.empty();
+  while (fine && !rest.empty()) {
+    uint32_t n = 0;
+    const auto [end, ec] = std::from_chars(rest.data(), rest.data() + rest.size(), n);
+    rest.remove_prefix(static_cast<size_t>(end - rest.data()));
+    const uint32_t unit = rest.starts_with('h') ? 3600 : rest.starts_with('m') ? 60 : rest.starts_with('s') ? 1 : 0;
+    fine = ec == std::errc{} && unit != 0 && (seconds += uint64_t{n} * unit) <= kMaxIdleSeconds;
+    if (fine) rest.remove_prefix(1);
+  }
+  if (fine && seconds != 0) return static_cast<uint32_t>(seconds);
+  error(f, "must be a time such as 30s, 5m or 2h, of at most " + std::to_string(kMaxIdleSeconds) + "s");
+  return 0;
+}
+
+std::optional<bool> ObjectReader::announce(Field f) {
+  if (f.empty()) return std::nullopt;
+  const std::string how = text(f);
+  if (how == "l2") return true;
+  if (how == "none") return false;
+  error(f, "must be l2 or none");
+  return std::nullopt;
+}
+
+std::string_view ObjectReader::trimmed(std::string_view s) {
+  while (s.starts_with(' ')) s.remove_prefix(1);
+  while (s.ends_with(' ')) s.remove_suffix(1);
+  return s;
 }
 
 net::Protocol ObjectReader::protocol(Field f) {
@@ -70,6 +117,13 @@ bool ObjectReader::valid_name(Field f, std::string_view value, size_t longest) {
                     });
   if (!fine) error(f, "must be a name of letters, digits, '-' and '.', at most " + std::to_string(longest) + " long");
   return fine;
+}
+
+std::string ObjectReader::time(Field f) {
+  std::string t = text(f);
+  if (t.find_first_not_of("0123456789-:.TZ+") == std::string::npos) return t;
+  error(f, "must be a time such as 2026-01-31T12:00:00Z");
+  return {};
 }
 
 void ObjectReader::expect_map(Field f) {

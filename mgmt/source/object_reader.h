@@ -2,6 +2,7 @@
 // and path, and the object is refused; reading goes on, so that one look shows all that is wrong.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,11 +38,21 @@ class ObjectReader {
   bool boolean(Field f, bool fallback);
   std::optional<uint64_t> number(Field f, uint64_t min, uint64_t max);
   // An address that a packet may be sent to.
-  std::optional<net::IpAddress> address(Field f);
+  std::optional<net::IpAddress> address(Field f) { return address(f, f.value()); }
+  // Likewise, of a text within the field.
+  std::optional<net::IpAddress> address(Field f, std::string_view text);
+  // "192.0.2.0/24", or an address alone; bits below the length are dropped.
+  std::optional<net::Prefix> prefix(Field f, std::string_view text);
+  // "30s", "2h", "1h30m", in seconds, at most as long as the engine remembers anything; 0 if absent.
+  uint32_t duration(Field f);
+  // "l2" or "none".
+  std::optional<bool> announce(Field f);
   net::Protocol protocol(Field f);
   // Names are shown in tables and logs, and become parts of the engine's names: no other characters than Kubernetes
   // allows.
   bool valid_name(Field f, std::string_view value, size_t longest);
+  // A point in time, as Kubernetes writes it: its text, which sorts by itself.
+  std::string time(Field f);
   void expect_map(Field f);
   template <typename F>
   void list(Field f, F&& each) {
@@ -50,8 +61,20 @@ class ObjectReader {
     uint32_t index = 0;
     f.each([&](Field item) { each(item, index++); });
   }
+  // "a, b": each part without the spaces around it; none of an empty text.
+  template <typename F>
+  void comma_list(Field f, F&& each) {
+    const std::string all = text(f);
+    for (size_t begin = 0; begin < all.size();) {
+      const size_t end = std::min(all.find(',', begin), all.size());
+      each(trimmed(std::string_view(all).substr(begin, end - begin)));
+      begin = end + 1;
+    }
+  }
 
  private:
+  static std::string_view trimmed(std::string_view s);
+
   Field root_;
   std::string_view file_;
   uint32_t document_;
@@ -62,6 +85,8 @@ class ObjectReader {
 
 // Each fills the body; the reader tells whether it is good.
 Service decode_service(ObjectReader& r);
+std::vector<Vip> decode_vips(ObjectReader& r);
+void decode_service_options(ObjectReader& r, Service& s);
 EndpointSlice decode_endpoint_slice(ObjectReader& r);
 GatewayConfig decode_gateway_config(ObjectReader& r, const HostPorts& host);
 
