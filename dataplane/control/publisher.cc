@@ -33,11 +33,16 @@ bool decides_anew(const ServiceSpec& before, const ServiceSpec& after) {
          before.source_ranges != after.source_ranges || before.source_ranges_deny != after.source_ranges_deny;
 }
 
-struct VipPlaces {
-  std::vector<path::VipTable::Entry> places;
-  path::VipTable table;
-  explicit VipPlaces(std::vector<path::VipTable::Entry> p) : places(std::move(p)), table(places) {}
+// A table of open addressing with the places that it looks at.
+template <typename Table>
+struct Placed {
+  std::vector<typename Table::Entry> places;
+  Table table;
+  explicit Placed(std::vector<typename Table::Entry> p) : places(std::move(p)), table(places) {}
 };
+
+// So many places that half of them stay free.
+size_t places_for(size_t entries) { return std::bit_ceil(2 * entries + 2); }
 
 }  // namespace
 
@@ -164,7 +169,7 @@ void Publisher::apply_gateway(const GatewaySpec& spec) {
   tables_->icmp_rate = spec.icmp_rate;
   tables_->snat_count = static_cast<uint32_t>(spec.snat.size());
   std::ranges::copy(spec.snat, tables_->snat.begin());
-  vips_changed_ = true;
+  addresses_changed_ = true;
   for (const auto& [i, record] : real_records_) write_real(i);
   if (!seed) return;
   forget_exceptions();
@@ -184,9 +189,10 @@ void Publisher::apply_service(const ServiceSpec& spec) {
     disown(record.vip, spec.name);
     vip_owner_[spec.vip] = spec.name;
     record.vip = spec.vip;
-    vips_changed_ = true;
+    vips_changed_ = addresses_changed_ = true;
     ++steering_version_;
   }
+  if (old != desired_.end() && old->second.announce != spec.announce) ++steering_version_;
   if (old == desired_.end() || decides_anew(old->second, spec)) ++row.epoch;
   row.present = true;
   row.mode = spec.mode;
@@ -195,6 +201,8 @@ void Publisher::apply_service(const ServiceSpec& spec) {
   update_ranges(record, spec);
   update_reals(record, spec);
   update_table(record, spec);
+  const bool announced = spec.announce && services_[record.index].table_size > 0;
+  if (std::exchange(record.announced, announced) != announced) addresses_changed_ = true;
 }
 
 void Publisher::update_ranges(ServiceRecord& record, const ServiceSpec& spec) {
@@ -227,7 +235,7 @@ void Publisher::remove_service(const std::string& name) {
   reclaimer_.later([built = record.built, ranges = record.ranges] {});
   records_.erase(it);
   desired_.erase(name);
-  vips_changed_ = sweep_wish_ = true;
+  vips_changed_ = addresses_changed_ = sweep_wish_ = true;
   ++steering_version_;
 }
 
@@ -337,8 +345,8 @@ void Publisher::forget_exceptions() {
 
 void Publisher::routes_changed(bool neighbors_only) {
   bool changed = next_hops_.refresh();
-  vips_changed_ |= !neighbors_only;
-  changed |= vips_changed_;
+  addresses_changed_ |= !neighbors_only;
+  changed |= addresses_changed_;
   if (!neighbors_only)
     for (const auto& [i, record] : real_records_) {
       const path::RouteIndex before = reals_[i].route;
@@ -368,23 +376,44 @@ std::set<net::IpAddress> Publisher::own_addresses() const {
 }
 
 void Publisher::rebuild_vips() {
-  const std::set<net::IpAddress> own = own_addresses();
-  std::vector<path::VipTable::Entry> places(std::bit_ceil(2 * (records_.size() + own.size()) + 2));
+  std::vector<path::VipTable::Entry> places(places_for(records_.size()));
   const size_t mask = places.size() - 1;
-  const auto place = [&](const path::VipKey& key, path::ServiceIndex service) {
-    size_t at = path::VipTable::hash(key) & mask;
+  for (const auto& [name, record] : records_) {
+    size_t at = path::VipTable::hash(record.vip) & mask;
     while (places[at].service != path::kNone<path::ServiceIndex>) at = (at + 1) & mask;
-    places[at] = {key, service};
-  };
-  for (const auto& [name, record] : records_) place(record.vip, record.index);
-  for (const net::IpAddress& a : own) place(path::VipTable::own(a), path::ServiceIndex{0});
-  auto fresh = std::make_shared<VipPlaces>(std::move(places));
+    places[at] = {record.vip, record.index};
+  }
+  auto fresh = std::make_shared<Placed<path::VipTable>>(std::move(places));
   tables_->vips = &fresh->table;
   reclaimer_.later([old = std::exchange(vips_, std::move(fresh))] {});
 }
 
+void Publisher::rebuild_addresses() {
+  const std::set<net::IpAddress> own = own_addresses();
+  std::vector<path::AddressTable::Entry> places(places_for(records_.size() + own.size()));
+  const size_t mask = places.size() - 1;
+  const auto add = [&](const net::IpAddress& address, unsigned flags) {
+    size_t at = path::AddressTable::hash(address) & mask;
+    while (places[at].flags != 0 && places[at].address != address) at = (at + 1) & mask;
+    places[at] = {address, static_cast<uint8_t>(places[at].flags | flags)};
+  };
+  for (const auto& [name, record] : records_) {
+    add(record.vip.address, path::kAddressVip);
+    if (record.announced) add(record.vip.address, path::kAddressAnnounced);
+  }
+  for (const net::IpAddress& a : own) add(a, path::kAddressOurs);
+  for (size_t i = 0; i < gateway_.snat.size(); ++i) {
+    add(gateway_.snat[i].address, path::kAddressSnat);
+    if (i < gateway_.announced.size() && gateway_.announced[i]) add(gateway_.snat[i].address, path::kAddressAnnounced);
+  }
+  auto fresh = std::make_shared<Placed<path::AddressTable>>(std::move(places));
+  tables_->addresses = &fresh->table;
+  reclaimer_.later([old = std::exchange(addresses_, std::move(fresh))] {});
+}
+
 void Publisher::publish() {
   if (std::exchange(vips_changed_, false)) rebuild_vips();
+  if (std::exchange(addresses_changed_, false)) rebuild_addresses();
   tables_->services = services_.publish();
   tables_->reals = reals_.publish();
   tables_->routes = next_hops_.publish_routes();

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "dataplane/control/desired.h"
-#include "dataplane/control/exceptions.h"
 #include "dataplane/control/engine_limits.h"
+#include "dataplane/control/exceptions.h"
 #include "dataplane/control/maglev_tables.h"
 #include "dataplane/control/next_hops.h"
 #include "dataplane/control/reclaim.h"
@@ -82,6 +82,7 @@ class Publisher {
   struct ServiceRecord {
     path::ServiceIndex index;
     path::VipKey vip;
+    bool announced = false;  // asked for, and it has a backend
     Built built;
     std::map<RealKey, path::RealIndex> reals;
     std::shared_ptr<const std::vector<lb::SourceRange>> ranges;
@@ -110,6 +111,7 @@ class Publisher {
   void resolve_real(path::RealIndex i);
   std::set<net::IpAddress> own_addresses() const;
   void rebuild_vips();
+  void rebuild_addresses();
 
   Limits limits_;
   const Rib& rib_;
@@ -129,6 +131,8 @@ class Publisher {
   std::unique_ptr<path::Tables> tables_;  // being prepared
   std::shared_ptr<void> vips_;
   bool vips_changed_ = true;
+  std::shared_ptr<void> addresses_;
+  bool addresses_changed_ = true;
   uint64_t steering_version_ = 0;
   bool sweep_wish_ = false;
   std::map<uint32_t, uint32_t> marked_;  // offset → size of the tables that have `moved` bits

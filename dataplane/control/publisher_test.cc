@@ -59,6 +59,9 @@ class Fixture {
     return reals;
   }
   uint64_t builds() const { return publisher->maglev().builds(); }
+  unsigned flags(std::string_view address) const {
+    return publisher->tables().load()->addresses->flags(net::parse_ip(address).value());
+  }
 
  private:
   Rib rib_;
@@ -96,6 +99,46 @@ TEST_CASE("VIPs may be swapped, handed on and taken over in one batch", "[publis
   CHECK(f.at("192.0.2.2") == "10.0.0.2");
   CHECK(f.at("192.0.2.1") == "");
   CHECK(f.apply({web("c", "192.0.2.1", {"10.0.0.3"})}) == "");
+}
+
+TEST_CASE("workers are told what an address is to us", "[publisher]") {
+  Fixture f;
+  ServiceSpec quiet = web("quiet", "192.0.2.1", {"10.0.0.1"});
+  ServiceSpec a = web("a", "192.0.2.2", {"10.0.0.1"});
+  ServiceSpec b = web("b", "192.0.2.2", {"10.0.0.1"});
+  b.vip.port = net::Be16{443};
+  a.announce = b.announce = true;
+  REQUIRE(f.apply({quiet, a, b}) == "");
+  CHECK(f.flags("192.0.2.1") == path::kAddressVip);
+  CHECK(f.flags("192.0.2.2") == (path::kAddressVip | path::kAddressAnnounced));
+  CHECK(f.flags("192.0.2.3") == 0);
+  // Announced as long as one service of the address has a backend.
+  a.reals[0].weight = 0;
+  REQUIRE(f.apply({a}) == "");
+  CHECK(f.flags("192.0.2.2") == (path::kAddressVip | path::kAddressAnnounced));
+  b.reals.clear();
+  REQUIRE(f.apply({b}) == "");
+  CHECK(f.flags("192.0.2.2") == path::kAddressVip);
+  const auto* table = f.publisher->tables().load()->addresses;
+  quiet.reals.clear();
+  REQUIRE(f.apply({quiet}) == "");
+  CHECK(f.publisher->tables().load()->addresses == table);  // nothing that it holds has changed
+  a.reals[0].weight = 1;
+  REQUIRE(f.apply({a}) == "");
+  CHECK(f.flags("192.0.2.2") == (path::kAddressVip | path::kAddressAnnounced));
+  a.announce = false;
+  REQUIRE(f.apply({a}) == "");
+  CHECK(f.flags("192.0.2.2") == path::kAddressVip);
+  REQUIRE(f.apply({}, false, {"a", "b"}) == "");
+  CHECK(f.flags("192.0.2.2") == 0);
+
+  GatewaySpec g;
+  g.snat = {{net::parse_ip("198.51.100.1").value(), 1, 2}, {net::parse_ip("198.51.100.2").value(), 1, 2}};
+  g.dedicated = {true, true};
+  g.announced = {false, true};
+  REQUIRE(!f.publisher->apply({.full = false, .gateway = g, .services = {}, .removals = {}}));
+  CHECK(f.flags("198.51.100.1") == (path::kAddressOurs | path::kAddressSnat));
+  CHECK(f.flags("198.51.100.2") == (path::kAddressOurs | path::kAddressSnat | path::kAddressAnnounced));
 }
 
 TEST_CASE("a refused batch changes nothing", "[publisher]") {

@@ -17,9 +17,7 @@ Ends ends_of(const Packet& p) {
 }
 
 // What we sent ourselves, encapsulated or translated, and that comes back in: from an address of ours.
-bool is_ours(const Tables& t, const net::IpAddress& source) {
-  return t.vips->lookup(VipTable::own(source)) != kNone<ServiceIndex>;
-}
+bool is_ours(const Tables& t, const net::IpAddress& source) { return (t.addresses->flags(source) & kAddressOurs) != 0; }
 
 bool is_snat(const Tables& t, const VipKey& destination) {
   const uint16_t port = destination.port.host();

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "dataplane/path/address_table.h"
 #include "dataplane/path/fib.h"
 #include "dataplane/path/index.h"
 #include "dataplane/path/vip_table.h"
@@ -108,6 +109,7 @@ class Rows {
 struct Tables {
   uint64_t hash_seed = 0;
   const VipTable* vips = nullptr;
+  const AddressTable* addresses = nullptr;
   Rows<ServiceIndex, Service> services;
   Rows<RealIndex, Real> reals;
   Rows<RouteIndex, Route> routes;

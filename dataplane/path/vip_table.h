@@ -1,5 +1,5 @@
-// (address, port, protocol) → service, and which addresses are ours: asked once per packet that belongs to no known
-// connection. Immutable once published; open addressing at a load of at most a half, so that a miss ends soon.
+// (address, port, protocol) → service: asked once per packet that belongs to no known connection. Immutable once
+// published; open addressing at a load of at most a half, so that a miss ends soon.
 #pragma once
 
 #include <bit>
@@ -38,9 +38,6 @@ class VipTable {
       if (e.service == kNone<ServiceIndex> || e.key == key) return e.service;
     }
   }
-
-  // Addresses of the gateway itself stand in the same table, under a port and protocol that no packet has.
-  static VipKey own(const net::IpAddress& address) { return {address, net::Be16{0}, 0, 0}; }
 
   static uint64_t hash(const VipKey& key) {
     uint64_t words[2];
