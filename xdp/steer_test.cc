@@ -39,26 +39,69 @@ struct Packet {
   Packet cut(size_t length) const { return {{bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length)}}; }
 };
 
+Packet operator+(Packet a, const Packet& b) {
+  a.bytes.insert(a.bytes.end(), b.bytes.begin(), b.bytes.end());
+  return a;
+}
+
 Packet ethernet(uint16_t type) {
   net::EthernetHeader h;
   h.type = Be16{type};
   return Packet{}.add(h);
 }
 
-Packet ipv4(const char* destination, int protocol, uint16_t fragment = 0) {
-  net::Ipv4Header h;
-  h.destination = net::parse_ip(destination)->as_v4();
-  h.protocol = static_cast<uint8_t>(protocol);
-  h.fragment = Be16{fragment};
-  return ethernet(0x0800).add(h);
+// A tag of this protocol behind the MAC addresses.
+Packet tagged(Packet p, uint16_t protocol = 0x8100) {
+  const auto tag = Packet{}.add(Be16{protocol}).add(Be16{7});
+  p.bytes.insert(p.bytes.begin() + 12, tag.bytes.begin(), tag.bytes.end());
+  return p;
 }
 
-Packet ipv6(const char* destination, int next) {
-  net::Ipv6Header h;
-  h.destination = *net::parse_ip(destination);
-  h.next_header = static_cast<uint8_t>(next);
-  return ethernet(0x86dd).add(h);
+struct Ends {
+  const char* source;
+  const char* destination;
+};
+
+Packet ipv4_header(Ends ends, int protocol, uint16_t fragment = 0, uint16_t id = 0) {
+  net::Ipv4Header h;
+  h.source = net::parse_ip(ends.source)->as_v4();
+  h.destination = net::parse_ip(ends.destination)->as_v4();
+  h.protocol = static_cast<uint8_t>(protocol);
+  h.fragment = Be16{fragment};
+  h.id = Be16{id};
+  return Packet{}.add(h);
 }
+
+Packet ipv6_header(Ends ends, int next) {
+  net::Ipv6Header h;
+  h.source = *net::parse_ip(ends.source);
+  h.destination = *net::parse_ip(ends.destination);
+  h.next_header = static_cast<uint8_t>(next);
+  return Packet{}.add(h);
+}
+
+constexpr const char* kPeer = "198.51.100.9";
+constexpr const char* kPeer6 = "2001:db8:9::9";
+
+Packet ipv4(const char* destination, int protocol, uint16_t fragment = 0, uint16_t id = 0) {
+  return ethernet(0x0800) + ipv4_header({kPeer, destination}, protocol, fragment, id);
+}
+
+Packet ipv6(const char* destination, int next) { return ethernet(0x86dd) + ipv6_header({kPeer6, destination}, next); }
+
+// Hop-by-hop, routing or destination options, of 8 * (1 + more) bytes.
+Packet options(Packet p, int next, uint8_t more = 0) {
+  p.bytes.push_back(static_cast<uint8_t>(next));
+  p.bytes.push_back(more);
+  p.bytes.resize(p.bytes.size() + 6 + 8U * more);
+  return p;
+}
+
+Packet fragment(Packet p, int next, uint16_t offset, uint32_t id = 0) {
+  return p.add(static_cast<uint8_t>(next)).add(uint8_t{0}).add(Be16{offset}).add(net::Be32{id});
+}
+
+Packet ports(Packet p, uint16_t source, uint16_t destination) { return p.add(Be16{source}).add(Be16{destination}); }
 
 Packet udp(Packet p, uint16_t port) {
   net::UdpHeader h;
@@ -78,6 +121,15 @@ Packet icmp(Packet p, uint8_t type) {
   return p.add(h);
 }
 
+Packet arp(const char* target, uint16_t operation = 1) {
+  Packet p = ethernet(0x0806).add(Be16{1}).add(Be16{0x0800}).add(uint8_t{6}).add(uint8_t{4}).add(Be16{operation});
+  return p.add(net::MacAddress{}).add(net::Be32{}).add(net::MacAddress{}).add(net::parse_ip(target)->as_v4());
+}
+
+Packet solicitation(const char* target, const char* destination = "ff02::1:ff00:0") {
+  return icmp(ipv6(destination, IPPROTO_ICMPV6), 135).add(*net::parse_ip(target));
+}
+
 gw_address address(const char* text) {
   gw_address a;
   std::memcpy(a.bytes, net::parse_ip(text)->bytes.data(), sizeof a.bytes);
@@ -88,18 +140,23 @@ struct Unload {
   void operator()(steer_bpf* b) const { steer_bpf__destroy(b); }
 };
 
-// The program with VIPs 192.0.2.1:80/tcp and [2001:db8::1]:53/udp, SNAT addresses 192.0.2.2 with ports 40000 to 40999
-// and 2001:db8::2 with all, and the dedicated ones 192.0.2.3 and 2001:db8::3.
+// The program with VIPs 192.0.2.1:80/tcp and [2001:db8::1]:53/udp, SNAT addresses 192.0.2.2 and 2001:db8::2 with
+// ports 40000 to 40999, the dedicated ones 192.0.2.3 and 2001:db8::3, announced all of them, the VIPs
+// 192.0.2.5 and 2001:db8::5 with every port of TCP, and VIP 192.0.2.6:80/tcp, which isn't announced.
 class Steering {
  public:
   Steering() : object_(steer_bpf__open_and_load()) {
     REQUIRE(object_ != nullptr);
     vip("192.0.2.1", 80, IPPROTO_TCP);
     vip("2001:db8::1", 53, IPPROTO_UDP);
+    vip("192.0.2.1", 5060, IPPROTO_SCTP);
+    vip("192.0.2.5", 0, IPPROTO_TCP, GW_ADDRESS_ANY_PORT);
+    vip("2001:db8::5", 0, IPPROTO_TCP, GW_ADDRESS_ANY_PORT);
+    vip("192.0.2.6", 80, IPPROTO_TCP, 0);
     steer("192.0.2.2", {40000, 40999, GW_ADDRESS_SNAT});
-    steer("2001:db8::2", {0, 65535, GW_ADDRESS_SNAT});
-    steer("192.0.2.3", {0, 0, GW_ADDRESS_DEDICATED});
-    steer("2001:db8::3", {0, 0, GW_ADDRESS_DEDICATED});
+    steer("2001:db8::2", {40000, 40999, GW_ADDRESS_SNAT});
+    steer("192.0.2.3", {0, 0, GW_ADDRESS_DEDICATED | GW_ADDRESS_ANNOUNCED});
+    steer("2001:db8::3", {0, 0, GW_ADDRESS_DEDICATED | GW_ADDRESS_ANNOUNCED});
   }
 
   xdp_action run(const Packet& p) {
@@ -130,11 +187,11 @@ class Steering {
   }
 
  private:
-  void vip(const char* ip, uint16_t port, int protocol) {
+  void vip(const char* ip, uint16_t port, int protocol, uint32_t flags = GW_ADDRESS_ANNOUNCED) {
     const gw_vip_key key{address(ip), Be16{port}.wire(), static_cast<uint8_t>(protocol), 0};
     const uint32_t one = 1;
     REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.vips), &key, &one, BPF_ANY) == 0);
-    steer(ip, {0, 0, GW_ADDRESS_VIP});
+    steer(ip, {0, 0, GW_ADDRESS_VIP | flags});
   }
   void steer(const char* ip, gw_address_value value) {
     const gw_address key = address(ip);
@@ -151,28 +208,33 @@ struct Case {
   bool engine;  // else the host
 };
 
-constexpr uint16_t kMoreFragments = 0x2000;
-constexpr int kIcmp = IPPROTO_ICMP, kIcmpv6 = IPPROTO_ICMPV6, kTcp = IPPROTO_TCP, kUdp = IPPROTO_UDP;
+constexpr uint16_t kMoreFragments = 0x2000, kMoreFragments6 = 1;
+constexpr int kIcmp = IPPROTO_ICMP, kIcmpv6 = IPPROTO_ICMPV6, kTcp = IPPROTO_TCP, kUdp = IPPROTO_UDP,
+              kSctp = IPPROTO_SCTP;
+constexpr int kHopByHop = 0, kRouting = 43, kFragment = 44, kDestination = 60;
 
-std::vector<Case> cases() {
+std::vector<Case> vip_cases() {
   const Packet vip = tcp(ipv4("192.0.2.1", kTcp), 80);
-  Packet options = ethernet(0x0800);
   net::Ipv4Header with_options;
   with_options.version_ihl = 0x46;
   with_options.protocol = IPPROTO_TCP;
   with_options.destination = net::parse_ip("192.0.2.1")->as_v4();
-  options.add(with_options).add(net::Be32{});
   Packet wrong_version = vip;
   wrong_version.bytes[14] = 0x55;
   Packet short_header = vip;
   short_header.bytes[14] = 0x44;
   return {
       {"VIP, IPv4", vip, true},
-      {"VIP, IPv4 options", tcp(std::move(options), 80), true},
+      {"VIP, IPv4 options", tcp(ethernet(0x0800).add(with_options).add(net::Be32{}), 80), true},
       {"VIP, IPv6", udp(ipv6("2001:db8::1", kUdp), 53), true},
+      {"VIP, SCTP", ports(ipv4("192.0.2.1", kSctp), 1, 5060), true},
+      {"VIP, SCTP, another port", ports(ipv4("192.0.2.1", kSctp), 1, 80), false},
       {"VIP address, another port", tcp(ipv4("192.0.2.1", kTcp), 81), false},
       {"VIP address, another protocol", udp(ipv4("192.0.2.1", kUdp), 80), false},
       {"VIP address, IPv6, another port", udp(ipv6("2001:db8::1", kUdp), 54), false},
+      {"VIP of every port", tcp(ipv4("192.0.2.5", kTcp), 4711), true},
+      {"VIP of every port, IPv6", tcp(ipv6("2001:db8::5", kTcp), 4711), true},
+      {"VIP of every port, another protocol", udp(ipv4("192.0.2.5", kUdp), 4711), false},
       {"VIP, ends before its ports", vip.cut(36), false},
       {"VIP, ends in its IP header", vip.cut(30), false},
       {"VIP, IP version 5", wrong_version, false},
@@ -182,32 +244,162 @@ std::vector<Case> cases() {
       {"VIP, ICMPv6 packet too big", icmp(ipv6("2001:db8::1", kIcmpv6), 2), true},
       {"VIP, router solicitation", icmp(ipv6("2001:db8::1", kIcmpv6), 133), false},
       {"VIP, router advertisement", icmp(ipv6("2001:db8::1", kIcmpv6), 134), false},
-      {"VIP, neighbour solicitation", icmp(ipv6("2001:db8::1", kIcmpv6), 135), false},
       {"VIP, neighbour advertisement", icmp(ipv6("2001:db8::1", kIcmpv6), 136), false},
       {"VIP, ICMPv6 that ends before its type", ipv6("2001:db8::1", kIcmpv6), false},
       {"VIP, first fragment", tcp(ipv4("192.0.2.1", kTcp, kMoreFragments), 80), true},
       {"VIP, later fragment whose bytes look like another port", tcp(ipv4("192.0.2.1", kTcp, 100), 81), true},
-      {"VIP, IPv6 fragment header", udp(ipv6("2001:db8::1", 44), 0), true},
-      {"VIP, IPv6 hop-by-hop options", udp(ipv6("2001:db8::1", 0), 53), false},
+      {"VIP, first fragment that ends before its ports", ipv4("192.0.2.1", kTcp, kMoreFragments), true},
+      {"VIP, IPv6, first fragment", udp(fragment(ipv6("2001:db8::1", kFragment), kUdp, kMoreFragments6), 53), true},
+      {"VIP, IPv6, later fragment", fragment(ipv6("2001:db8::1", kFragment), kUdp, 8), true},
+      {"VIP, IPv6, first fragment that ends before its ports",
+       fragment(ipv6("2001:db8::1", kFragment), kUdp, kMoreFragments6), true},
+      {"VIP, IPv6, the only fragment", udp(fragment(ipv6("2001:db8::1", kFragment), kUdp, 0), 53), true},
+      {"VIP, IPv6, the only fragment, another port", udp(fragment(ipv6("2001:db8::1", kFragment), kUdp, 0), 54), false},
+      {"VIP, IPv6, ends in its fragment header", ipv6("2001:db8::1", kFragment).add(net::Be32{}), false},
       {"VIP address, GRE", tcp(ipv4("192.0.2.1", 47), 80), false},
+  };
+}
+
+std::vector<Case> extension_cases() {
+  const auto chain = [](const char* destination, unsigned count, uint16_t port) {
+    Packet p = ipv6(destination, kDestination);
+    for (unsigned i = 1; i < count; ++i) p = options(std::move(p), kDestination, 2);
+    return udp(options(std::move(p), kUdp), port);
+  };
+  const Packet hop = udp(options(ipv6("2001:db8::1", kHopByHop), kUdp, 1), 53);
+  return {
+      {"hop-by-hop options", hop, true},
+      {"hop-by-hop options, another port", udp(options(ipv6("2001:db8::1", kHopByHop), kUdp, 1), 54), false},
+      {"hop-by-hop options, routing, destination options",
+       udp(options(options(options(ipv6("2001:db8::1", kHopByHop), kRouting), kDestination, 1), kUdp), 53), true},
+      {"options that are cut", hop.cut(14 + 40 + 1), false},
+      {"options that reach beyond the packet", hop.cut(14 + 40 + 8), false},
+      {"as many options as there may be", chain("2001:db8::1", 4, 53), true},
+      {"more options", chain("2001:db8::1", 5, 53), false},
+      {"more options, dedicated", chain("2001:db8::3", 5, 53), true},
+      {"the longest options", udp(options(ipv6("2001:db8::1", kDestination), kUdp, 255), 53), true},
+      {"ICMPv6 behind options", icmp(options(ipv6("2001:db8::1", kDestination), kIcmpv6), 2), true},
+      {"options of a fragment",
+       udp(options(fragment(ipv6("2001:db8::2", kFragment), kDestination, kMoreFragments6, 77), kUdp), 40000), true},
+      {"options of a fragment, a port of the host",
+       udp(options(fragment(ipv6("2001:db8::2", kFragment), kDestination, kMoreFragments6, 78), kUdp), 53), false},
+  };
+}
+
+// What a router says about a packet that went from `quoted.source`.
+Packet error4(const char* destination, Ends quoted, int protocol, uint16_t source_port, uint8_t type = 3) {
+  return ports(icmp(ipv4(destination, kIcmp), type) + ipv4_header(quoted, protocol), source_port, 80);
+}
+
+Packet error6(const char* destination, Ends quoted, int protocol, uint16_t source_port, uint8_t type = 2) {
+  return ports(icmp(ipv6(destination, kIcmpv6), type) + ipv6_header(quoted, protocol), source_port, 80);
+}
+
+std::vector<Case> snat_cases() {
+  const Ends sent{"192.0.2.2", kPeer};
+  const Ends sent6{"2001:db8::2", kPeer6};
+  const Packet error = error4("192.0.2.2", sent, kTcp, 40000);
+  return {
       {"SNAT, first port of the range", tcp(ipv4("192.0.2.2", kTcp), 40000), true},
       {"SNAT, last port of the range", udp(ipv4("192.0.2.2", kUdp), 40999), true},
+      {"SNAT, SCTP", ports(ipv4("192.0.2.2", kSctp), 1, 40999), true},
       {"SNAT, below the range", tcp(ipv4("192.0.2.2", kTcp), 39999), false},
       {"SNAT, above the range", tcp(ipv4("192.0.2.2", kTcp), 41000), false},
-      {"SNAT, IPv6", tcp(ipv6("2001:db8::2", kTcp), 1), true},
-      {"SNAT, ICMP", icmp(ipv4("192.0.2.2", kIcmp), 8), false},
-      {"SNAT, fragment", tcp(ipv4("192.0.2.2", kTcp, kMoreFragments), 40000), false},
+      {"SNAT, IPv6", tcp(ipv6("2001:db8::2", kTcp), 40000), true},
+      {"SNAT, IPv6, below the range", tcp(ipv6("2001:db8::2", kTcp), 39999), false},
+      {"SNAT, echo", icmp(ipv4("192.0.2.2", kIcmp), 8), false},
+      {"SNAT, an error about a port of ours", error, true},
+      {"SNAT, an error about UDP of ours", error4("192.0.2.2", sent, kUdp, 40999, 11), true},
+      {"SNAT, an error about a port of the host", error4("192.0.2.2", sent, kTcp, 39999), false},
+      {"SNAT, an error about another's packet", error4("192.0.2.2", {"192.0.2.9", kPeer}, kTcp, 40000), false},
+      {"SNAT, an error about an ICMP packet", error4("192.0.2.2", sent, kIcmp, 40000), false},
+      {"SNAT, a redirect", error4("192.0.2.2", sent, kTcp, 40000, 5), false},
+      {"SNAT, an error that ends before the quoted ports", error.cut(14 + 20 + 8 + 20 + 1), false},
+      {"SNAT, an error that quotes a later fragment",
+       ports(icmp(ipv4("192.0.2.2", kIcmp), 3) + ipv4_header(sent, kTcp, 100), 40000, 80), false},
+      {"SNAT, an ICMPv6 error about a port of ours", error6("2001:db8::2", sent6, kTcp, 40000), true},
+      {"SNAT, an ICMPv6 error about a port of the host", error6("2001:db8::2", sent6, kTcp, 41000), false},
+      {"SNAT, an ICMPv6 error about another's packet", error6("2001:db8::2", {kPeer6, kPeer6}, kTcp, 40000), false},
+      {"SNAT, an ICMPv6 error about a first fragment of ours",
+       ports(fragment(icmp(ipv6("2001:db8::2", kIcmpv6), 2) + ipv6_header(sent6, kFragment), kUdp, kMoreFragments6),
+             40000, 53),
+       true},
+      {"SNAT, an ICMPv6 error about a later fragment",
+       ports(fragment(icmp(ipv6("2001:db8::2", kIcmpv6), 2) + ipv6_header(sent6, kFragment), kUdp, 8), 40000, 53),
+       false},
+      {"SNAT, an ICMPv6 echo that looks like it", error6("2001:db8::2", sent6, kTcp, 40000, 128), false},
       {"dedicated, TCP", tcp(ipv4("192.0.2.3", kTcp), 22), true},
       {"dedicated, ICMP", icmp(ipv4("192.0.2.3", kIcmp), 8), true},
       {"dedicated, fragment", tcp(ipv4("192.0.2.3", kTcp, 100), 0), true},
       {"dedicated, GRE", tcp(ipv4("192.0.2.3", 47), 0), true},
-      {"dedicated, IPv6 with destination options", tcp(ipv6("2001:db8::3", 60), 0), true},
-      {"dedicated, neighbour solicitation", icmp(ipv6("2001:db8::3", kIcmpv6), 135), false},
+      {"dedicated, IPv6 with destination options", tcp(options(ipv6("2001:db8::3", kDestination), kTcp), 0), true},
+      {"dedicated, neighbour advertisement", icmp(ipv6("2001:db8::3", kIcmpv6), 136), false},
+  };
+}
+
+// In this order: a later fragment goes where the first went.
+std::vector<Case> fragment_cases() {
+  const auto first = [](uint16_t id, uint16_t port) { return udp(ipv4("192.0.2.2", kUdp, kMoreFragments, id), port); };
+  const auto later = [](uint16_t id, int protocol = kUdp) { return tcp(ipv4("192.0.2.2", protocol, 100, id), 40000); };
+  const auto first6 = [](uint32_t id, uint16_t port) {
+    return udp(fragment(ipv6("2001:db8::2", kFragment), kUdp, kMoreFragments6, id), port);
+  };
+  const auto later6 = [](uint32_t id) { return udp(fragment(ipv6("2001:db8::2", kFragment), kUdp, 8, id), 40000); };
+  return {
+      {"SNAT, a later fragment before the first", later(5), false},
+      {"SNAT, the first fragment", first(5, 40000), true},
+      {"SNAT, a later fragment", later(5), true},
+      {"SNAT, a later fragment of another datagram", later(6), false},
+      {"SNAT, a later fragment of another protocol", later(5, kTcp), false},
+      {"SNAT, the first fragment of a datagram of the host", first(7, 53), false},
+      {"SNAT, a later fragment of it", later(7), false},
+      {"SNAT, the first fragment of the host's with an id that was ours", first(5, 53), false},
+      {"SNAT, a later fragment of that", later(5), false},
+      {"SNAT, IPv6, a later fragment before the first", later6(0x50000), false},
+      {"SNAT, IPv6, the first fragment", first6(0x50000, 40000), true},
+      {"SNAT, IPv6, a later fragment", later6(0x50000), true},
+      {"SNAT, IPv6, a later fragment of another datagram", later6(0x60000), false},
+      {"SNAT, IPv6, the first fragment of the host's with an id that was ours", first6(0x50000, 53), false},
+      {"SNAT, IPv6, a later fragment of that", later6(0x50000), false},
+  };
+}
+
+std::vector<Case> link_cases() {
+  return {
+      {"ARP request for a VIP", arp("192.0.2.1"), true},
+      {"ARP request for a dedicated SNAT address", arp("192.0.2.3"), true},
+      {"ARP request for a VIP that isn't announced", arp("192.0.2.6"), false},
+      {"ARP request for an SNAT address of the host", arp("192.0.2.2"), false},
+      {"ARP request for the host", arp("192.0.2.9"), false},
+      {"ARP reply from a VIP's address", arp("192.0.2.1", 2), false},
+      {"ARP request that is cut", arp("192.0.2.1").cut(14 + 27), false},
+      {"neighbour solicitation for a VIP", solicitation("2001:db8::1"), true},
+      {"neighbour solicitation for a VIP, to the VIP", solicitation("2001:db8::1", "2001:db8::1"), true},
+      {"neighbour solicitation for a dedicated SNAT address", solicitation("2001:db8::3"), true},
+      {"neighbour solicitation for a VIP that isn't announced", solicitation("2001:db8::5"), false},
+      {"neighbour solicitation for the host", solicitation("2001:db8::9"), false},
+      {"neighbour solicitation for the host, to a VIP", solicitation("2001:db8::9", "2001:db8::1"), false},
+      {"neighbour solicitation that is cut", solicitation("2001:db8::1").cut(14 + 40 + 8 + 15), false},
       {"the host's SSH", tcp(ipv4("192.0.2.9", kTcp), 22), false},
       {"an address of a VIP's last four bytes, IPv6", tcp(ipv6("::192.0.2.1", kTcp), 80), false},
-      {"tagged", tcp(Packet{ethernet(0x8100)}.add(Be16{7}).add(Be16{0x0800}).add(net::Ipv4Header{}), 80), false},
-      {"ARP", ethernet(0x0806).add(net::Ipv4Header{}), false},
+      {"VIP, tagged", tagged(tcp(ipv4("192.0.2.1", kTcp), 80)), true},
+      {"VIP, IPv6, tagged", tagged(udp(ipv6("2001:db8::1", kUdp), 53)), true},
+      {"VIP, tagged twice", tagged(tagged(tcp(ipv4("192.0.2.1", kTcp), 80)), 0x88a8), true},
+      {"VIP, tagged three times", tagged(tagged(tagged(tcp(ipv4("192.0.2.1", kTcp), 80)))), false},
+      {"VIP, tagged, ends in the tag", tagged(tcp(ipv4("192.0.2.1", kTcp), 80)).cut(16), false},
+      {"ARP request for a VIP, tagged", tagged(arp("192.0.2.1")), true},
+      {"neighbour solicitation for a VIP, tagged", tagged(solicitation("2001:db8::1")), true},
+      {"the host's SSH, tagged", tagged(tcp(ipv4("192.0.2.9", kTcp), 22)), false},
+      {"ARP request for the host, tagged", tagged(arp("192.0.2.9")), false},
+      {"another EtherType", ethernet(0x88cc).add(net::Ipv4Header{}), false},
   };
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (auto table : {vip_cases, extension_cases, snat_cases, fragment_cases, link_cases})
+    for (Case& c : table()) all.push_back(std::move(c));
+  return all;
 }
 
 TEST_CASE("the steering program gives the engine what is its own and the host the rest") {
