@@ -10,7 +10,9 @@
 #include "dataplane/control/eal.h"
 #include "lb/maglev.h"
 #include "lb/selection.h"
+#include "pktgen-tests/bench/churn_bench.h"
 #include "pktgen-tests/bench/commit_bench.h"
+#include "pktgen-tests/bench/flood_bench.h"
 #include "pktgen-tests/bench/lb_bench.h"
 
 namespace guideway::bench {
@@ -74,6 +76,56 @@ int run_lb(const std::string& filter, unsigned runs, const std::string& json) {
   return 0;
 }
 
+int churn(ChurnOptions options, const std::string& json) {
+  options.huge = control::free_hugepages() >= 500;
+  std::printf("%-22s %10s %17s %14s %17s %10s %7s\n", "", "ns/packet", "(min to max)", "p99.9 round, us",
+              "(min to max)", "changes/s", "walks");
+  const Churn c = run_churn(options);
+  const auto print = [](const char* name, const ChurnSide& s) {
+    std::printf("%-22s %10.1f %8.1f to %5.1f %14.1f %8.1f to %5.1f %10.0f %7.1f\n", name, s.ns_per_packet, s.ns_min,
+                s.ns_max, s.p999_us, s.p999_min, s.p999_max, s.changes_per_second, s.walks);
+  };
+  print("at rest", c.rest);
+  print("under changes", c.churn);
+  std::printf("throughput %.3f of that at rest, p99.9 of a round %.2f times\n", c.throughput_ratio, c.p999_ratio);
+  if (!json.empty()) {
+    std::ofstream out(json);
+    const auto record = [&](const char* name, const ChurnSide& s) {
+      out << "  {\"scenario\": \"churn " << name << "\", \"ns_per_packet\": " << s.ns_per_packet
+          << ", \"p999_round_us\": " << s.p999_us << ", \"changes_per_second\": " << s.changes_per_second << "},\n";
+    };
+    out << "[\n";
+    record("none", c.rest);
+    record("changes", c.churn);
+    out << "  {\"scenario\": \"churn ratio\", \"throughput\": " << c.throughput_ratio
+        << ", \"p999_round\": " << c.p999_ratio << "}\n]\n";
+  }
+  if (c.dropped == 0) return 0;
+  std::fprintf(stderr, "%lu packets were dropped\n", static_cast<unsigned long>(c.dropped));
+  return 1;
+}
+
+int flood(unsigned runs, const std::string& json) {
+  const bool huge = control::free_hugepages() >= 500;
+  std::printf("%-20s %10s %17s %24s %10s\n", "unique SYNs", "ns/packet", "(min to max)", "connections kept, of",
+              "off slot");
+  std::string records;
+  int code = 0;
+  for (const bool v4 : {true, false}) {
+    const Flood f = run_flood(runs, v4, huge);
+    const std::string name = v4 ? "flood dsr-ipip tcp4" : "flood dsr-ipip tcp6";
+    std::printf("%-20s %10.1f %8.1f to %5.1f %14u, %8u %10u%s\n", name.c_str(), f.ns_per_packet, f.ns_min, f.ns_max,
+                f.kept, f.established, f.off_slot, f.dropped != 0 ? "  DROPPED" : "");
+    if (f.kept != f.established || f.dropped != 0) code = 1;
+    records += (v4 ? "" : ",\n") + std::string("  {\"scenario\": \"") + name +
+               "\", \"ns_per_packet\": " + std::to_string(f.ns_per_packet) +
+               ", \"packets\": " + std::to_string(f.syns) + ", \"kept\": " + std::to_string(f.kept) +
+               ", \"established\": " + std::to_string(f.established) + "}";
+  }
+  if (!json.empty()) std::ofstream(json) << "[\n" << records << "\n]\n";
+  return code;
+}
+
 int run_maglev(unsigned runs) {
   std::printf("%-24s %12s %17s\n", "table", "build, ms", "(min to max)");
   for (const auto& [size, reals] : {std::pair{16'381U, 3U},
@@ -121,7 +173,25 @@ int main(int argc, char** argv) {
   auto* commit = app.add_subcommand("commit", "a changed manifest's way to the packets, with the real programs (root)");
   commit->add_option("--turns", turns, "changes of each kind")->check(CLI::Range(1, 10'000));
   commit->add_option("--build", build, "the build directory that has the programs")->capture_default_str();
+  guideway::bench::ChurnOptions churn_options;
+  auto* churn = app.add_subcommand("churn", "traffic on one core, endpoint changes from the other, in turns with none");
+  churn->add_option("--runs", churn_options.runs, "runs of each kind")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  churn->add_option("--seconds", churn_options.seconds, "of a run")
+      ->check(CLI::Range(0.1, 60.0))
+      ->capture_default_str();
+  churn->add_option("--changes", churn_options.changes_per_second, "endpoint changes a second")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  churn->add_option("--json", json, "write the records to this file too");
+  auto* flood =
+      app.add_subcommand("flood", "unique SYNs at full rate, beside 1,000 connections that must keep their reals");
+  flood->add_option("--runs", runs, "of a million SYNs each")->check(CLI::Range(1, 1000));
+  flood->add_option("--json", json, "write the records to this file too");
   CLI11_PARSE(app, argc, argv);
+  if (*churn) return guideway::bench::churn(churn_options, json);
+  if (*flood) return guideway::bench::flood(runs, json);
   if (*commit) return guideway::bench::run_commit(build, turns);
   return *lb ? guideway::bench::run_lb(filter, runs, json) : guideway::bench::run_maglev(runs);
 }

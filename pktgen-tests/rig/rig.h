@@ -66,6 +66,8 @@ class Rig {
 
   control::Publisher& publisher() { return *publisher_; }
   control::Workers& workers() { return *workers_; }
+  control::Reclaimer& reclaimer() { return reclaimer_; }
+  control::Sweep& sweeper() { return *sweep_; }  // for who goes by single steps
   rte_mempool* pool() { return pool_.get(); }
   // The rings behind a port's queue, for who moves packets itself.
   rte_ring* rx(unsigned port, unsigned queue) { return rings_[(port * options_.queues + queue) * 2].get(); }

@@ -3,10 +3,16 @@
 help_bench() {
   cat <<EOF
 usage: ./dev bench lb [--filter TEXT] [--runs N] [--json FILE]
+       ./dev bench churn [--runs N] [--seconds S] [--changes N] [--json FILE]
+       ./dev bench flood [--runs N] [--json FILE]
        ./dev bench maglev | commit
 
 lb      pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor
         of the same run (receive, parse and send alone); --json writes the records to FILE
+churn   the same pipeline on one core, while control applies 1,000 endpoint changes a second on another, in turns with
+        runs in which nothing changes: throughput and the p99.9 of a worker's round, and their ratios. Wants two cores
+        that do nothing else
+flood   unique SYNs at full rate, beside 1,000 connections that must keep their reals
 maglev  builds Maglev tables
 commit  changes manifests of 100 objects under the real guidewayd and guideway-engine, and prints how long after the
         file's close they are in force

@@ -1,0 +1,81 @@
+// Where a benchmark's packets come from, and the clock that it counts by.
+#pragma once
+
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "dataplane/path/burst.h"
+#include "pktgen-tests/bench/flows.h"
+
+namespace guideway::bench {
+
+constexpr unsigned kBurst = path::kBurst;
+
+// Packets as a NIC would give them: headers from a sequential list into a few recycled, cache-warm buffers, so that
+// what is measured are the path's misses and not the rig's.
+class Source {
+ public:
+  Source(const std::vector<Header>& headers, uint16_t size, rte_mempool* pool)
+      : headers_(headers), size_(size), pool_(pool) {}
+  ~Source() { rte_pktmbuf_free_bulk(stock_.data(), count_); }
+
+  // A burst, received; `change` may write into each frame.
+  template <typename Change>
+  void fill(rte_ring* to, Change&& change) {
+    // The path frees what it drops: those buffers are replaced.
+    while (count_ < kBurst) stock_[count_++] = rte_pktmbuf_alloc(pool_);
+    for (rte_mbuf* m : std::span(stock_).first(kBurst)) {
+      m->data_off = RTE_PKTMBUF_HEADROOM;
+      m->data_len = size_;
+      m->pkt_len = size_;
+      std::memcpy(rte_pktmbuf_mtod(m, void*), headers_[next_].data(), sizeof(Header));
+      change(rte_pktmbuf_mtod(m, uint8_t*));
+      if (++next_ == headers_.size()) next_ = 0;
+    }
+    rte_ring_sp_enqueue_bulk(to, reinterpret_cast<void**>(stock_.data()), kBurst, nullptr);
+    count_ = 0;
+  }
+  void fill(rte_ring* to) {
+    fill(to, [](uint8_t*) {});
+  }
+
+  // Takes what left; `see` looks at each.
+  template <typename See>
+  unsigned drain(rte_ring* from, See see) {
+    const unsigned n =
+        rte_ring_sc_dequeue_burst(from, reinterpret_cast<void**>(&stock_[count_]), kBurst - count_, nullptr);
+    for (unsigned i = 0; i < n; ++i) see(stock_[count_ + i]);
+    count_ += n;
+    return n;
+  }
+  unsigned drain(rte_ring* from) {
+    return drain(from, [](rte_mbuf*) {});
+  }
+
+ private:
+  const std::vector<Header>& headers_;
+  uint16_t size_;
+  rte_mempool* pool_;
+  size_t next_ = 0;
+  std::array<rte_mbuf*, kBurst> stock_{};
+  unsigned count_ = 0;
+};
+
+// The thread's own time: what a worker on a core of its own would see, also where this one is shared.
+inline double cpu_nanoseconds() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
+}
+
+inline double median(std::vector<double> v) {
+  std::ranges::sort(v);
+  return v[v.size() / 2];
+}
+
+}  // namespace guideway::bench
