@@ -14,6 +14,7 @@ namespace guideway::mgmt {
 namespace {
 
 constexpr std::chrono::seconds kDirectoryRetry{1};
+constexpr std::chrono::seconds kSnapshotWithin{5};
 
 // Where the file can't be read, the kernel's default.
 HostPorts host_ports() {
@@ -34,7 +35,7 @@ Daemon::Daemon(EventLoop& loop, DaemonOptions options)
       last_good_(options_.state_dir),
       compiler_(store_),
       engine_(loop, options_.engine_socket, compiler_, [this] { report_problems(); }),
-      status_(loop, options_.engine_socket) {}
+      observe_(loop, options_.engine_socket) {}
 
 absl::Status Daemon::start() {
   auto directory = ManifestDirectory::open(options_.manifests);
@@ -50,7 +51,7 @@ absl::Status Daemon::start() {
   commit();
   spdlog::info("{} manifests read: {} VIPs", store_.files().size(), compiler_.entries().size());
   engine_.start();
-  status_.start();
+  observe_.start();
   return absl::OkStatus();
 }
 
@@ -177,6 +178,10 @@ void Daemon::add_refusals(std::vector<Problem>& out) const {
       p.field = entry->second->field;
       p.line = entry->second->line;
     }
+    if (refusal.for_room && !refusal.field.empty()) {
+      p.field = refusal.field;
+      p.line = 0;
+    }
     if (object) {
       p.file = store_.owner(object->key);
       p.document = object->place.document;
@@ -238,23 +243,25 @@ Snapshot Daemon::snapshot() const {
     ++(std::get<Service>(store_.latest(key)->body).ours ? s.services : s.services_left_out);
   s.endpoint_slices = static_cast<uint32_t>(store_.count(Kind::kEndpointSlice));
   if (compiler_.gateway_object()) s.gateway_config = compiler_.gateway_object()->key.name;
+  s.gateway = compiler_.gateway();
   s.manifest_directory = options_.manifests;
   return s;
 }
 
-SnapshotPtr Daemon::take_snapshot(bool with_engine_status) {
+SnapshotPtr Daemon::take_snapshot(std::optional<Question> question) {
   // Shared: the loop may end with the call unrun, or the answer may come after the end.
   auto promise = std::make_shared<std::promise<SnapshotPtr>>();
   auto future = promise->get_future();
-  const bool posted = loop_.post([this, promise, with_engine_status] {
+  const bool posted = loop_.post([this, promise, question] {
     auto s = std::make_shared<Snapshot>(snapshot());
-    if (!with_engine_status) return promise->set_value(std::move(s));
-    status_.ask([promise, s](const engine::Status* status) {
-      if (status != nullptr) s->status = *status;
+    if (!question) return promise->set_value(std::move(s));
+    observe_.ask(*question, [promise, s, question](const Observation* answer) {
+      if (answer != nullptr && *question == Question::kStatus) s->status = answer->status;
+      if (answer != nullptr && *question == Question::kCounters) s->counters = answer->counters;
       promise->set_value(s);
     });
   });
-  if (!posted || future.wait_for(std::chrono::seconds(2)) != std::future_status::ready) return nullptr;
+  if (!posted || future.wait_for(kSnapshotWithin) != std::future_status::ready) return nullptr;
   return future.get();
 }
 

@@ -9,7 +9,7 @@
 
 #include "mgmt/compile/compiler.h"
 #include "mgmt/engine_link/engine_link.h"
-#include "mgmt/engine_link/status_link.h"
+#include "mgmt/engine_link/observe_link.h"
 #include "mgmt/event_loop.h"
 #include "mgmt/model/store.h"
 #include "mgmt/snapshot.h"
@@ -35,7 +35,8 @@ class Daemon {
   // Reads every manifest again.
   void rescan();
   // From any thread but the loop's: waits for the loop. Null once it has ended.
-  SnapshotPtr take_snapshot(bool with_engine_status);
+  // `question`: what the engine is asked for it; nothing: only the daemon's own state.
+  SnapshotPtr take_snapshot(std::optional<Question> question);
 
  private:
   void watch_directory();
@@ -63,7 +64,7 @@ class Daemon {
   Store store_;
   Compiler compiler_;
   EngineLink engine_;
-  StatusLink status_;
+  ObserveLink observe_;
   EventLoop::Clock::time_point started_ = EventLoop::Clock::now();
   std::set<ObjectKey> uncompiled_;
   std::set<std::string> unkept_;  // manifests read since their last good form was written

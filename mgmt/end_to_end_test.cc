@@ -97,15 +97,18 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
   INFO(table);
   CHECK(contains(
       table,
-      "demo        web    http   198.51.100.1:80   TCP        nat    1       1          2       16381   Programmed"));
+      "demo        web    http   198.51.100.1:80   TCP        nat    1       1          2       16381   Programmed   "
+      "2168          2170   502160    2162"));
   std::string out;
   CHECK(p.cli({"backends"}, out) == 0);
-  CHECK(contains(out, "10.0.0.1:80   ready"));
+  CHECK(contains(out, "10.0.0.1:80   ready         1        1084          1085   1080      1081    web-1"));
   CHECK(contains(out, "10.0.0.2:80   terminating"));
   CHECK(p.cli({"services", "-o", "json"}, out) == 0);
   CHECK(contains(out, "\"state\": \"STATE_PROGRAMMED\""));
   CHECK(contains(out, "\"backends_ready\": 1"));
+  CHECK(contains(out, "\"reply_packets\": \"2164\""));
   CHECK(p.cli({"backends", "-o", "json"}, out) == 0);
+  CHECK(contains(out, "\"live_connections\": \"1085\""));
   CHECK(contains(out, "\"state\": \"STATE_TERMINATING\""));
 
   out = p.cli_until({"status"}, "no_backend");
@@ -119,6 +122,15 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
   CHECK(p.cli({"status", "-o", "json"}, out) == 0);
   CHECK(contains(out, "\"reason\": \"no_backend\""));
   CHECK(contains(out, "\"packets\": \"7\""));
+
+  CHECK(p.cli({"drops"}, out) == 0);
+  INFO(out);
+  CHECK(contains(out, "REASON       PACKETS   WORKER-0   WORKER-1   XDP   MEANING"));
+  CHECK(contains(out, "no_backend   7         5          2          0     the service has no backend to send it to"));
+  CHECK(contains(out, "no_socket    3         0          0          3     "));
+  CHECK(p.cli({"drops", "-o", "json"}, out) == 0);
+  CHECK(contains(out, "\"reason\": \"truncated\""));  // also those without packets
+  CHECK(contains(out, "\"packets_by_xdp\": \"3\""));
   CHECK(daemon.stop() == 0);
   CHECK(p.cli({"status"}, out) == 1);
   CHECK(contains(out, "guidewayd can't be reached"));

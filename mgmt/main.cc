@@ -62,7 +62,7 @@ int run(const Options& options) {
     daemon.rescan();
   });
   // The API first: a second daemon must find out before it touches the state directory or the engine.
-  auto api = ApiServer::start(options.listen, [&](bool status) { return daemon.take_snapshot(status); });
+  auto api = ApiServer::start(options.listen, [&](Question q) { return daemon.take_snapshot(q); });
   if (!api.ok()) {
     spdlog::error("{}", std::string(api.status().message()));
     return absl::IsInvalidArgument(api.status()) ? 2 : 1;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "dataplane/engine.pb.h"
@@ -31,7 +32,9 @@ struct Snapshot {
   std::string engine_socket;
   std::string engine_trouble;
   std::optional<engine::Hello> hello;    // unset: not connected
-  std::optional<engine::Status> status;  // unset: it wasn't asked for, or the engine didn't answer
+  // Unset: it wasn't asked for, or the engine didn't answer.
+  std::optional<engine::Status> status;
+  std::optional<std::unordered_map<std::string, engine::ServiceCounters>> counters;  // by Entry::name
   engine::Generation desired;
   std::optional<engine::Generation> applied;
   std::vector<Problem> problems;
@@ -41,7 +44,8 @@ struct Snapshot {
   uint32_t services = 0;
   uint32_t services_left_out = 0;
   uint32_t endpoint_slices = 0;
-  std::string gateway_config;
+  std::string gateway_config;  // the object's name
+  GatewayConfig gateway;
   std::string manifest_directory;
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

@@ -1,7 +1,9 @@
 #include "mgmt/api/responses.h"
 
-#include <algorithm>
 #include <numeric>
+
+#include "mgmt/api/counters.h"
+#include "mgmt/api/engine_limits.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -48,24 +50,16 @@ void fill(const engine::Generation& g, v1::Generation& out) {
   out.set_counter(g.counter());
 }
 
-void fill_drops(const engine::Hello& hello, const engine::Status& s, v1::EngineStatus& out) {
-  std::vector<uint64_t> packets(static_cast<size_t>(s.xdp_drops_size()));
-  std::copy(s.xdp_drops().begin(), s.xdp_drops().end(), packets.begin());
-  for (const auto& w : s.workers()) {
-    packets.resize(std::max(packets.size(), static_cast<size_t>(w.drops_size())));
-    for (int i = 0; i < w.drops_size(); ++i) packets[static_cast<size_t>(i)] += w.drops(i);
-  }
-  std::vector<int> order(packets.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto count = [&](int i) { return packets[static_cast<size_t>(i)]; };
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return count(a) > count(b); });
-  for (const int i : order) {
-    if (i == 0 || count(i) == 0) continue;  // reason 0 is "not dropped"
+// Reasons with packets, most first.
+void fill_counted_drops(const engine::Hello& hello, const engine::Status& s, v1::EngineStatus& out) {
+  v1::ListDropsResponse all;
+  fill_drops(hello, s, all);
+  for (const v1::DropRow& row : all.drops()) {
+    if (row.packets() == 0) break;
     v1::Drop& d = *out.add_drops();
-    const bool known = i < hello.drop_reasons_size();
-    d.set_reason(known ? hello.drop_reasons(i).name() : "reason " + std::to_string(i));
-    if (known) d.set_text(hello.drop_reasons(i).text());
-    d.set_packets(count(i));
+    d.set_reason(row.reason());
+    d.set_text(row.text());
+    d.set_packets(row.packets());
   }
 }
 
@@ -91,7 +85,7 @@ void fill(const engine::Hello& hello, const engine::Status& s, v1::EngineStatus&
     worker.set_connection_limit(w.connection_limit());
     worker.set_handed_over(w.handed_over());
   }
-  fill_drops(hello, s, out);
+  fill_counted_drops(hello, s, out);
   for (const auto& w : s.warnings()) {
     v1::Warning& warning = *out.add_warnings();
     warning.set_subject(w.subject());
@@ -125,6 +119,7 @@ void fill(const Snapshot& s, v1::GetStatusResponse& out) {
   engine.set_trouble(s.engine_trouble);
   if (s.hello) engine.set_version(s.hello->engine_version());
   if (s.hello && s.status) fill(*s.hello, *s.status, *engine.mutable_status());
+  fill_limits(s, engine);
   fill(s.desired, *out.mutable_desired());
   if (s.applied) fill(*s.applied, *out.mutable_applied());
   for (const Problem& p : s.problems) fill(p, *out.add_problems());
@@ -169,6 +164,7 @@ void fill(const Snapshot& s, v1::ListServicesResponse& out) {
     row.set_table_size(e.table_size);
     row.set_state(state_of(v));
     row.set_file(v.file);
+    fill_counters(s, e, row);
   }
 }
 
@@ -191,6 +187,7 @@ void fill(const Snapshot& s, v1::ListBackendsResponse& out) {
       const Endpoint& endpoint = std::get<EndpointSlice>(b.slice->body).endpoints[b.endpoint];
       row.set_pod(endpoint.target);
       row.set_node(endpoint.node);
+      fill_counters(s, e, b, row);
     }
   }
 }

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "mgmt/api/appliance.grpc.pb.h"
+#include "mgmt/api/counters.h"
 #include "mgmt/api/responses.h"
 
 namespace guideway::mgmt {
@@ -24,22 +25,32 @@ class ApplianceService final : public v1::Appliance::Service {
 
  private:
   template <typename Response>
-  grpc::Status answer(Response* response, bool with_engine_status) {
-    const SnapshotPtr s = take_(with_engine_status);
+  grpc::Status answer(Response* response, Question question) {
+    const SnapshotPtr s = take_(question);
     if (!s) return {grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"};
     fill(*s, *response);
     return grpc::Status::OK;
   }
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::GetStatusResponse* r) override {
-    return answer(r, true);
+    return answer(r, Question::kStatus);
   }
   grpc::Status ListServices(grpc::ServerContext*, const v1::ListServicesRequest*,
                             v1::ListServicesResponse* r) override {
-    return answer(r, false);
+    return answer(r, Question::kCounters);
   }
   grpc::Status ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest*,
                             v1::ListBackendsResponse* r) override {
-    return answer(r, false);
+    return answer(r, Question::kCounters);
+  }
+  grpc::Status ListDrops(grpc::ServerContext*, const v1::ListDropsRequest*, v1::ListDropsResponse* r) override {
+    const SnapshotPtr s = take_(Question::kStatus);
+    if (!s) return {grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"};
+    if (!s->hello || !s->status)
+      return {grpc::StatusCode::FAILED_PRECONDITION,
+              "the engine doesn't say what it dropped: " +
+                  (s->engine_trouble.empty() ? "it doesn't answer" : s->engine_trouble)};
+    fill_drops(*s->hello, *s->status, *r);
+    return grpc::Status::OK;
   }
   ApiServer::TakeSnapshot take_;
 };

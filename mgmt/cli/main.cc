@@ -80,6 +80,7 @@ int run(int argc, char** argv) {
   const CLI::App* status = command("status", "The daemon, the engine, and what is wrong");
   const CLI::App* services = command("services", "One line per VIP");
   const CLI::App* backends = command("backends", "One line per VIP and backend");
+  const CLI::App* drops = command("drops", "Packets that didn't arrive: one line per reason, in all and by worker");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -88,6 +89,7 @@ int run(int argc, char** argv) {
   if (status->parsed()) result = call(o, &v1::Appliance::Stub::GetStatus);
   if (services->parsed()) result = call(o, &v1::Appliance::Stub::ListServices);
   if (backends->parsed()) result = call(o, &v1::Appliance::Stub::ListBackends);
+  if (drops->parsed()) result = call(o, &v1::Appliance::Stub::ListDrops);
   return result;
 }
 

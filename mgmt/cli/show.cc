@@ -83,6 +83,24 @@ std::string show_problems(const v1::GetStatusResponse& r) {
   return out;
 }
 
+std::string show_limits(const v1::Engine& e) {
+  Table limits({"LIMIT", "USED", "AT-MOST", "OF"});
+  for (const auto& l : e.limits())
+    limits.add({l.name(), l.has_used() ? number(l.used()) : "", number(l.limit()), l.text()});
+  return e.limits().empty() ? "" : "\n" + limits.str();
+}
+
+// What the engine has none of shows as "-".
+std::vector<std::string> show(bool known, const v1::Counters& c) {
+  if (!known) return {"", "", "", ""};
+  return {number(c.connections()), number(c.live_connections()), number(c.packets()), number(c.bytes())};
+}
+
+std::vector<std::string> joined(std::vector<std::string> a, const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
 std::string show_engine(const v1::Engine& e) {
   if (!e.connected()) return "Engine:      NOT CONNECTED: " + e.trouble() + "\n";
   std::string out = "Engine:      " + e.version() + " at " + e.socket();
@@ -106,7 +124,7 @@ std::string show_engine(const v1::Engine& e) {
   for (const auto& d : s.drops()) drops.add({number(d.packets()), d.reason(), d.text()});
   out += "\n" + ports.str() + "\n" + workers.str();
   if (!s.drops().empty()) out += "\n" + drops.str();
-  return out;
+  return out + show_limits(e);
 }
 
 }  // namespace
@@ -135,21 +153,44 @@ std::string show(const v1::GetStatusResponse& r) {
 }
 
 std::string show(const v1::ListServicesResponse& r) {
-  Table t(
-      {"NAMESPACE", "NAME", "PORT", "VIP", "PROTOCOL", "MODE", "READY", "DRAINING", "TOTAL", "TABLE", "STATE", "FILE"});
-  for (const auto& s : r.services())
-    t.add({s.namespace_(), s.name(), s.port_name(), endpoint(s.vip(), s.port()), show(s.protocol()), show(s.mode()),
-           number(s.backends_ready()), number(s.backends_draining()), number(s.backends_total()),
-           number(s.table_size()), show(s.state()), s.file()});
+  Table t({"NAMESPACE", "NAME", "PORT", "VIP", "PROTOCOL", "MODE", "READY", "DRAINING", "TOTAL", "TABLE", "STATE",
+           "CONNECTIONS", "LIVE", "PACKETS", "BYTES", "FILE"});
+  for (const auto& s : r.services()) {
+    auto row = joined({s.namespace_(), s.name(), s.port_name(), endpoint(s.vip(), s.port()), show(s.protocol()),
+                       show(s.mode()), number(s.backends_ready()), number(s.backends_draining()),
+                       number(s.backends_total()), number(s.table_size()), show(s.state())},
+                      show(s.has_counters(), s.counters()));
+    t.add(joined(std::move(row), {s.file()}));
+  }
   return t.str();
 }
 
 std::string show(const v1::ListBackendsResponse& r) {
-  Table t({"NAMESPACE", "NAME", "VIP", "PROTOCOL", "BACKEND", "STATE", "WEIGHT", "SLICE", "POD", "NODE"});
-  for (const auto& b : r.backends())
-    t.add({b.namespace_(), b.name(), endpoint(b.vip(), b.vip_port()), show(b.protocol()),
-           endpoint(b.address(), b.port()), show(b.state()), number(b.weight()), b.slice(), b.pod(), b.node()});
+  Table t({"NAMESPACE", "NAME", "VIP", "PROTOCOL", "BACKEND", "STATE", "WEIGHT", "CONNECTIONS", "LIVE", "PACKETS",
+           "BYTES", "SLICE", "POD", "NODE"});
+  for (const auto& b : r.backends()) {
+    auto row = joined({b.namespace_(), b.name(), endpoint(b.vip(), b.vip_port()), show(b.protocol()),
+                       endpoint(b.address(), b.port()), show(b.state()), number(b.weight())},
+                      show(b.has_counters(), b.counters()));
+    t.add(joined(std::move(row), {b.slice(), b.pod(), b.node()}));
+  }
   return t.str();
+}
+
+std::string show(const v1::ListDropsResponse& r) {
+  const int workers = r.drops().empty() ? 0 : r.drops(0).packets_by_worker_size();
+  std::vector<std::string> header = {"REASON", "PACKETS"};
+  for (int i = 0; i < workers; ++i) header.push_back("WORKER-" + number(static_cast<uint64_t>(i)));
+  Table t(joined(std::move(header), {"XDP", "MEANING"}));
+  bool any = false;
+  for (const auto& d : r.drops()) {
+    if (d.packets() == 0) continue;
+    any = true;
+    std::vector<std::string> row = {d.reason(), number(d.packets())};
+    for (const uint64_t n : d.packets_by_worker()) row.push_back(number(n));
+    t.add(joined(std::move(row), {number(d.packets_by_xdp()), d.text()}));
+  }
+  return any ? t.str() : "No packet was dropped.\n";
 }
 
 }  // namespace guideway::mgmt

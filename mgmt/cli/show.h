@@ -10,5 +10,6 @@ namespace guideway::mgmt {
 std::string show(const v1::GetStatusResponse& r);
 std::string show(const v1::ListServicesResponse& r);
 std::string show(const v1::ListBackendsResponse& r);
+std::string show(const v1::ListDropsResponse& r);
 
 }  // namespace guideway::mgmt

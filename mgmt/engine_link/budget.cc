@@ -1,12 +1,31 @@
 #include "mgmt/engine_link/budget.h"
 
+#include <utility>
+
 namespace guideway::mgmt {
 namespace {
 
 bool over(uint64_t n, uint32_t limit) { return limit != 0 && n > limit; }
 
-std::string sentence(const char* what, uint32_t limit, const char* remedy) {
-  return "the engine has room for " + std::to_string(limit) + " " + what + ": " + remedy;
+Lack lack(const char* field, const char* what, uint32_t limit, const char* remedy) {
+  return {field, "the engine has room for " + std::to_string(limit) + " " + what + ": " + remedy};
+}
+
+Lack too_long(const char* field, uint32_t limit) {
+  return {field, "the engine remembers nothing for longer than " + std::to_string(limit) + " seconds: lower it"};
+}
+
+// What one service may ask for, whatever the others have.
+std::optional<Lack> lack_of_its_own(const Entry& e, const engine::Limits& limits) {
+  const auto& service = std::get<Service>(e.service->body);
+  if (over(e.reals, limits.reals_per_service()))
+    return lack("", "backends of one VIP", limits.reals_per_service(), "split the Service");
+  if (over(service.source_ranges.size(), limits.source_ranges()))
+    return lack("spec.loadBalancerSourceRanges", "source ranges of one Service", limits.source_ranges(),
+                "join some of them to shorter prefixes");
+  if (over(service.affinity_seconds, limits.affinity_seconds()))
+    return too_long("spec.sessionAffinityConfig.clientIP.timeoutSeconds", limits.affinity_seconds());
+  return std::nullopt;
 }
 
 }  // namespace
@@ -26,15 +45,26 @@ void Budget::remove(const Entry& e) {
   slots_ -= e.table_size;
 }
 
-std::string Budget::lack_of_room(const Entry& e, const engine::Limits& limits) const {
-  if (over(e.reals, limits.reals_per_service()))
-    return sentence("backends of one VIP", limits.reals_per_service(), "split the Service");
-  if (over(services_ + 1, limits.services())) return sentence("VIPs", limits.services(), "remove some");
-  if (over(reals_ + e.reals, limits.reals())) return sentence("backends in all", limits.reals(), "remove some");
+std::optional<Lack> Budget::lack_of_room(const Entry& e, const engine::Limits& limits) const {
+  if (auto own = lack_of_its_own(e, limits)) return own;
+  if (over(services_ + 1, limits.services())) return lack("", "VIPs", limits.services(), "remove some");
+  if (over(reals_ + e.reals, limits.reals())) return lack("", "backends in all", limits.reals(), "remove some");
   if (!users_.contains(e.table) && over(slots_ + e.table_size, limits.maglev_slots()))
-    return sentence("slots of Maglev tables in all", limits.maglev_slots(),
-                    "lower guideway.io/maglev-table-size of some Services");
-  return {};
+    return lack("", "slots of Maglev tables in all", limits.maglev_slots(),
+                "lower guideway.io/maglev-table-size of some Services");
+  return std::nullopt;
+}
+
+std::optional<Lack> lack_of_room(const GatewayConfig& g, const engine::Limits& limits) {
+  if (over(g.snat.size(), limits.snat_addresses()))
+    return lack("spec.snat", "SNAT addresses", limits.snat_addresses(), "remove some");
+  const std::pair<const char*, uint32_t> timeouts[] = {{"spec.idleTimeouts.established", g.idle.established},
+                                                       {"spec.idleTimeouts.setup", g.idle.setup},
+                                                       {"spec.idleTimeouts.closing", g.idle.closing},
+                                                       {"spec.idleTimeouts.udp", g.idle.udp}};
+  for (const auto& [field, seconds] : timeouts)
+    if (over(seconds, limits.idle_seconds())) return too_long(field, limits.idle_seconds());
+  return std::nullopt;
 }
 
 }  // namespace guideway::mgmt

@@ -126,10 +126,8 @@ void EngineLink::send_pending() {
 void EngineLink::fill_gateway(Batch& batch) {
   if (!batch.full && !gateway_dirty_) return;
   const std::string& frame = compiler_.gateway_frame();
-  const auto limit = hello_->limits().snat_addresses();
-  if (limit != 0 && compiler_.gateway().snat.size() > limit)
-    refusals_[kGateway] = {frame, "snat",
-                           "the engine has room for " + std::to_string(limit) + " SNAT addresses: remove some", false};
+  if (auto lack = lack_of_room(compiler_.gateway(), hello_->limits()))
+    refusals_[kGateway] = {frame, std::move(lack->field), std::move(lack->text), true};
   const auto refusal = refusals_.find(kGateway);
   if (refusal == refusals_.end() || refusal->second.frame != frame) {
     if (refusal != refusals_.end()) refusals_.erase(refusal);
@@ -143,9 +141,8 @@ void EngineLink::fill_gateway(Batch& batch) {
 bool EngineLink::add(Batch& batch, const EntryPtr& entry) {
   const auto refusal = refusals_.find(entry->name);
   if (refusal != refusals_.end() && !refusal->second.for_room && refusal->second.frame == entry->frame) return false;
-  std::string lack = budget_.lack_of_room(*entry, hello_->limits());
-  if (!lack.empty()) {
-    refusals_[entry->name] = {entry->frame, "reals", std::move(lack), true};
+  if (auto lack = budget_.lack_of_room(*entry, hello_->limits())) {
+    refusals_[entry->name] = {entry->frame, std::move(lack->field), std::move(lack->text), true};
     return false;
   }
   if (refusal != refusals_.end()) refusals_.erase(refusal);
@@ -160,7 +157,7 @@ void EngineLink::fill_full(Batch& batch) {
     if (add(batch, entry)) continue;
     // What the engine took before is better than nothing.
     const auto old = engine_.find(name);
-    if (old == engine_.end() || !budget_.lack_of_room(*old->second, hello_->limits()).empty()) continue;
+    if (old == engine_.end() || budget_.lack_of_room(*old->second, hello_->limits())) continue;
     budget_.add(*old->second);
     batch.entries[name] = old->second;
   }
@@ -169,7 +166,7 @@ void EngineLink::fill_full(Batch& batch) {
 void EngineLink::fill_delta(Batch& batch) {
   const auto& entries = compiler_.entries();
   for (const auto& [name, refusal] : refusals_)
-    if (refusal.for_room) dirty_.insert(name);
+    if (refusal.for_room && name != kGateway) dirty_.insert(name);
   // Removals first: they make room.
   for (const std::string& name : dirty_) {
     if (entries.contains(name)) continue;

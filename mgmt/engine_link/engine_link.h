@@ -22,7 +22,7 @@ class EngineLink {
   enum class EntryState : uint8_t { kPending, kApplied, kRefused };
   struct Refusal {
     std::string frame;  // what was refused: another form is tried again
-    std::string field;
+    std::string field;  // of the contract's message; if for_room, of the object: empty for the VIP's
     std::string why;
     bool for_room = false;  // by us, for a limit of the engine's: tried again when there is room
   };

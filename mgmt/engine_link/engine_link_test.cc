@@ -165,6 +165,59 @@ TEST_CASE("link: the engine's limits are kept, and room that appears is used") {
   CHECK(rig.engine.state().services.at(vip_name("web3", 3)).reals_size() == 1);
 }
 
+TEST_CASE("link: every limit of the engine is kept before anything is sent, and told with its place") {
+  struct Case {
+    const char* limit;
+    std::string text;  // exceeds a limit of 1
+    std::string object;
+    std::string field;
+  };
+  const auto with = [](const std::string& spec) {
+    std::string yaml = service_yaml("web9", "198.51.100.9");
+    return yaml.insert(yaml.find("  type:"), spec);
+  };
+  const auto gateway = [](const std::string& spec) {
+    return "---\napiVersion: guideway.io/v1alpha1\nkind: GatewayConfig\nmetadata: {name: g}\nspec: {" + spec + "}\n";
+  };
+  const std::string w = "Service demo/web9";
+  const std::string vip = "status.loadBalancer.ingress[0].ip";
+  const std::vector<std::pair<std::string, std::string>> two = {{"10.0.0.1", "ready"}, {"10.0.0.2", "ready"}};
+  const std::vector<Case> cases = {
+      {"services", web(1) + web(9), w, vip},
+      {"reals", web(1) + service_yaml("web9", "198.51.100.9") + slice_yaml("web9", {{"10.0.0.2", "ready"}}), w, vip},
+      {"reals_per_service", service_yaml("web9", "198.51.100.9") + slice_yaml("web9", two), w, vip},
+      {"maglev_slots", web(9), w, vip},
+      {"source_ranges", with("  loadBalancerSourceRanges: [10.0.0.0/8, 192.0.2.0/24]\n"), w,
+       "spec.loadBalancerSourceRanges"},
+      {"affinity_seconds", with("  sessionAffinity: ClientIP\n"), w,
+       "spec.sessionAffinityConfig.clientIP.timeoutSeconds"},
+      {"snat_addresses",
+       gateway("snat: [{address: 192.0.2.1, dedicated: true}, {address: 192.0.2.2, dedicated: true}]"),
+       "GatewayConfig g", "spec.snat"},
+      {"idle_seconds", gateway("idleTimeouts: {closing: 2s}"), "GatewayConfig g", "spec.idleTimeouts.closing"},
+  };
+  for (const Case& c : cases) {
+    INFO(c.limit);
+    engine::Hello hello = FakeEngine::good_hello();
+    const auto* field = engine::Limits::descriptor()->FindFieldByName(c.limit);
+    REQUIRE(field != nullptr);
+    hello.mutable_limits()->GetReflection()->SetUInt32(hello.mutable_limits(), field, 1);
+    Rig rig(hello);
+    rig.manifest("a.yaml", c.text);
+    REQUIRE(rig.start().ok());
+    REQUIRE(rig.engine.wait([](const State& s) { return s.batches.size() == 1; }));
+    const auto p = rig.wait_problem(c.object, c.field);
+    REQUIRE(p.has_value());
+    CHECK(p->file == rig.path("a.yaml"));
+    CHECK(p->line != 0);
+    CHECK(p->text.find("the engine ") == 0);
+    const State s = rig.engine.state();
+    CHECK(s.refused == 0);
+    CHECK_FALSE(s.services.contains(vip_name("web9", 9)));
+    CHECK(s.gateway.has_value() == (c.object == w));
+  }
+}
+
 TEST_CASE("link: an engine that can't be understood is left, and tried again") {
   for (const std::string& garbage : {std::string("\xff\xff\xff\xff", 4), std::string("\x00\x00\x00\x02\xff\xff", 6)}) {
     Rig rig;

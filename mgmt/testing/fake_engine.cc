@@ -152,12 +152,18 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
     auto& worker = *status.mutable_status()->add_workers();
     worker.set_received(100);
     worker.set_sent(90);
-    for (size_t i = 0; i < net::kDropReasons; ++i) worker.add_drops(i == GW_DROP_NO_BACKEND ? 7 : 0);
+    auto& other = *status.mutable_status()->add_workers();
+    for (size_t i = 0; i < net::kDropReasons; ++i) {
+      worker.add_drops(i == GW_DROP_NO_BACKEND ? 5 : 0);
+      other.add_drops(i == GW_DROP_NO_BACKEND ? 2 : 0);
+      status.mutable_status()->add_xdp_drops(i == GW_DROP_NO_SOCKET ? 3 : 0);
+    }
     auto& warning = *status.mutable_status()->add_warnings();
     warning.set_subject("memory");
     warning.set_text("no hugepages");
     send(peer, status);
   }
+  if (message.has_counters_request()) send_counters(peer);
   if (message.has_begin()) {
     peer.batch.emplace();
     peer.batch->full = message.begin().full();
@@ -168,6 +174,36 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
   if (peer.batch && message.has_commit()) commit(peer, message.commit().generation());
   changed_.notify_all();
   return true;
+}
+
+// Each service in two parts; two workers; the numbers of a real are its port and what follows it.
+void FakeEngine::send_counters(Peer& peer) {
+  ++state_.counters_requests;
+  for (const auto& [name, service] : state_.services) {
+    for (const auto& real : service.reals()) {
+      engine::Envelope part;
+      engine::ServiceCounters& s = *part.mutable_counters()->add_services();
+      s.set_service(name);
+      engine::RealCounters& c = *s.add_reals();
+      c.set_address(real.address());
+      c.set_port(real.port());
+      uint64_t n = real.port();
+      for (auto* list : {c.mutable_packets(), c.mutable_bytes(), c.mutable_reply_packets(), c.mutable_reply_bytes(),
+                         c.mutable_connections(), c.mutable_live_connections()}) {
+        list->Add(n++);
+        list->Add(1000);
+      }
+      send(peer, part);
+    }
+    engine::Envelope part;
+    engine::ServiceCounters& s = *part.mutable_counters()->add_services();
+    s.set_service(name);
+    s.mutable_removed()->add_packets(500000);
+    send(peer, part);
+  }
+  engine::Envelope last;
+  last.mutable_counters()->set_last(true);
+  send(peer, last);
 }
 
 void FakeEngine::commit(Peer& peer, const engine::Generation& generation) {

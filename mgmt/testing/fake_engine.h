@@ -34,6 +34,7 @@ class FakeEngine {
     uint32_t refused = 0;
     uint32_t connections = 0;  // that attached for STATE
     uint32_t status_requests = 0;
+    uint32_t counters_requests = 0;
     engine::Generation generation;
   };
   using Refuse = std::function<std::optional<engine::Refused>(const Batch&)>;
@@ -66,6 +67,7 @@ class FakeEngine {
   void run();
   bool serve(Peer& peer);
   bool take(Peer& peer, const engine::Envelope& message);
+  void send_counters(Peer& peer);
   void commit(Peer& peer, const engine::Generation& generation);
   void send(Peer& peer, const engine::Envelope& message);
 

@@ -1,0 +1,106 @@
+#include "mgmt/engine_link/observe_link.h"
+
+#include <utility>
+
+#include "mgmt/engine_link/engine_link.h"
+#include "mgmt/engine_link/frame.h"
+
+namespace guideway::mgmt {
+namespace {
+
+constexpr std::chrono::milliseconds kRetry{500};
+constexpr std::chrono::milliseconds kAnswerWithin{500};  // each part of it
+
+}  // namespace
+
+ObserveLink::ObserveLink(EventLoop& loop, std::string path)
+    : loop_(loop),
+      path_(std::move(path)),
+      connection_(
+          loop, [this](const engine::Envelope& m) { return take(m); }, [this](const absl::Status&) { closed(); }) {}
+
+void ObserveLink::connect() {
+  if (!connection_.connect(path_).ok()) closed();
+}
+
+// The STATE connection says why; here it would only be said twice.
+void ObserveLink::closed() {
+  attached_ = false;
+  loop_.cancel(timer_);
+  std::vector<Answer> all = std::exchange(asked_, {});
+  for (std::vector<Answer>& waiting : waiting_) {
+    all.insert(all.end(), waiting.begin(), waiting.end());
+    waiting.clear();
+  }
+  for (const Answer& a : all) a(nullptr);
+  loop_.call_after(kRetry, [this] { connect(); });
+}
+
+void ObserveLink::ask(Question question, Answer answer) {
+  if (!attached_) return answer(nullptr);
+  waiting_[static_cast<size_t>(question)].push_back(std::move(answer));
+  if (asked_.empty()) send_next();
+}
+
+void ObserveLink::send_next() {
+  for (const Question q : {Question::kStatus, Question::kCounters}) {
+    std::vector<Answer>& waiting = waiting_[static_cast<size_t>(q)];
+    if (waiting.empty()) continue;
+    asked_.swap(waiting);
+    question_ = q;
+    observation_ = {};
+    engine::Envelope request;
+    if (q == Question::kStatus)
+      request.mutable_status_request();
+    else
+      request.mutable_counters_request();
+    connection_.queue(frame_of(request));
+    wait_for_answer();
+    return connection_.flush();
+  }
+}
+
+void ObserveLink::wait_for_answer() {
+  loop_.cancel(timer_);
+  timer_ = loop_.call_after(
+      kAnswerWithin, [this] { connection_.fail(absl::DeadlineExceededError("the engine didn't answer in time")); });
+}
+
+void ObserveLink::answer_all() {
+  loop_.cancel(timer_);
+  const std::vector<Answer> answers = std::exchange(asked_, {});
+  for (const Answer& a : answers) a(&observation_);
+  send_next();
+}
+
+absl::Status ObserveLink::take(const engine::Envelope& message) {
+  if (!attached_ && message.has_hello()) {
+    if (absl::Status s = check_hello(message.hello()); !s.ok()) return s;
+    engine::Envelope attach;
+    attach.mutable_attach()->set_version(kContractVersion);
+    attach.mutable_attach()->set_purpose(engine::Attach::PURPOSE_OBSERVE);
+    connection_.queue(frame_of(attach));
+    attached_ = true;
+    connection_.flush();
+    return absl::OkStatus();
+  }
+  const bool expected = question_ == Question::kStatus ? message.has_status() : message.has_counters();
+  if (!attached_ || asked_.empty() || !expected)
+    return absl::DataLossError("the engine sent a message that isn't expected now");
+  if (question_ == Question::kStatus) {
+    observation_.status = message.status();
+    answer_all();
+  } else {
+    take_counters(message.counters());
+  }
+  return absl::OkStatus();
+}
+
+// A service may come in several parts.
+void ObserveLink::take_counters(const engine::Counters& part) {
+  for (const engine::ServiceCounters& s : part.services()) observation_.counters[s.service()].MergeFrom(s);
+  if (part.last()) return answer_all();
+  wait_for_answer();
+}
+
+}  // namespace guideway::mgmt
