@@ -1,0 +1,34 @@
+// The way of a manifest's bytes to objects: whatever they are, they are read or refused, and each object that is taken
+// reads back as the same from what is kept of it.
+#include <cstdlib>
+
+#include "mgmt/source/decode.h"
+#include "mgmt/source/encode.h"
+#include "mgmt/source/yaml.h"
+#include "mgmt/testing/places.h"
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  using namespace guideway::mgmt;
+  const auto parsed = parse_yaml({reinterpret_cast<const char*>(bytes), size});
+  if (std::holds_alternative<YamlError>(parsed)) return 0;
+  for (const ObjectPtr& object : decode(std::get<Tree>(parsed), "fuzz", HostPorts()).objects) {
+    const auto again = parse_yaml(encode(*object, named_mode(*object)));
+    require(std::holds_alternative<Tree>(again));
+    const Decoded kept = decode(std::get<Tree>(again), "kept", HostPorts());
+    require(kept.objects.size() == 1 && kept.problems.empty());
+    Object expected = without_places(*object);
+    // What Cilium's "dsr" means is told by GatewayConfig, and kept once it is.
+    if (auto* s = std::get_if<Service>(&expected.body); s != nullptr && s->mode == ModeWish::kDefaultDsr)
+      s->mode = ModeWish::kDefault;
+    require(without_places(*kept.objects[0]) == expected);
+  }
+  return 0;
+}
