@@ -330,8 +330,10 @@ void Publisher::mark_moved(const Built& before, const Built& after) {
   const bool same_size = old_slots.size() == new_slots.size();
   for (size_t i = 0; i < new_slots.size(); ++i) {
     const uint16_t old = same_size ? old_slots[i] : path::kSlotMoved;
-    const bool stayed = (old & path::kSlotMoved) == 0 && stays[old] == (new_slots[i] & path::kSlotOrdinal);
-    if (!stayed) set_slot(new_slots[i], static_cast<uint16_t>(new_slots[i] | path::kSlotMoved));
+    // Never an ordinal where the old slot asked already. No branch: which slots change is anybody's guess.
+    const int expected = stays[old & path::kSlotOrdinal] | (old & path::kSlotMoved);
+    const bool stayed = expected == (new_slots[i] & path::kSlotOrdinal);
+    set_slot(new_slots[i], static_cast<uint16_t>(new_slots[i] | (stayed ? 0 : path::kSlotMoved)));
   }
   marked_[after.table->offset] = after.table->size();
 }
