@@ -55,6 +55,24 @@ const char* to_string(net::Protocol protocol) {
   }
 }
 
+ObjectPtr moved(const Object& object, uint32_t documents, uint32_t lines) {
+  auto o = std::make_shared<Object>(object);
+  o->place.document += documents;
+  o->place.line += lines;
+  const auto move = [lines](auto& parts) {
+    for (auto& p : parts) p.line += lines;
+  };
+  if (auto* service = std::get_if<Service>(&o->body)) {
+    move(service->vips);
+    move(service->ports);
+  } else if (auto* slice = std::get_if<EndpointSlice>(&o->body)) {
+    move(slice->ports);
+  } else {
+    move(std::get<GatewayConfig>(o->body).snat);
+  }
+  return o;
+}
+
 Precedence precedence(const Object& object) { return {object.created.empty(), object.created, object.key}; }
 
 }  // namespace guideway::mgmt

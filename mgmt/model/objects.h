@@ -155,6 +155,8 @@ struct Object {
   friend bool operator==(const Object&, const Object&) = default;
 };
 using ObjectPtr = std::shared_ptr<const Object>;
+// The same further down in its file, or up, by unsigned wrap-around: every line that it tells follows.
+ObjectPtr moved(const Object& object, uint32_t documents, uint32_t lines);
 
 // Who was there first, alike at every gateway whatever the order of arrival: the older object, then the lesser name.
 // One without a creation time counts as the youngest.

@@ -49,6 +49,29 @@ std::vector<std::string_view> split_documents(std::string_view text) {
   return parts;
 }
 
+// Counted from the file's begin or, in case documents came or went before it, from its end.
+const DocumentCache::Part* DocumentCache::find(const std::vector<Part>& known,
+                                               const std::vector<std::string_view>& texts, size_t i) {
+  for (const size_t at : {i, i + known.size() - texts.size()})
+    if (at < known.size() && known[at].text == texts[i]) return &known[at];
+  return nullptr;
+}
+
+DocumentCache::Part DocumentCache::moved(const Part& part, uint32_t first_line, uint32_t first_document) {
+  Part p = part;
+  const uint32_t lines = first_line - part.first_line;
+  const uint32_t documents = first_document - part.first_document;
+  p.first_line = first_line;
+  p.first_document = first_document;
+  if (lines == 0 && documents == 0) return p;
+  for (ObjectPtr& o : p.decoded.objects) o = mgmt::moved(*o, documents, lines);
+  for (Problem& problem : p.decoded.problems) {
+    problem.document += documents;
+    problem.line += lines;
+  }
+  return p;
+}
+
 std::variant<Decoded, YamlError> DocumentCache::read(const std::string& path, const std::string& text,
                                                      const HostPorts& host) {
   const std::vector<std::string_view> texts = split_documents(text);
@@ -59,11 +82,9 @@ std::variant<Decoded, YamlError> DocumentCache::read(const std::string& path, co
   uint32_t document = 0;
   Decoded all;
   for (size_t i = 0; i < texts.size(); ++i) {
-    const bool same = i < known.size() && known[i].text == texts[i] && known[i].first_line == line &&
-                      known[i].first_document == document;
     Part part;
-    if (same) {
-      part = known[i];
+    if (const Part* before = find(known, texts, i)) {
+      part = moved(*before, line, document);
     } else {
       auto parsed = parse_yaml(texts[i], line, document);
       if (auto* error = std::get_if<YamlError>(&parsed)) return std::move(*error);

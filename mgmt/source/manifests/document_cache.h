@@ -1,5 +1,6 @@
 // Reads manifests document by document, and only those that changed since the file was last read: a controller or a
-// script that rewrites a file of a hundred objects to change one endpoint costs one document's parsing.
+// script that rewrites a file of a hundred objects to change one endpoint costs one document's parsing, also where that
+// moves the documents below it.
 #pragma once
 
 #include <map>
@@ -26,6 +27,9 @@ class DocumentCache {
     uint32_t documents = 0;
     Decoded decoded;
   };
+  static const Part* find(const std::vector<Part>& known, const std::vector<std::string_view>& texts, size_t i);
+  static Part moved(const Part& part, uint32_t first_line, uint32_t first_document);
+
   std::map<std::string, std::vector<Part>> files_;
 };
 

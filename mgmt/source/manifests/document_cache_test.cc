@@ -7,13 +7,26 @@
 namespace guideway::mgmt {
 namespace {
 
+std::string lines_of(const Object& o) {
+  std::string s = std::to_string(o.place.document) + ":" + std::to_string(o.place.line);
+  const auto add = [&s](const auto& parts) {
+    for (const auto& p : parts) s += " " + std::to_string(p.line);
+  };
+  if (const auto* service = std::get_if<Service>(&o.body)) {
+    add(service->vips);
+    add(service->ports);
+  }
+  if (const auto* slice = std::get_if<EndpointSlice>(&o.body)) add(slice->ports);
+  if (const auto* gateway = std::get_if<GatewayConfig>(&o.body)) add(gateway->snat);
+  return s;
+}
+
 std::string describe(const std::variant<Decoded, YamlError>& r) {
   if (const auto* e = std::get_if<YamlError>(&r))
     return std::to_string(e->document) + ":" + std::to_string(e->line) + " " + e->text;
   const auto& d = std::get<Decoded>(r);
   std::string s;
-  for (const auto& o : d.objects)
-    s += to_string(o->key) + " " + std::to_string(o->place.document) + ":" + std::to_string(o->place.line) + "\n";
+  for (const auto& o : d.objects) s += to_string(o->key) + " " + lines_of(*o) + "\n";
   for (const auto& p : d.problems) s += to_string(p) + "\n";
   for (const auto& [kind, n] : d.skipped) s += kind + "=" + std::to_string(n) + "\n";
   return s;
@@ -33,8 +46,13 @@ TEST_CASE("document cache: tells the same as a reading in one piece, whatever wa
   const std::string b = service_yaml("b", "198.51.100.2");
   const std::string s = slice_yaml("a", {{"10.0.0.1", "ready"}});
   const std::string pod = "---\napiVersion: v1\nkind: Pod\n";
+  const std::string gateway =
+      "---\napiVersion: guideway.io/v1alpha1\nkind: GatewayConfig\nmetadata:\n  name: main\nspec:\n  snat:\n"
+      "  - address: 203.0.113.1\n  - address: 203.0.113.2\n";
   const std::vector<std::string> texts = {
       a + s + b,
+      s + gateway + b,
+      "# moved\n" + gateway + s + b,
       a + s,
       "# moved\n" + a + s + b,
       b + a,
