@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 #include <future>
+#include <utility>
 
 #include "mgmt/source/encode.h"
 #include "mgmt/source/yaml.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::chrono::seconds kDirectoryRetry{1};
 constexpr std::chrono::seconds kSnapshotWithin{5};
+constexpr std::chrono::milliseconds kKeepAfter{100};  // the engine, perhaps on our core, goes first
 
 // Where the file can't be read, the kernel's default.
 HostPorts host_ports() {
@@ -36,6 +38,8 @@ Daemon::Daemon(EventLoop& loop, DaemonOptions options)
       compiler_(store_),
       engine_(loop, options_.engine_socket, compiler_, [this] { report_problems(); }),
       observe_(loop, options_.engine_socket) {}
+
+Daemon::~Daemon() { keep_last_good(); }
 
 absl::Status Daemon::start() {
   auto directory = ManifestDirectory::open(options_.manifests);
@@ -142,8 +146,13 @@ void Daemon::commit() {
       spdlog::info("{} VIPs changed, {} removed{}", delta.changed.size(), delta.removed.size(),
                    delta.gateway ? ", the gateway's configuration changed" : "");
   }
-  keep_last_good();
   report_problems();
+  if (std::exchange(keeping_, true)) return;
+  loop_.call_after(kKeepAfter, [this] {
+    keeping_ = false;
+    keep_last_good();
+    report_problems();
+  });
 }
 
 void Daemon::keep_last_good() {

@@ -29,6 +29,7 @@ struct DaemonOptions {
 class Daemon {
  public:
   Daemon(EventLoop& loop, DaemonOptions options);
+  ~Daemon();
 
   // Reads every manifest; then, and not before, goes to the engine.
   absl::Status start();
@@ -68,6 +69,7 @@ class Daemon {
   EventLoop::Clock::time_point started_ = EventLoop::Clock::now();
   std::set<ObjectKey> uncompiled_;
   std::set<std::string> unkept_;  // manifests read since their last good form was written
+  bool keeping_ = false;          // soon
   std::set<Problem> reported_;
 };
 
