@@ -13,8 +13,8 @@
   X(BAD_IP_CHECKSUM,      "bad_ip_checksum",      "the IPv4 header checksum is wrong")           \
   X(BAD_L4_HEADER,        "bad_l4_header",        "a TCP or UDP header with a wrong length")     \
   X(BAD_ADDRESS,          "bad_address",          "a source that no host may use (multicast, loopback, zero)") \
-  X(FRAGMENT,             "fragment",             "an IP fragment: its ports can't be told")     \
-  X(ICMP_UNSUPPORTED,     "icmp_unsupported",     "an ICMP message to a VIP or SNAT address")    \
+  X(FRAGMENT,             "fragment",             "a fragment of what has no ports, or a later one quoted by an ICMP error")     \
+  X(ICMP_UNSUPPORTED,     "icmp_unsupported",     "an ICMP message that is neither an error of a flow nor an echo request")    \
   X(PROTOCOL_UNSUPPORTED, "protocol_unsupported", "neither TCP nor UDP")                         \
   X(LOOP,                 "loop",                 "our own encapsulated or translated packet came back") \
   X(NO_VIP,               "no_vip",               "its destination is no VIP")                   \
@@ -33,7 +33,9 @@
   X(FOREIGN_PORT,         "foreign_port",         "would leave by an interface that isn't the engine's") \
   X(NOT_ON_LINK,          "not_on_link",          "dsr-l2 to a real that isn't on a link of ours") \
   X(TX_FULL,              "tx_full",              "the port's transmit queue is full")           \
-  X(NO_SOCKET,            "no_socket",            "for a VIP, while no engine listens (counted by XDP)")
+  X(NO_SOCKET,            "no_socket",            "for a VIP, while no engine listens (counted by XDP)") \
+  X(BAD_ICMP,             "bad_icmp",             "an ICMP error that doesn't quote its receiver, or an echo request with a wrong checksum") \
+  X(EXTENSION_HEADERS,    "extension_headers",    "more IPv6 extension headers than 8")
 /* clang-format on */
 
 #define GW_DROP_ENUM(symbol, name, text) GW_DROP_##symbol,

@@ -6,8 +6,26 @@
 
 namespace guideway::net {
 
-enum class EtherType : uint16_t { kIpv4 = 0x0800, kArp = 0x0806, kVlan = 0x8100, kIpv6 = 0x86dd };
-enum class Protocol : uint8_t { kIcmp = 1, kIpIp = 4, kTcp = 6, kUdp = 17, kIpv6 = 41, kIcmpv6 = 58, kSctp = 132 };
+enum class EtherType : uint16_t {
+  kIpv4 = 0x0800,
+  kArp = 0x0806,
+  kVlan = 0x8100,
+  kIpv6 = 0x86dd,
+  kServiceVlan = 0x88a8
+};
+enum class Protocol : uint8_t {
+  kHopByHop = 0,
+  kIcmp = 1,
+  kIpIp = 4,
+  kTcp = 6,
+  kUdp = 17,
+  kIpv6 = 41,
+  kRouting = 43,
+  kFragment = 44,
+  kIcmpv6 = 58,
+  kDestinationOptions = 60,
+  kSctp = 132
+};
 
 struct EthernetHeader {
   MacAddress destination;
@@ -15,6 +33,13 @@ struct EthernetHeader {
   Be16 type;
 };
 static_assert(sizeof(EthernetHeader) == 14 && alignof(EthernetHeader) == 1);
+
+// IEEE 802.1Q, behind the EtherType that says so.
+struct VlanTag {
+  Be16 control;  // the low 12 bits are the VLAN's number
+  Be16 type;     // of what follows
+};
+static_assert(sizeof(VlanTag) == 4 && alignof(VlanTag) == 1);
 
 // RFC 791.
 struct Ipv4Header {
@@ -32,6 +57,7 @@ struct Ipv4Header {
   unsigned version() const { return version_ihl >> 4; }
   unsigned header_length() const { return (version_ihl & 0xfU) * 4; }   // bytes
   bool is_fragment() const { return (fragment.host() & 0x3fff) != 0; }  // more fragments, or an offset
+  bool is_first() const { return (fragment.host() & 0x1fff) == 0; }
 };
 static_assert(sizeof(Ipv4Header) == 20 && alignof(Ipv4Header) == 1);
 inline constexpr uint16_t kIpv4DontFragment = 0x4000;
@@ -49,6 +75,27 @@ struct Ipv6Header {
   uint8_t traffic_class() const { return static_cast<uint8_t>(version_class_flow.host() >> 20); }
 };
 static_assert(sizeof(Ipv6Header) == 40 && alignof(Ipv6Header) == 1);
+
+// RFC 8200, 4.3, 4.4 and 4.6: hop-by-hop options, routing, destination options.
+struct Ipv6Extension {
+  uint8_t next_header = 0;
+  uint8_t units = 0;  // of 8 bytes, beyond the first
+
+  unsigned length() const { return (units + 1U) * 8; }  // bytes
+};
+static_assert(sizeof(Ipv6Extension) == 2 && alignof(Ipv6Extension) == 1);
+
+// RFC 8200, 4.5.
+struct Ipv6Fragment {
+  uint8_t next_header = 0;
+  uint8_t reserved = 0;
+  Be16 offset;  // in units of 8 bytes, in the upper 13 bits; the last: more fragments
+  Be32 id;
+
+  bool is_fragment() const { return (offset.host() & 0xfff9) != 0; }  // else RFC 6946's: all of it
+  bool is_first() const { return (offset.host() & 0xfff8) == 0; }
+};
+static_assert(sizeof(Ipv6Fragment) == 8 && alignof(Ipv6Fragment) == 1);
 
 // RFC 9293.
 struct TcpHeader {
@@ -84,5 +131,43 @@ struct IcmpHeader {
   Be32 rest;
 };
 static_assert(sizeof(IcmpHeader) == 8 && alignof(IcmpHeader) == 1);
+enum Icmp4Type : uint8_t {
+  kIcmp4EchoReply = 0,
+  kIcmp4Unreachable = 3,
+  kIcmp4Echo = 8,
+  kIcmp4TimeExceeded = 11,
+  kIcmp4ParameterProblem = 12
+};
+enum Icmp6Type : uint8_t {
+  kIcmp6Unreachable = 1,
+  kIcmp6PacketTooBig = 2,
+  kIcmp6TimeExceeded = 3,
+  kIcmp6ParameterProblem = 4,
+  kIcmp6Echo = 128,
+  kIcmp6EchoReply = 129
+};
+
+// RFC 9260, 3: the common header, and the first four bytes of every chunk.
+struct SctpHeader {
+  Be16 source_port;
+  Be16 destination_port;
+  Be32 tag;
+  Be32 checksum;  // CRC32c of all of it, with zero here
+};
+static_assert(sizeof(SctpHeader) == 12 && alignof(SctpHeader) == 1);
+struct SctpChunk {
+  uint8_t type = 0;
+  uint8_t flags = 0;
+  Be16 length;  // with these four bytes, without padding
+};
+static_assert(sizeof(SctpChunk) == 4 && alignof(SctpChunk) == 1);
+enum SctpChunkType : uint8_t {
+  kSctpData = 0,
+  kSctpInit = 1,
+  kSctpAbort = 6,
+  kSctpShutdown = 7,
+  kSctpShutdownAck = 8,
+  kSctpShutdownComplete = 14
+};
 
 }  // namespace guideway::net

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "dataplane/path/icmp.h"
 #include "net/checksum.h"
 
 namespace guideway::path {
@@ -99,6 +100,7 @@ void translate(Packet& p, const ConnectionTable<Entry>& table) {
   auto* h = reinterpret_cast<Header*>(p.l3);
   if (!age(h)) return p.drop(DropReason::TTL_EXCEEDED);
   const Entry& e = table.entry(p.slot);
+  if (p.kind == Kind::kIcmpError) return translate_error(p, e.translation);
   set_addresses(h, e.translation);
   set_ports(p, p.l3 + p.l4_offset, e.translation);
 }

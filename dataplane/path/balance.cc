@@ -21,7 +21,7 @@ RealIndex pick(const Packet& p, const Service& service, const Tables& t) {
 
 // nat without an entry can't join in the middle: the server knows the flow by a port that nobody remembers.
 bool joins_midway(const Packet& p, const Service& service) {
-  return service.mode == Mode::kNat && p.connected() && !p.opens();
+  return service.mode == Mode::kNat && !p.opens() && (p.connected() || p.kind == Kind::kIcmpError);
 }
 
 void decide(Packet& p, const Tables& t) {
@@ -33,7 +33,8 @@ void decide(Packet& p, const Tables& t) {
   }
   p.mode = service.mode;
   p.route = t.reals[p.real].route;
-  p.decided = p.learn = true;
+  p.decided = true;
+  p.learn = p.kind != Kind::kIcmpError;
 }
 
 }  // namespace

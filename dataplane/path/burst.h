@@ -31,6 +31,12 @@ enum class Kind : uint8_t {
   kNeighbor,   // ARP or neighbour discovery
 };
 
+constexpr bool has_ports(uint8_t protocol) {
+  return protocol == static_cast<uint8_t>(net::Protocol::kTcp) ||
+         protocol == static_cast<uint8_t>(net::Protocol::kUdp) ||
+         protocol == static_cast<uint8_t>(net::Protocol::kSctp);
+}
+
 // What a packet does to its connection, as TCP says it: SYN without ACK, FIN, RST. A bit each.
 enum Effect : uint8_t { kCloses = net::kTcpFin, kOpens = net::kTcpSyn, kResets = net::kTcpRst };
 
@@ -95,7 +101,9 @@ struct Burst {
   std::array<Packet, kBurst> packets;
   unsigned count = 0;
   bool handed_over = false;  // came over a ring: not handed on again
+  uint8_t kinds = 0;         // a bit for each Kind that some packet has, so that a stage for rare ones asks but once
 
+  bool has(Kind kind) const { return (kinds >> static_cast<unsigned>(kind) & 1) != 0; }
   std::span<Packet> all() { return {packets.data(), count}; }
 };
 

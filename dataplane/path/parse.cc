@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "dataplane/path/extensions.h"
+#include "dataplane/path/icmp.h"
 #include "net/checksum.h"
 #include "net/flow.h"
 
@@ -44,8 +46,9 @@ DropReason parse_l4(Packet& p, const uint8_t* l4, uint32_t length) {
       return DropReason::NONE;
     }
     case net::Protocol::kIcmp:
+      return p.family == Family::kIpv4 ? parse_icmp(p, length) : DropReason::PROTOCOL_UNSUPPORTED;
     case net::Protocol::kIcmpv6:
-      return DropReason::ICMP_UNSUPPORTED;
+      return p.family == Family::kIpv6 ? parse_icmp(p, length) : DropReason::PROTOCOL_UNSUPPORTED;
     default:
       return DropReason::PROTOCOL_UNSUPPORTED;
   }
@@ -66,6 +69,7 @@ DropReason parse_ipv4(Packet& p, uint8_t* l3, uint32_t length) {
   p.l4_offset = static_cast<uint16_t>(header);
   p.protocol = h->protocol;
   if (const DropReason r = parse_l4(p, l3 + header, total - header); r != DropReason::NONE) return r;
+  if (p.kind == Kind::kIcmpError) return DropReason::NONE;  // it has another's key
   std::memcpy(&p.key4.source, &h->source, 8);
   std::memcpy(&p.key4.source_port, l3 + header, 4);
   p.key4.protocol = p.protocol;
@@ -80,15 +84,19 @@ DropReason parse_ipv6(Packet& p, uint8_t* l3, uint32_t length) {
   if (h->version() != 6) return DropReason::BAD_IP_HEADER;
   if (payload + sizeof *h > length) return DropReason::TRUNCATED;
   if (is_impossible_source(h->source)) return DropReason::BAD_ADDRESS;
-  constexpr uint8_t kFragmentHeader = 44;
-  if (h->next_header == kFragmentHeader) return DropReason::FRAGMENT;
+  const auto total = static_cast<uint32_t>(payload + sizeof *h);
+  Ipv6Chain chain{.protocol = h->next_header, .offset = sizeof *h};
+  if (is_extension(h->next_header)) [[unlikely]]
+    if (const DropReason r = walk_extensions(l3, total, &chain); r != DropReason::NONE) return r;
+  if (chain.fragment != 0) return DropReason::FRAGMENT;
   p.family = Family::kIpv6;
-  p.l3_length = static_cast<uint16_t>(payload + sizeof *h);
-  p.l4_offset = sizeof *h;
-  p.protocol = h->next_header;
-  if (const DropReason r = parse_l4(p, l3 + sizeof *h, payload); r != DropReason::NONE) return r;
+  p.l3_length = static_cast<uint16_t>(total);
+  p.l4_offset = static_cast<uint16_t>(chain.offset);
+  p.protocol = chain.protocol;
+  if (const DropReason r = parse_l4(p, l3 + chain.offset, total - chain.offset); r != DropReason::NONE) return r;
+  if (p.kind == Kind::kIcmpError) return DropReason::NONE;
   std::memcpy(&p.key6.source, &h->source, 32);
-  std::memcpy(&p.key6.source_port, l3 + sizeof *h, 4);
+  std::memcpy(&p.key6.source_port, l3 + chain.offset, 4);
   p.key6.protocol = p.protocol;
   p.key6.zero = {};
   return DropReason::NONE;
@@ -109,6 +117,7 @@ void parse(Packet& p, uint8_t* frame, uint32_t length) {
 
 void parse(Burst& burst, const HashSeeds& seeds) {
   for (Packet& p : burst.all()) rte_prefetch0(rte_pktmbuf_mtod(p.mbuf, void*));
+  uint32_t kinds = 0;
   for (Packet& p : burst.all()) {
     p.fate = Fate::kForward;
     p.kind = Kind::kFlow;
@@ -120,10 +129,12 @@ void parse(Burst& burst, const HashSeeds& seeds) {
     p.real = kNone<RealIndex>;
     parse(p, rte_pktmbuf_mtod(p.mbuf, uint8_t*), rte_pktmbuf_data_len(p.mbuf));
     if (!p.live()) continue;
+    kinds |= 1U << static_cast<unsigned>(p.kind);
     const bool v4 = p.family == Family::kIpv4;
     p.flow_hash = v4 ? net::flow_hash(p.key4, seeds.flow) : net::flow_hash(p.key6, seeds.flow);
     p.table_hash = v4 ? net::flow_hash(p.key4, seeds.table) : net::flow_hash(p.key6, seeds.table);
   }
+  burst.kinds = static_cast<uint8_t>(kinds);
 }
 
 }  // namespace guideway::path

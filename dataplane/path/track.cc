@@ -7,7 +7,7 @@ namespace {
 // Whether a packet of a known flow begins a new decision.
 bool begins_anew(const Packet& p, ConnectionState state, lb::RealState real) {
   if (p.opens()) return state != ConnectionState::kEstablished || real != lb::RealState::kReady;
-  return !p.connected() && real == lb::RealState::kGone;
+  return p.kind != Kind::kIcmpError && !p.connected() && real == lb::RealState::kGone;
 }
 
 ConnectionState next_state(const Packet& p, ConnectionState state, Direction direction) {
@@ -41,7 +41,11 @@ void follow(Packet& p, ConnectionTable<Entry>& table, SlotRef slot, const Tables
   p.direction = e.direction;
   p.route = real.route;
   p.decided = true;
-  table.touch(slot, now, next_state(p, state, e.direction));
+  // Anybody can send an error: it neither keeps a connection alive nor changes it.
+  if (p.kind == Kind::kIcmpError) [[unlikely]]
+    p.learn = false;
+  else
+    table.touch(slot, now, next_state(p, state, e.direction));
 }
 
 template <typename Entry, typename Key>
@@ -63,7 +67,7 @@ void track(Burst& burst, Connections& connections, const Tables& t, Tick now) {
         p.family == Family::kIpv4 ? connections.v4.candidates(p.table_hash) : connections.v6.candidates(p.table_hash);
   }
   for (Packet& p : burst.all()) {
-    if (!p.live()) continue;
+    if (!p.live() || p.decided) continue;  // an answer of our own
     p.family == Family::kIpv4 ? settle(p, p.key4, connections.v4, t, now) : settle(p, p.key6, connections.v6, t, now);
   }
 }

@@ -48,7 +48,7 @@ control::GatewaySpec snat(uint16_t port_min, uint16_t port_max) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> all;
-  for (auto table : {parse_cases, dsr_cases, nat_cases, route_cases}) {
+  for (auto table : {parse_cases, dsr_cases, nat_cases, route_cases, icmp_cases}) {
     auto cases = table();
     all.insert(all.end(), std::make_move_iterator(cases.begin()), std::make_move_iterator(cases.end()));
   }

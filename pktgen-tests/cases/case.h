@@ -49,6 +49,7 @@ std::vector<Case> parse_cases();
 std::vector<Case> dsr_cases();
 std::vector<Case> nat_cases();
 std::vector<Case> route_cases();
+std::vector<Case> icmp_cases();
 std::vector<Case> all_cases();
 
 // What takes more than one packet to happen: each function makes the reason count.

@@ -52,6 +52,33 @@ TEST_CASE("every drop reason has a case", "[cases]") {
   }
 }
 
+// By how much both checksums of an ICMP error, its own and the quoted packet's, are off the right ones.
+std::pair<int, int> off_by(const rig::Bytes& wrong, const rig::Bytes& right) {
+  const auto word = [](const rig::Bytes& b, size_t at) { return b.at(at) << 8 | b.at(at + 1); };
+  const auto off = [&](size_t at) { return (word(wrong, at) - word(right, at) + 65'535) % 65'535; };
+  return {off(14 + 20 + 2), off(14 + 20 + 8 + 20 + 16)};
+}
+
+TEST_CASE("nat of an ICMP error leaves wrong checksums as wrong as they are", "[cases]") {
+  Rig rig;
+  network(rig);
+  rig.gateway(snat());
+  rig.service(service("192.0.2.10", 80, net::Protocol::kTcp, path::Mode::kNat, {"10.0.1.10"}));
+  rig.send(Frame().ip("10.0.0.99", "192.0.2.10").tcp(40'000, 80).syn().bytes());
+  const auto error = [](bool inner, bool outer) {
+    Frame quoted = Frame().ip("192.0.2.10", "10.0.0.99").tcp(80, 40'000).payload(20);
+    if (inner) quoted.wrong_l4_checksum();
+    Frame f = Frame().ip("198.51.100.7", "192.0.2.10").icmp_error(3, 4, quoted);
+    return (outer ? f.wrong_l4_checksum() : f).bytes();
+  };
+  const auto right = rig.send(error(false, false));
+  for (const auto& [inner, outer] : {std::pair{true, false}, {false, true}, {true, true}}) {
+    const auto wrong = rig.send(error(inner, outer));
+    REQUIRE(wrong.size() == 1);
+    CHECK(off_by(wrong[0].bytes, right[0].bytes) == off_by(error(inner, outer), error(false, false)));
+  }
+}
+
 // Truncated at every byte, with the bytes behind it still there: a read past the end would be believed.
 TEST_CASE("a packet cut short anywhere is dropped", "[cases]") {
   Rig rig;

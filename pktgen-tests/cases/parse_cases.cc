@@ -37,6 +37,12 @@ rig::Bytes cut(const Frame& frame, size_t length) {
   return b;
 }
 
+Frame extended(unsigned headers) {
+  Frame f = client6();
+  for (unsigned n = 0; n < headers; ++n) f.extension(n == 0 ? 0 : n % 2 == 0 ? 43 : 60, n % 3 == 0 ? 16 : 8);
+  return f;
+}
+
 constexpr size_t kL3 = 14;
 constexpr size_t kTcp = kL3 + 20;
 
@@ -68,11 +74,19 @@ std::vector<Case> parse_cases() {
       dropped("from ff02::1", DropReason::BAD_ADDRESS, Frame().ip("ff02::1", kVip6).tcp(40'000, 80).syn().bytes()),
       dropped("the first fragment", DropReason::FRAGMENT, Frame(client()).fragment(0x2000).bytes()),
       dropped("a later fragment", DropReason::FRAGMENT, Frame(client()).fragment(0x00b9).bytes()),
-      dropped("an IPv6 fragment", DropReason::FRAGMENT, with(client6(), kL3 + 6, 44)),
-      dropped("an echo request to a VIP", DropReason::ICMP_UNSUPPORTED,
-              Frame().ip("10.0.0.99", kVip).protocol(1).payload(0).bytes()),
-      dropped("an ICMPv6 message to a VIP", DropReason::ICMP_UNSUPPORTED,
-              Frame().ip("2001:db8:0::99", kVip6).protocol(58).bytes()),
+      dropped("an IPv6 fragment", DropReason::FRAGMENT, client6().piece(7, 0, 8).bytes()),
+      dropped("ICMP cut short", DropReason::TRUNCATED, Frame().ip("10.0.0.99", kVip).protocol(1).payload(7).bytes()),
+      dropped("ICMPv6 over IPv4", DropReason::PROTOCOL_UNSUPPORTED,
+              Frame().ip("10.0.0.99", kVip).protocol(58).payload(64).bytes()),
+      dropped("ESP to a VIP", DropReason::PROTOCOL_UNSUPPORTED,
+              Frame().ip("2001:db8:0::99", kVip6).protocol(50).payload(40).bytes()),
+      dropped("an authentication header to a VIP", DropReason::PROTOCOL_UNSUPPORTED,
+              Frame().ip("2001:db8:0::99", kVip6).protocol(51).payload(40).bytes()),
+      dropped("no next header", DropReason::PROTOCOL_UNSUPPORTED,
+              Frame().ip("2001:db8:0::99", kVip6).extension(0).protocol(59).bytes()),
+      dropped("an extension header beyond the packet", DropReason::TRUNCATED,
+              with(client6().extension(60), kL3 + 41, 9)),
+      dropped("nine extension headers", DropReason::EXTENSION_HEADERS, extended(9).bytes()),
       dropped("GRE to a VIP", DropReason::PROTOCOL_UNSUPPORTED, Frame().ip("10.0.0.99", kVip).protocol(47).bytes()),
       dropped("to a port that is no VIP", DropReason::NO_VIP,
               Frame().ip("10.0.0.99", kVip).tcp(40'000, 81).syn().bytes()),
@@ -92,6 +106,22 @@ std::vector<Case> parse_cases() {
                    .configure = web,
                    .in = client().options(8),
                    .out = encapsulated(client().options(8))});
+  const auto encapsulated6 = [](Frame f) {
+    const net::FlowKey6 key{
+        *net::parse_ip("2001:db8:0::99"), *net::parse_ip(kVip6), net::Be16{40'000}, net::Be16{80}, 6, {}};
+    return f.ethernet(kPort1Mac, real_mac(10))
+        .encapsulated("2001:db8:1::1", "2001:db8:1::10")
+        .flow_label(static_cast<uint32_t>(net::flow_hash(key, 0)) & 0xfffff);
+  };
+  for (const unsigned headers : {1U, 3U, 8U})
+    cases.push_back({.description = "IPv6 extension headers pass: " + std::to_string(headers),
+                     .configure = web,
+                     .in = extended(headers),
+                     .out = encapsulated6(extended(headers))});
+  cases.push_back({.description = "an IPv6 fragment header around all of a packet passes",
+                   .configure = web,
+                   .in = client6().piece(7, 0, 1'000),
+                   .out = encapsulated6(client6().piece(7, 0, 1'000))});
   cases.push_back({.description = "a wrong TCP checksum is not ours to judge",
                    .configure = web,
                    .in = client().wrong_l4_checksum(),

@@ -25,6 +25,34 @@ Frame client(bool v4, uint16_t port, uint8_t flags) {
   return Frame().ip(v4 ? "10.0.0.99" : "2001:db8:0::99", v4 ? kVip : kVip6).tcp(port, 80, flags).payload(port % 50);
 }
 
+// Errors of both ends of the flow find its owner as well, whatever queue they come in by.
+void errors(Rig& rig, bool v4, uint16_t port, uint16_t snat_port, unsigned in_queue, unsigned back_queue) {
+  const char* client_address = v4 ? "10.0.0.99" : "2001:db8:0::99";
+  const char* vip = v4 ? kVip : kVip6;
+  const char* snat_address = v4 ? "10.0.1.200" : "2001:db8:1::200";
+  const char* real = v4 ? "10.0.1.10" : "2001:db8:1::10";
+  const Frame of_vip = Frame().ip(vip, client_address).tcp(80, port).payload(9);
+  const Frame of_real = Frame().ip(real, snat_address).tcp(8080, snat_port).payload(9);
+  const auto in = rig.send(Frame().ip(client_address, vip).icmp_error(v4 ? 11 : 3, 0, of_vip).bytes(), 0, back_queue);
+  REQUIRE(in.size() == 1);
+  CHECK(rig::describe(in[0].bytes) == rig::describe(Frame()
+                                                        .ip(snat_address, real)
+                                                        .icmp_error(v4 ? 11 : 3, 0, of_real)
+                                                        .ttl(63)
+                                                        .ethernet(kPort1Mac, real_mac(10))
+                                                        .bytes()));
+  const Frame by_client = Frame().ip(client_address, vip).tcp(port, 80).payload(9);
+  const Frame by_snat = Frame().ip(snat_address, real).tcp(snat_port, 8080).payload(9);
+  const auto out = rig.send(Frame().ip(real, snat_address).icmp_error(v4 ? 3 : 1, 1, by_snat).bytes(), 1, in_queue);
+  REQUIRE(out.size() == 1);
+  CHECK(rig::describe(out[0].bytes) == rig::describe(Frame()
+                                                         .ip(vip, client_address)
+                                                         .icmp_error(v4 ? 3 : 1, 1, by_client)
+                                                         .ttl(63)
+                                                         .ethernet(kPort0Mac, kClientMac)
+                                                         .bytes()));
+}
+
 // One nat flow there and back; says its SNAT port.
 uint16_t there_and_back(Rig& rig, bool v4, uint16_t port, unsigned in_queue, unsigned back_queue) {
   const char* snat_address = v4 ? "10.0.1.200" : "2001:db8:1::200";
@@ -47,6 +75,7 @@ uint16_t there_and_back(Rig& rig, bool v4, uint16_t port, unsigned in_queue, uns
   const Frame expected =
       Frame().ip(v4 ? kVip : kVip6, v4 ? "10.0.0.99" : "2001:db8:0::99").tcp(80, port, 0x12).payload(3).ttl(63);
   REQUIRE(rig::describe(back[0].bytes) == rig::describe(Frame(expected).ethernet(kPort0Mac, kClientMac).bytes()));
+  errors(rig, v4, port, snat_port, in_queue, back_queue);
   return snat_port;
 }
 

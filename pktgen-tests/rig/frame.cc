@@ -1,5 +1,6 @@
 #include "pktgen-tests/rig/frame.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
@@ -63,6 +64,28 @@ Frame& Frame::udp(uint16_t source, uint16_t destination) {
   protocol_ = static_cast<uint8_t>(net::Protocol::kUdp);
   return *this;
 }
+Frame& Frame::sctp(uint16_t source, uint16_t destination, uint8_t chunk) {
+  tcp(source, destination, chunk);
+  protocol_ = static_cast<uint8_t>(net::Protocol::kSctp);
+  return *this;
+}
+Frame& Frame::echo(bool reply) {
+  const bool v4 = ip_->source.is_v4();
+  protocol_ = static_cast<uint8_t>(v4 ? net::Protocol::kIcmp : net::Protocol::kIcmpv6);
+  icmp_.type = static_cast<uint8_t>(v4 ? (reply ? 0 : 8) : (reply ? 129 : 128));
+  icmp_.rest = net::Be32{0x00070001};
+  return *this;
+}
+Frame& Frame::icmp_error(uint8_t type, uint8_t code, const Frame& quoted, size_t bytes, uint32_t rest) {
+  protocol_ = static_cast<uint8_t>(ip_->source.is_v4() ? net::Protocol::kIcmp : net::Protocol::kIcmpv6);
+  icmp_.type = type;
+  icmp_.code = code;
+  icmp_.rest = net::Be32{rest};
+  const Bytes frame = quoted.bytes();
+  const size_t l3 = sizeof(net::EthernetHeader);
+  quoted_ = Bytes(frame.begin() + l3, frame.begin() + static_cast<ptrdiff_t>(l3 + std::min(bytes, frame.size() - l3)));
+  return *this;
+}
 Frame& Frame::flags(uint8_t f) {
   flags_ = f;
   return *this;
@@ -93,6 +116,18 @@ Frame& Frame::options(size_t bytes) {
 }
 Frame& Frame::fragment(uint16_t field) {
   ip_->fragment = field;
+  return *this;
+}
+Frame& Frame::extension(uint8_t protocol, size_t bytes) {
+  ip_->extensions.emplace_back(protocol, bytes);
+  return *this;
+}
+Frame& Frame::piece(uint32_t id, size_t from, size_t bytes) {
+  piece_ = Piece{id, from, bytes};
+  return *this;
+}
+Frame& Frame::vlan(uint16_t number, net::EtherType type) {
+  tags_.push_back({net::Be16{number}, net::Be16{static_cast<uint16_t>(type)}});
   return *this;
 }
 Frame& Frame::no_udp_checksum() {
@@ -137,26 +172,86 @@ Bytes Frame::l4() const {
     h.length = net::Be16{static_cast<uint16_t>(sizeof h + payload_)};
     append(segment, h);
     checksum_at = 6;
+  } else if (protocol_ == static_cast<uint8_t>(net::Protocol::kSctp)) {
+    return sctp_packet(data);
+  } else if (icmp_.type != 0 || icmp_.rest != net::Be32{0}) {
+    append(segment, icmp_);
+    if (quoted_) append(segment, *quoted_);
+    checksum_at = 2;
   }
   append(segment, data);
   if (checksum_at == 0 || !udp_checksum_) return segment;
   net::Be16 sum = l4_checksum(ip_->source, ip_->destination, protocol_, segment);
+  if (protocol_ == static_cast<uint8_t>(net::Protocol::kIcmp))  // without a pseudo header
+    sum = net::Be16::from_wire(static_cast<uint16_t>(~net::fold(net::sum_of(segment.data(), segment.size()))));
   if (wrong_checksum_) sum = net::Be16{static_cast<uint16_t>(sum.host() ^ 0x0101)};
   std::memcpy(&segment[checksum_at], &sum, 2);
   return segment;
 }
 
+// One chunk. CRC32c bit by bit (RFC 9260, appendix A; the polynomial of RFC 3720, reflected), sent low byte first.
+Bytes Frame::sctp_packet(const Bytes& value) const {
+  Bytes packet;
+  net::SctpHeader h;
+  h.source_port = net::Be16{source_port_};
+  h.destination_port = net::Be16{destination_port_};
+  h.tag = net::Be32{0x0badcafe};
+  append(packet, h);
+  append(packet, net::SctpChunk{flags_, 0, net::Be16{static_cast<uint16_t>(sizeof(net::SctpChunk) + value.size())}});
+  append(packet, value);
+  packet.resize((packet.size() + 3) / 4 * 4);
+  uint32_t crc = 0xffffffff;
+  for (const uint8_t byte : packet) {
+    crc ^= byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc & 1) != 0 ? crc >> 1 ^ 0x82f63b78 : crc >> 1;
+  }
+  crc = ~crc;
+  if (wrong_checksum_) crc ^= 0x01010101;
+  std::memcpy(&packet[8], &crc, sizeof crc);
+  return packet;
+}
+
+// The piece of what follows the IP header, and what says so in the header: all that RFC 8200 puts before the fragment
+// header stays before it.
+Bytes Frame::cut(const Bytes& whole, Ip& ip) const {
+  const Piece& piece = *piece_;
+  const size_t end = std::min(piece.from + piece.bytes, whole.size());
+  const bool more = end < whole.size();
+  Bytes part(whole.begin() + static_cast<ptrdiff_t>(piece.from), whole.begin() + static_cast<ptrdiff_t>(end));
+  if (ip.source.is_v4()) {
+    ip.id = static_cast<uint16_t>(piece.id);
+    ip.fragment = static_cast<uint16_t>(piece.from / 8 | (more ? 0x2000 : 0));
+    return part;
+  }
+  net::Ipv6Fragment h;
+  h.next_header = protocol_;
+  h.offset = net::Be16{static_cast<uint16_t>(piece.from | (more ? 1 : 0))};
+  h.id = net::Be32{piece.id};
+  Bytes with_header;
+  append(with_header, h);
+  append(with_header, part);
+  return with_header;
+}
+
 Bytes Frame::wrap(const Ip& ip, uint8_t protocol, const Bytes& payload) {
   Bytes packet;
   if (!ip.source.is_v4()) {
+    Bytes extensions;
+    for (size_t i = 0; i < ip.extensions.size(); ++i) {
+      const size_t at = extensions.size();
+      extensions.resize(at + ip.extensions[i].second);
+      extensions[at] = i + 1 < ip.extensions.size() ? ip.extensions[i + 1].first : protocol;
+      extensions[at + 1] = static_cast<uint8_t>(ip.extensions[i].second / 8 - 1);
+    }
     net::Ipv6Header h;
     h.version_class_flow = net::Be32{6U << 28 | static_cast<uint32_t>(ip.tos) << 20 | ip.flow_label};
-    h.payload_length = net::Be16{static_cast<uint16_t>(payload.size())};
-    h.next_header = protocol;
+    h.payload_length = net::Be16{static_cast<uint16_t>(extensions.size() + payload.size())};
+    h.next_header = ip.extensions.empty() ? protocol : ip.extensions[0].first;
     h.hop_limit = ip.ttl;
     h.source = ip.source;
     h.destination = ip.destination;
     append(packet, h);
+    append(packet, extensions);
     append(packet, payload);
     return packet;
   }
@@ -183,13 +278,24 @@ Bytes Frame::bytes() const {
   net::EthernetHeader ethernet{destination_, source_, net::Be16{static_cast<uint16_t>(net::EtherType::kArp)}};
   Bytes packet;
   if (ip_) {
-    packet = wrap(*ip_, protocol_, l4());
+    Ip ip = *ip_;
+    uint8_t protocol = protocol_;
+    Bytes payload = l4();
+    if (piece_) {
+      payload = cut(payload, ip);
+      if (!ip.source.is_v4()) protocol = static_cast<uint8_t>(net::Protocol::kFragment);
+    }
+    packet = wrap(ip, protocol, payload);
     const bool v4 = ip_->source.is_v4();
     if (outer_) packet = wrap(*outer_, static_cast<uint8_t>(v4 ? net::Protocol::kIpIp : net::Protocol::kIpv6), packet);
     ethernet.type = net::Be16{static_cast<uint16_t>(v4 ? net::EtherType::kIpv4 : net::EtherType::kIpv6)};
   }
   Bytes frame;
+  net::Be16 type = ethernet.type;
+  if (!tags_.empty()) ethernet.type = tags_[0].type;
   append(frame, ethernet);
+  for (size_t i = 0; i < tags_.size(); ++i)
+    append(frame, net::VlanTag{tags_[i].control, i + 1 < tags_.size() ? tags_[i + 1].type : type});
   append(frame, packet);
   if (frame.size() < pad_to_) frame.resize(pad_to_);
   return frame;
