@@ -60,7 +60,9 @@ struct Ipv4Header {
   bool is_first() const { return (fragment.host() & 0x1fff) == 0; }
 };
 static_assert(sizeof(Ipv4Header) == 20 && alignof(Ipv4Header) == 1);
+// Of Ipv4Header::fragment.
 inline constexpr uint16_t kIpv4DontFragment = 0x4000;
+inline constexpr uint16_t kIpv4MoreFragments = 0x2000;
 
 // RFC 8200.
 struct Ipv6Header {
@@ -122,6 +124,9 @@ struct UdpHeader {
   Be16 checksum;
 };
 static_assert(sizeof(UdpHeader) == 8 && alignof(UdpHeader) == 1);
+
+// Generic UDP Encapsulation (draft-ietf-intarea-gue): of variant 1 the port is all that there is.
+inline constexpr uint16_t kGuePort = 6080;
 
 // RFC 792, RFC 4443.
 struct IcmpHeader {

@@ -38,6 +38,8 @@ std::optional<path::Mode> mode(engine::ForwardingMode m) {
       return path::Mode::kDsrL2;
     case engine::FORWARDING_MODE_DSR_IPIP:
       return path::Mode::kDsrIpip;
+    case engine::FORWARDING_MODE_DSR_GUE:
+      return path::Mode::kDsrGue;
     case engine::FORWARDING_MODE_NAT:
       return path::Mode::kNat;
     default:
@@ -45,12 +47,16 @@ std::optional<path::Mode> mode(engine::ForwardingMode m) {
   }
 }
 
+// An outer header may be of another family than the packet inside.
+bool encapsulates(path::Mode mode) { return mode == path::Mode::kDsrIpip || mode == path::Mode::kDsrGue; }
+
 // Sets `out`, or says what is wrong with the real.
 std::optional<std::pair<const char*, const char*>> decode_real(const engine::Real& m, const ServiceSpec& service,
                                                                lb::Real& out) {
   const auto a = address(m.address());
   if (!a) return {{"address", kAddressShape}};
-  if (a->is_v4() != service.vip.address.is_v4()) return {{"address", "it is of another family than the VIP"}};
+  if (a->is_v4() != service.vip.address.is_v4() && !encapsulates(service.mode))
+    return {{"address", "it is of another family than the VIP, which only dsr-ipip and dsr-gue can bridge"}};
   if (m.port() == 0 || m.port() > 65'535) return {{"port", "a port is 1 to 65535"}};
   if (service.mode != path::Mode::kNat && m.port() != service.vip.port.host())
     return {{"port", "direct server return can't translate ports: it must be the VIP's"}};

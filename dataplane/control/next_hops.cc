@@ -16,8 +16,8 @@ DropReason why_unusable(RouteKind kind, bool has_hops) {
 }
 
 bool equal(const path::NextHop& a, const path::NextHop& b) {
-  return a.unusable == b.unusable && a.port == b.port && a.mtu == b.mtu && a.destination == b.destination &&
-         a.source == b.source;
+  return a.unusable == b.unusable && a.port == b.port && a.mtu == b.mtu && a.vlan == b.vlan &&
+         a.destination == b.destination && a.source == b.source;
 }
 
 }  // namespace
@@ -31,6 +31,11 @@ const PortFacts* NextHops::port(int ifindex) const {
   for (const PortFacts& p : ports_)
     if (p.ifindex == ifindex || pseudo_ifindex(p.index) == ifindex) return &p;
   return nullptr;
+}
+
+// A VLAN's packets leave by the port that it is on, with one tag: a VLAN on a VLAN isn't followed.
+const PortFacts* NextHops::port_below(const Link* link) const {
+  return link == nullptr || link->vlan == 0 || link->parent == 0 ? nullptr : port(link->parent);
 }
 
 std::optional<Resolution> NextHops::declared() const {
@@ -47,26 +52,29 @@ std::optional<Resolution> NextHops::declared() const {
 path::NextHop NextHops::row_of(const NeighborKey& key) const {
   path::NextHop row;
   const PortFacts* p = port(key.ifindex);
+  const Link* link = rib_.link(key.ifindex);
+  const bool tagged = p == nullptr;
+  if (tagged) p = port_below(link);
   if (p == nullptr) {
     row.unusable = DropReason::FOREIGN_PORT;
     return row;
   }
   row.port = p->index;
   row.mtu = p->mtu;
-  row.source = p->mac;
+  row.source = tagged ? link->mac : p->mac;
+  row.vlan = net::Be16{tagged ? link->vlan : uint16_t{0}};
   const auto mac = p->declared ? p->declared : rib_.neighbor(key.ifindex, key.address);
   row.unusable = mac ? DropReason::NONE : DropReason::NO_NEIGHBOR;
   if (mac) row.destination = *mac;
-  if (const Link* link = rib_.link(p->ifindex); link != nullptr)
-    row.mtu = static_cast<uint16_t>(std::min<uint32_t>(link->mtu, 0xffff));
+  if (link != nullptr) row.mtu = static_cast<uint16_t>(std::min<uint32_t>(link->mtu, 0xffff));
   return row;
 }
 
 // The zero address is a whole link, whose neighbours are asked for one by one.
-void NextHops::wish(const HopKey& key, bool keep) {
+bool NextHops::is_to_be_kept(const HopKey& key) const {
   const auto& [hop, interest] = key;
-  if (interest == Interest::kLasting && hop.ifindex > 0 && !hop.address.is_zero() && port(hop.ifindex) != nullptr)
-    keep_(hop, keep);
+  if (interest != Interest::kLasting || hop.ifindex <= 0 || hop.address.is_zero()) return false;
+  return port(hop.ifindex) != nullptr || port_below(rib_.link(hop.ifindex)) != nullptr;
 }
 
 path::NextHopIndex NextHops::acquire_hop(const HopKey& key) {
@@ -74,7 +82,8 @@ path::NextHopIndex NextHops::acquire_hop(const HopKey& key) {
   if (fresh) {
     it->second.index = hops_.allocate();
     hops_.edit(it->second.index, reclaimer_) = row_of(key.first);
-    wish(key, true);
+    it->second.kept = is_to_be_kept(key);
+    if (it->second.kept) keep_(key.first, true);
   }
   ++it->second.uses;
   return it->second.index;
@@ -83,7 +92,7 @@ path::NextHopIndex NextHops::acquire_hop(const HopKey& key) {
 void NextHops::release_hop(const HopKey& key) {
   const auto it = hop_records_.find(key);
   if (--it->second.uses > 0) return;
-  wish(key, false);
+  if (it->second.kept) keep_(key.first, false);
   reclaimer_.later([this, i = it->second.index] { hops_.release(i); });
   hop_records_.erase(it);
 }

@@ -51,6 +51,7 @@ class NextHops {
   struct HopRecord {
     path::NextHopIndex index;
     unsigned uses = 0;
+    bool kept = false;  // by the kernel, resolved
   };
   struct RouteKey {
     RouteKind kind = RouteKind::kNone;
@@ -66,9 +67,10 @@ class NextHops {
 
   path::NextHopIndex acquire_hop(const HopKey& key);
   void release_hop(const HopKey& key);
-  void wish(const HopKey& key, bool keep);
+  bool is_to_be_kept(const HopKey& key) const;
   path::NextHop row_of(const NeighborKey& key) const;
   const PortFacts* port(int ifindex) const;
+  const PortFacts* port_below(const Link* link) const;
 
   const Rib& rib_;
   std::vector<PortFacts> ports_;

@@ -14,14 +14,28 @@ namespace guideway::control {
 
 namespace {
 
-// The outer IPv4 header's sum but for TOS and total length, which differ by packet.
+// The outer IPv4 header's sum but for what differs by packet: TOS, total length, protocol and the flow's bits.
 uint32_t outer_sum(const net::IpAddress& source, const net::IpAddress& destination) {
   net::Ipv4Header h;
   h.fragment = net::Be16{net::kIpv4DontFragment};
-  h.protocol = static_cast<uint8_t>(net::Protocol::kIpIp);
   h.source = source.as_v4();
   h.destination = destination.as_v4();
   return net::fold(net::sum_of(&h, sizeof h));
+}
+
+using Words = std::array<uint64_t, 2>;
+
+// The bits of an address that its prefix says, as they stand.
+Words mask_of(const net::Prefix& p) {
+  net::IpAddress ones;
+  ones.bytes.fill(0xff);
+  // Of an IPv4 address the ::ffff before it counts too.
+  return std::bit_cast<Words>(net::prefix_of(ones, p.length + 128U - net::address_bits(p.address)).address);
+}
+
+path::AddressRange range_of(const std::optional<net::Prefix>& p) {
+  if (!p) return {};
+  return {.value = std::bit_cast<Words>(p->address), .mask = mask_of(*p)};
 }
 
 // Workers may be reading it; nobody else writes.
@@ -65,7 +79,7 @@ Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTa
       tables_(std::make_unique<path::Tables>()),
       workers_(setup.workers) {
   for (const PortFacts& p : setup.ports)
-    if (p.ifindex > 0) ports_.push_back(p.ifindex);
+    if (p.ifindex > 0) ports_.insert(p.ifindex);
   tables_->slots = maglev_->base();
   tables_->exceptions = exceptions_.workers_view();
   for (unsigned block = 0; block < path::kSnatBlocks; ++block)
@@ -169,6 +183,7 @@ void Publisher::apply_gateway(const GatewaySpec& spec) {
   tables_->icmp_rate = spec.icmp_rate;
   tables_->snat_count = static_cast<uint32_t>(spec.snat.size());
   std::ranges::copy(spec.snat, tables_->snat.begin());
+  tables_->encap_sources = {range_of(spec.encap_source4), range_of(spec.encap_source6)};
   addresses_changed_ = true;
   for (const auto& [i, record] : real_records_) write_real(i);
   if (!seed) return;
@@ -277,10 +292,12 @@ void Publisher::write_real(path::RealIndex i) {
   row.address = record.real.address;
   row.port = net::Be16{record.real.port};
   row.on_link = record.resolution.on_link;
-  const auto& configured = row.address.is_v4() ? gateway_.encap_source4 : gateway_.encap_source6;
+  row.is_v4 = row.address.is_v4();
+  const auto& configured = row.is_v4 ? gateway_.encap_source4 : gateway_.encap_source6;
   row.encap_source = configured ? configured->address : record.resolution.source;
-  row.has_encap_source = !row.encap_source.is_zero() && row.encap_source.is_v4() == row.address.is_v4();
-  row.outer_sum = row.address.is_v4() && row.has_encap_source ? outer_sum(row.encap_source, row.address) : 0;
+  row.source_mask = configured ? ~mask_of(*configured)[1] : 0;
+  row.has_encap_source = !row.encap_source.is_zero() && row.encap_source.is_v4() == row.is_v4;
+  row.outer_sum = row.is_v4 && row.has_encap_source ? outer_sum(row.encap_source, row.address) : 0;
 }
 
 void Publisher::resolve_real(path::RealIndex i) {
@@ -366,14 +383,14 @@ void Publisher::set_fib(const path::Fib* fib) {
 
 // ---- publication
 
-// The addresses that only we send from: of translation, of encapsulation, and of the ports.
+// The addresses that only we send from: of translation, of the ports and of VLANs on them, which the kernel chooses to
+// encapsulate from. Those that are configured for that are Tables::encap_sources.
 std::set<net::IpAddress> Publisher::own_addresses() const {
   std::set<net::IpAddress> own;
   for (const path::SnatAddress& s : gateway_.snat) own.insert(s.address);
-  for (const auto& source : {gateway_.encap_source4, gateway_.encap_source6})
-    if (source) own.insert(source->address);
-  for (const int ifindex : ports_)
-    for (const Address& a : rib_.addresses(ifindex)) own.insert(a.address);
+  for (const auto& [ifindex, link] : rib_.links())
+    if (ports_.contains(ifindex) || (link.vlan != 0 && ports_.contains(link.parent)))
+      for (const Address& a : rib_.addresses(ifindex)) own.insert(a.address);
   return own;
 }
 

@@ -138,7 +138,7 @@ class Publisher {
   std::map<uint32_t, uint32_t> marked_;  // offset → size of the tables that have `moved` bits
   Retired retired_;
   unsigned workers_;
-  std::vector<int> ports_;  // interfaces
+  std::set<int> ports_;  // interfaces
   std::atomic<const path::Tables*> current_{nullptr};
 };
 

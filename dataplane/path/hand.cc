@@ -17,7 +17,10 @@ Ends ends_of(const Packet& p) {
 }
 
 // What we sent ourselves, encapsulated or translated, and that comes back in: from an address of ours.
-bool is_ours(const Tables& t, const net::IpAddress& source) { return (t.addresses->flags(source) & kAddressOurs) != 0; }
+bool is_ours(const Tables& t, const net::IpAddress& source) {
+  return (t.addresses->flags(source) & kAddressOurs) != 0 || t.encap_sources[0].holds(source) ||
+         t.encap_sources[1].holds(source);
+}
 
 bool is_snat(const Tables& t, const VipKey& destination) {
   const uint16_t port = destination.port.host();

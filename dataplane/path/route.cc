@@ -15,15 +15,15 @@ bool is_reply(const Packet& p) { return p.direction == Direction::kReply; }
 // Not to a real: no row of the tables says its route.
 bool asks_fib(const Packet& p) { return is_reply(p) || p.answer; }
 
-// A reply's bytes still name the SNAT address; its entry says what it will name.
-net::Be32 destination4(const Packet& p, const Connections& c) {
-  if (p.answer) return reinterpret_cast<const net::Ipv4Header*>(p.l3)->destination;
-  return c.v4.entry(p.slot).translation.destination;
-}
+net::Be32 named4(const Packet& p) { return reinterpret_cast<const net::Ipv4Header*>(p.l3)->destination; }
+net::IpAddress named6(const Packet& p) { return reinterpret_cast<const net::Ipv6Header*>(p.l3)->destination; }
 
+// A reply's bytes still name the SNAT address; its entry says what they will name.
+net::Be32 destination4(const Packet& p, const Connections& c) {
+  return p.answer ? named4(p) : c.v4.entry(p.slot).translation.destination;
+}
 net::IpAddress destination6(const Packet& p, const Connections& c) {
-  if (p.answer) return reinterpret_cast<const net::Ipv6Header*>(p.l3)->destination;
-  return c.v6.entry(p.slot).translation.destination;
+  return p.answer ? named6(p) : c.v6.entry(p.slot).translation.destination;
 }
 
 net::IpAddress destination_of(const Packet& p, const Connections& c) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "dataplane/path/address_table.h"
@@ -26,7 +27,7 @@ inline constexpr unsigned kMaxPorts = 16;
 inline constexpr unsigned kMaxSnatAddresses = 16;
 inline constexpr unsigned kMaxEcmp = 14;
 
-enum class Mode : uint8_t { kDsrL2, kDsrIpip, kNat };
+enum class Mode : uint8_t { kDsrL2, kDsrIpip, kDsrGue, kNat };
 
 // A VIP and what stands behind it.
 struct alignas(64) Service {
@@ -47,14 +48,16 @@ static_assert(sizeof(Service) == 64);
 // A server behind one service.
 struct alignas(64) Real {
   lb::RealState state = lb::RealState::kGone;
+  bool is_v4 = false;
   bool has_encap_source = false;
   bool on_link = false;  // a neighbour on one of our links, as dsr-l2 needs
   net::Be16 port;
   ServiceIndex service = kNone<ServiceIndex>;
   RouteIndex route = kNoRoute;
-  uint32_t outer_sum = 0;  // of the outer IPv4 header without TOS and total length
+  uint32_t outer_sum = 0;    // of the outer IPv4 header without TOS, total length, protocol and the flow's bits
+  uint64_t source_mask = 0;  // bits of the source's last 8 bytes, as they stand, that are the flow hash's in dsr-ipip
   net::IpAddress address;
-  net::IpAddress encap_source;
+  net::IpAddress encap_source;  // those bits are zero
 };
 static_assert(sizeof(Real) == 64);
 
@@ -63,6 +66,7 @@ struct alignas(32) NextHop {
   net::DropReason unusable = net::DropReason::NO_NEIGHBOR;  // NONE: it can be sent to
   uint8_t port = 0;
   uint16_t mtu = 0;  // of the link, bytes of IP
+  net::Be16 vlan;    // the tag's VID; 0: untagged
   // As they stand in the frame, so that they are copied at once.
   net::MacAddress destination;
   net::MacAddress source;
@@ -76,6 +80,17 @@ struct alignas(64) Route {
   std::array<NextHopIndex, kMaxEcmp> hops{};
 };
 static_assert(sizeof(Route) == 64);
+
+// Addresses whose bits outside `mask` are `value`'s; of one family, or empty.
+struct AddressRange {
+  std::array<uint64_t, 2> value{1, 0};  // no address masked by nothing
+  std::array<uint64_t, 2> mask{};
+  bool holds(const net::IpAddress& a) const {
+    std::array<uint64_t, 2> words;
+    std::memcpy(words.data(), a.bytes.data(), sizeof words);
+    return (words[0] & mask[0]) == value[0] && (words[1] & mask[1]) == value[1];
+  }
+};
 
 struct SnatAddress {
   net::IpAddress address;
@@ -119,6 +134,7 @@ struct Tables {
   const Fib* fib = nullptr;              // destination → RouteIndex, for what isn't a real
   std::array<SnatAddress, kMaxSnatAddresses> snat{};
   uint32_t snat_count = 0;
+  std::array<AddressRange, 2> encap_sources{};    // that are configured: what comes from there, we have encapsulated
   std::array<uint8_t, kSnatBlocks> snat_owner{};  // block → worker
   uint32_t new_flow_rate = 0;                     // entries a second and worker, above which the flood guard acts
   uint32_t icmp_rate = 0;                         // ICMP errors of ours a second and worker

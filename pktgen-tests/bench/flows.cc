@@ -21,6 +21,8 @@ const char* mode_name(const Scenario& s) {
       return "dsr-l2";
     case path::Mode::kDsrIpip:
       return "dsr-ipip";
+    case path::Mode::kDsrGue:
+      return "dsr-gue";
     case path::Mode::kNat:
       return s.reply ? "nat-reply" : "nat";
   }
@@ -44,8 +46,8 @@ std::string client_address(bool v4, uint32_t n) {
 }  // namespace
 
 std::string Scenario::name() const {
-  return std::string("lb ") + mode_name(*this) + (tcp ? " tcp" : " udp") + (v4 ? "4 " : "6 ") + std::to_string(size) +
-         "B flows=" + std::to_string(flows);
+  return std::string("lb ") + mode_name(*this) + (tcp ? " tcp" : " udp") + (v4 ? "4" : "6") +
+         (mixed ? (v4 ? "in6 " : "in4 ") : " ") + std::to_string(size) + "B flows=" + std::to_string(flows);
 }
 
 std::vector<Header> client_headers(const Scenario& s) {
@@ -91,8 +93,8 @@ void configure(rig::Rig& rig, const Scenario& s) {
   for (unsigned n = 0; n < kReals; ++n) {
     char mac[18];
     std::snprintf(mac, sizeof mac, "02:00:00:00:02:%02x", n);
-    rig.neighbor(1, real_address(s.v4, n), mac);
-    service.reals.push_back({net::parse_ip(real_address(s.v4, n)).value(), 80, 1, false});
+    rig.neighbor(1, real_address(s.reals_v4(), n), mac);
+    service.reals.push_back({net::parse_ip(real_address(s.reals_v4(), n)).value(), 80, 1, false});
   }
   control::GatewaySpec g;
   g.snat = {{net::parse_ip("10.0.1.200").value(), 1'024, 65'535},

@@ -16,10 +16,12 @@ struct Scenario {
   bool reply = false;  // nat: from the real back to the client
   bool tcp = true;
   bool v4 = true;
+  bool mixed = false;  // the reals are of the other family
   uint16_t size = 64;  // of the frame, bytes
   uint32_t flows = 1'000;
 
-  std::string name() const;  // "lb dsr-ipip tcp4 64B flows=1000"
+  bool reals_v4() const { return v4 != mixed; }
+  std::string name() const;  // "lb dsr-ipip tcp4 64B flows=1000", "lb dsr-gue tcp4in6 …"
 };
 
 // Ethernet, IP and TCP or UDP: all that the path reads or writes of a packet.

@@ -21,8 +21,9 @@ namespace {
 std::vector<Scenario> lb_scenarios() {
   std::vector<Scenario> all;
   for (const bool v4 : {true, false})
-    for (const auto& [mode, reply] : {std::pair{path::Mode::kDsrIpip, false}, std::pair{path::Mode::kDsrL2, false},
-                                      std::pair{path::Mode::kNat, false}, std::pair{path::Mode::kNat, true}})
+    for (const auto& [mode, reply] :
+         {std::pair{path::Mode::kDsrIpip, false}, std::pair{path::Mode::kDsrL2, false},
+          std::pair{path::Mode::kDsrGue, false}, std::pair{path::Mode::kNat, false}, std::pair{path::Mode::kNat, true}})
       for (const bool tcp : {true, false})
         // The smallest frame of TCP over IPv6 has 74 bytes.
         for (const uint16_t size : {v4 ? uint16_t{64} : uint16_t{74}, uint16_t{1'400}})
@@ -33,6 +34,11 @@ std::vector<Scenario> lb_scenarios() {
             if (size == 1'400 && !tcp) continue;
             all.push_back({.mode = mode, .reply = reply, .tcp = tcp, .v4 = v4, .size = size, .flows = flows});
           }
+  for (const bool v4 : {true, false})
+    for (const path::Mode mode : {path::Mode::kDsrIpip, path::Mode::kDsrGue})
+      for (const uint32_t flows : {1'000U, 1'000'000U})
+        all.push_back(
+            {.mode = mode, .v4 = v4, .mixed = true, .size = v4 ? uint16_t{64} : uint16_t{74}, .flows = flows});
   return all;
 }
 

@@ -1,6 +1,7 @@
 #include "pktgen-tests/cases/case.h"
 
 #include <cstdio>
+#include <cstring>
 #include <iterator>
 
 namespace guideway::cases {
@@ -46,9 +47,25 @@ control::GatewaySpec snat(uint16_t port_min, uint16_t port_max) {
   return g;
 }
 
+uint64_t flow_hash(const Frame& frame) {
+  const rig::Bytes b = frame.bytes();
+  if (b.at(14) >> 4 == 4) {
+    net::FlowKey4 key;
+    std::memcpy(&key.source, &b.at(14 + 12), 8);
+    std::memcpy(&key.source_port, &b.at(14 + 20), 4);
+    key.protocol = b.at(14 + 9);
+    return net::flow_hash(key, 0);
+  }
+  net::FlowKey6 key;
+  std::memcpy(&key.source, &b.at(14 + 8), 32);
+  std::memcpy(&key.source_port, &b.at(14 + 40), 4);
+  key.protocol = b.at(14 + 6);
+  return net::flow_hash(key, 0);
+}
+
 std::vector<Case> all_cases() {
   std::vector<Case> all;
-  for (auto table : {parse_cases, dsr_cases, nat_cases, route_cases, icmp_cases}) {
+  for (auto table : {parse_cases, dsr_cases, encap_cases, nat_cases, route_cases, icmp_cases}) {
     auto cases = table();
     all.insert(all.end(), std::make_move_iterator(cases.begin()), std::make_move_iterator(cases.end()));
   }

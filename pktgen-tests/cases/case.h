@@ -44,9 +44,13 @@ control::ServiceSpec service(std::string_view vip, uint16_t port, net::Protocol 
 // One dedicated SNAT address of each family, 10.0.1.200 and 2001:db8:1::200, with these ports.
 control::GatewaySpec snat(uint16_t port_min = 20'000, uint16_t port_max = 59'999);
 
+// The group's hash, of seed 0, of a frame without tags, options or extension headers.
+uint64_t flow_hash(const Frame& frame);
+
 // The tables, by subject.
 std::vector<Case> parse_cases();
 std::vector<Case> dsr_cases();
+std::vector<Case> encap_cases();
 std::vector<Case> nat_cases();
 std::vector<Case> route_cases();
 std::vector<Case> icmp_cases();

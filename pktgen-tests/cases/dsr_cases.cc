@@ -27,18 +27,8 @@ Frame to_real(Frame f, unsigned n = 10) {
   return f.ethernet(kPort1Mac, real_mac(n)).encapsulated("10.0.1.1", "10.0.1." + std::to_string(n));
 }
 
-// The low 20 bits of the flow hash, which the outer IPv6 header carries.
-uint32_t flow_label(const Frame& frame) {
-  const rig::Bytes b = frame.bytes();
-  net::FlowKey6 key;
-  std::memcpy(&key.source, &b[14 + 8], 32);
-  std::memcpy(&key.source_port, &b[14 + 40], 4);
-  key.protocol = b[14 + 6];
-  return static_cast<uint32_t>(net::flow_hash(key, 0)) & 0xfffff;
-}
-
 Frame to_real6(Frame f) {
-  const uint32_t label = flow_label(f);
+  const uint32_t label = static_cast<uint32_t>(flow_hash(f)) & 0xfffff;
   return f.ethernet(kPort1Mac, real_mac(10)).encapsulated("2001:db8:1::1", "2001:db8:1::10").flow_label(label);
 }
 

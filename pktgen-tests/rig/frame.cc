@@ -151,6 +151,11 @@ Frame& Frame::encapsulated(std::string_view source, std::string_view destination
   return *this;
 }
 
+Frame& Frame::in_gue(std::string_view source, std::string_view destination, uint16_t source_port) {
+  gue_ = source_port;
+  return encapsulated(source, destination);
+}
+
 Bytes Frame::l4() const {
   Bytes data;
   for (size_t i = 0; i < payload_; ++i) data.push_back(static_cast<uint8_t>(i * 7 + 1));
@@ -274,6 +279,24 @@ Bytes Frame::wrap(const Ip& ip, uint8_t protocol, const Bytes& payload) {
   return packet;
 }
 
+Bytes Frame::in_outer(const Bytes& packet) const {
+  const auto inside = static_cast<uint8_t>(ip_->source.is_v4() ? net::Protocol::kIpIp : net::Protocol::kIpv6);
+  if (!gue_) return wrap(*outer_, inside, packet);
+  net::UdpHeader h;
+  h.source_port = net::Be16{*gue_};
+  h.destination_port = net::Be16{6080};
+  h.length = net::Be16{static_cast<uint16_t>(sizeof h + packet.size())};
+  Bytes udp;
+  append(udp, h);
+  append(udp, packet);
+  constexpr auto kUdp = static_cast<uint8_t>(net::Protocol::kUdp);
+  if (!outer_->source.is_v4()) {
+    const net::Be16 sum = l4_checksum(outer_->source, outer_->destination, kUdp, udp);
+    std::memcpy(&udp[6], &sum, sizeof sum);
+  }
+  return wrap(*outer_, kUdp, udp);
+}
+
 Bytes Frame::bytes() const {
   net::EthernetHeader ethernet{destination_, source_, net::Be16{static_cast<uint16_t>(net::EtherType::kArp)}};
   Bytes packet;
@@ -286,8 +309,8 @@ Bytes Frame::bytes() const {
       if (!ip.source.is_v4()) protocol = static_cast<uint8_t>(net::Protocol::kFragment);
     }
     packet = wrap(ip, protocol, payload);
-    const bool v4 = ip_->source.is_v4();
-    if (outer_) packet = wrap(*outer_, static_cast<uint8_t>(v4 ? net::Protocol::kIpIp : net::Protocol::kIpv6), packet);
+    if (outer_) packet = in_outer(packet);
+    const bool v4 = (outer_ ? outer_ : ip_)->source.is_v4();
     ethernet.type = net::Be16{static_cast<uint16_t>(v4 ? net::EtherType::kIpv4 : net::EtherType::kIpv6)};
   }
   Bytes frame;

@@ -41,8 +41,10 @@ class Frame {
   Frame& no_udp_checksum();
   Frame& wrong_l4_checksum();
   Frame& pad_to(size_t bytes);  // Ethernet padding
-  // What dsr-ipip puts around the packet: TTL 64, TOS copied, id 0, DF; 4in4 or 6in6.
+  // What dsr-ipip puts around the packet, by the addresses' family: TTL 64, TOS copied, id 0, DF.
   Frame& encapsulated(std::string_view source, std::string_view destination);
+  // What dsr-gue does: the same, and UDP between; its checksum is over IPv6 only.
+  Frame& in_gue(std::string_view source, std::string_view destination, uint16_t source_port);
 
   // With right checksums and lengths.
   Bytes bytes() const;
@@ -68,11 +70,13 @@ class Frame {
   Bytes sctp_packet(const Bytes& value) const;
   Bytes cut(const Bytes& whole, Ip& ip) const;
   static Bytes wrap(const Ip& ip, uint8_t protocol, const Bytes& payload);
+  Bytes in_outer(const Bytes& packet) const;
 
   net::MacAddress source_{{2, 0, 0, 0, 0, 0xc1}};
   net::MacAddress destination_{{2, 0, 0, 0, 0, 0x01}};
   std::optional<Ip> ip_;
   std::optional<Ip> outer_;
+  std::optional<uint16_t> gue_;  // the source port
   uint8_t protocol_ = 59;
   uint16_t source_port_ = 0;
   uint16_t destination_port_ = 0;

@@ -98,22 +98,40 @@ void Rig::make_ports() {
 }
 
 void Rig::make_links() {
-  using Event = control::Event;
   for (const auto& p : ports_) {
     const std::string i = std::to_string(p.facts.index);
     control::Link link{
         .ifindex = p.facts.ifindex, .name = "p" + i, .mac = p.facts.mac, .mtu = 1500, .up = true, .lower_up = true};
-    rib_.apply({Event::Action::kAdd, link});
-    for (const auto& [address, length] : {std::pair{"10.0." + i + ".1", 24}, std::pair{"2001:db8:" + i + "::1", 64}}) {
-      rib_.apply({Event::Action::kAdd,
-                  control::Address{
-                      .ifindex = link.ifindex, .address = ip(address), .prefix_length = static_cast<uint8_t>(length)}});
-      control::Route connected{.prefix = net::prefix_of(ip(address), static_cast<unsigned>(length)),
-                               .hops = {{link.ifindex, {}, 1}},
-                               .source = {}};
-      rib_.apply({Event::Action::kAdd, connected});
-    }
+    rib_.apply({control::Event::Action::kAdd, link});
+    give_address(link.ifindex, "10.0." + i + ".1", 24);
+    give_address(link.ifindex, "2001:db8:" + i + "::1", 64);
   }
+}
+
+void Rig::give_address(int ifindex, std::string_view address, unsigned length) {
+  rib_.apply(
+      {control::Event::Action::kAdd,
+       control::Address{.ifindex = ifindex, .address = ip(address), .prefix_length = static_cast<uint8_t>(length)}});
+  rib_.apply({control::Event::Action::kAdd,
+              control::Route{.prefix = net::prefix_of(ip(address), length), .hops = {{ifindex, {}, 1}}, .source = {}}});
+}
+
+unsigned Rig::vlan(unsigned port, uint16_t number, std::string_view mac, uint32_t mtu,
+                   const std::vector<std::pair<std::string, unsigned>>& addresses) {
+  const int parent = kFirstIfindex + static_cast<int>(port);
+  const int ifindex = 1'000 + number;
+  rib_.apply(
+      {control::Event::Action::kAdd, control::Link{.ifindex = ifindex,
+                                                   .name = "p" + std::to_string(port) + "." + std::to_string(number),
+                                                   .mac = net::parse_mac(mac).value(),
+                                                   .mtu = mtu,
+                                                   .up = true,
+                                                   .lower_up = true,
+                                                   .parent = parent,
+                                                   .vlan = number}});
+  for (const auto& [address, length] : addresses) give_address(ifindex, address, length);
+  routes_changed();
+  return static_cast<unsigned>(ifindex - kFirstIfindex);
 }
 
 void Rig::routes_changed() {

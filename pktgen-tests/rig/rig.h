@@ -40,6 +40,10 @@ class Rig {
   void route(std::string_view prefix, const std::vector<std::pair<unsigned, std::string>>& next_hops);
   void blackhole(std::string_view prefix);
   void mtu(unsigned port, uint32_t mtu);
+  // A VLAN interface on a port, with its MAC address and its networks; gives the number by which it can be named where
+  // a port can.
+  unsigned vlan(unsigned port, uint16_t number, std::string_view mac, uint32_t mtu,
+                const std::vector<std::pair<std::string, unsigned>>& addresses);
   // An interface of the host that is no port of the engine, with its network.
   void foreign_link(std::string_view network);
   // Takes the host's addresses of the port away, of both families.
@@ -85,6 +89,7 @@ class Rig {
   };
   void make_ports();
   void make_links();
+  void give_address(int ifindex, std::string_view address, unsigned length);
   void routes_changed();
   std::vector<Sent> collect();
 
