@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "dataplane/path/fit.h"
 #include "net/headers.h"
 
 namespace guideway::control {
@@ -22,8 +23,7 @@ std::optional<net::IpAddress> address(const std::string& bytes) {
 }
 
 constexpr const char* kAddressShape = "an address has 4 or 16 bytes";
-// RFC 8200, 5, with room for an outer header; and as much as an IP packet's length can say.
-constexpr uint32_t kMinMtu = 1'280;
+// As much as an IP packet's length can say.
 constexpr uint32_t kMaxMtu = 65'535;
 
 std::optional<net::Prefix> prefix(const std::string& bytes, uint32_t length) {
@@ -88,7 +88,8 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
   s.table_size = m.table_size() == 0 ? lb::kDefaultTableSize : m.table_size();
   if (!lb::is_table_size(s.table_size)) return refuse("table_size", "not a prime from 251 to 655373");
   if (static_cast<uint32_t>(m.reals_size()) > lb::kMaxReals) return refuse("reals", "more than 32766 reals");
-  if (m.mtu() != 0 && (m.mtu() < kMinMtu || m.mtu() > kMaxMtu)) return refuse("mtu", "not within 1280 to 65535");
+  if (m.mtu() != 0 && (m.mtu() < path::kMinServiceMtu || m.mtu() > kMaxMtu))
+    return refuse("mtu", "not within 1280 to 65535");
   s.mtu = static_cast<uint16_t>(m.mtu());
   if (m.affinity_seconds() > path::kMaxIdle) return refuse("affinity_seconds", "more than 65000");
   s.affinity_seconds = m.affinity_seconds();

@@ -82,6 +82,8 @@ Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTa
     if (p.ifindex > 0) ports_.insert(p.ifindex);
   tables_->slots = maglev_->base();
   tables_->exceptions = exceptions_.workers_view();
+  tables_->new_flow_rate = gateway_.new_flow_rate;
+  tables_->icmp_rate = gateway_.icmp_rate;
   for (unsigned block = 0; block < path::kSnatBlocks; ++block)
     tables_->snat_owner[block] = static_cast<uint8_t>(block % workers_);
   publish();

@@ -56,6 +56,10 @@ void set_ports(const Packet& p, uint8_t* l4, const Translation<Address>& to) {
   if (h->checksum == net::Be16{0}) h->checksum = net::Be16{0xffff};
 }
 
+// A later piece has no ports, and the checksum is in the first.
+bool is_first(const net::Ipv4Header& h) { return h.is_first(); }
+bool is_first(const net::Ipv6Header&) { return true; }
+
 template <typename Header, typename Entry>
 void translate(Packet& p, const ConnectionTable<Entry>& table) {
   auto* h = reinterpret_cast<Header*>(p.l3);
@@ -63,7 +67,7 @@ void translate(Packet& p, const ConnectionTable<Entry>& table) {
   const Entry& e = table.entry(p.slot);
   if (p.kind == Kind::kIcmpError) return translate_error(p, e.translation);
   set_addresses(h, e.translation);
-  set_ports(p, p.l3 + p.l4_offset, e.translation);
+  if (is_first(*h)) set_ports(p, p.l3 + p.l4_offset, e.translation);
 }
 
 }  // namespace

@@ -14,6 +14,8 @@
 namespace guideway::path {
 
 inline constexpr unsigned kBurst = 64;
+// Places for what a burst's packets are cut into: each of them into four.
+inline constexpr unsigned kMade = 3 * kBurst;
 
 enum class Family : uint8_t { kIpv4, kIpv6 };
 
@@ -97,8 +99,9 @@ struct alignas(64) Packet {
 };
 static_assert(sizeof(Packet) == 128);
 
+// Up to kBurst packets until `fit`, which appends pieces.
 struct Burst {
-  std::array<Packet, kBurst> packets;
+  std::array<Packet, kBurst + kMade> packets;
   unsigned count = 0;
   bool handed_over = false;  // came over a ring: not handed on again
   uint8_t kinds = 0;         // a bit for each Kind that some packet has, so that a stage for rare ones asks but once

@@ -15,6 +15,8 @@
 
 namespace guideway::path {
 
+inline constexpr uint32_t kMostOverhead = sizeof(net::Ipv6Header) + sizeof(net::UdpHeader);
+
 // Bytes that apply() will put around the packet.
 inline uint32_t overhead(const Packet& p, const Tables& t) {
   if (p.answer || (p.mode != Mode::kDsrIpip && p.mode != Mode::kDsrGue)) return 0;

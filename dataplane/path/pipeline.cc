@@ -26,7 +26,7 @@ bool Worker::round(Tick now) {
     balance(b, t);                                 // the others: VIP → real
     learn(b, conns_, t, learner_, now);            // remember
     route(b, conns_, t, glean_);                   // the next hop
-    fit(b, t);                                     // what it becomes is small enough for that link
+    fit(b, t, icmp_errors_, counters_, glean_);    // too large for that link: cut, or its sender is told
     apply(b, conns_, t);                           // translate or encapsulate, TTL, checksums
     frame(b, t);                                   // L2 header
     send(b);                                       // and free what was dropped, counting the reason

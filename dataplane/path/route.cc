@@ -80,6 +80,13 @@ void route_by_fib(Burst& burst, const Connections& c, const Tables& t, Glean& gl
 
 }  // namespace
 
+void route_answer(Packet& p, const Tables& t, Glean& glean) {
+  const net::IpAddress to = p.family == Family::kIpv4 ? net::IpAddress::v4(named4(p)) : named6(p);
+  p.route = t.fib->lookup(to);
+  send_towards(p, t);
+  if (!p.live() && p.reason == DropReason::NO_NEIGHBOR) glean.tell(to);
+}
+
 void route(Burst& burst, const Connections& connections, const Tables& t, Glean& glean) {
   bool by_fib = false;
   for (Packet& p : burst.all()) {

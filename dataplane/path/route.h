@@ -13,4 +13,7 @@ namespace guideway::path {
 // entry is missing is then told to control. (Those of reals are kept anyway.)
 void route(Burst& burst, const Connections& connections, const Tables& t, Glean& glean);
 
+// The same of one answer that a later stage has made.
+void route_answer(Packet& p, const Tables& t, Glean& glean);
+
 }  // namespace guideway::path

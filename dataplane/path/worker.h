@@ -20,6 +20,7 @@
 #include "dataplane/path/learn.h"
 #include "dataplane/path/port.h"
 #include "dataplane/path/tables.h"
+#include "dataplane/path/token_bucket.h"
 
 namespace guideway::path {
 
@@ -71,7 +72,7 @@ class Worker {
 
  private:
   struct Outbox {
-    std::array<rte_mbuf*, kBurst> mbufs;
+    std::array<rte_mbuf*, kBurst + kMade> mbufs;
     unsigned count = 0;
   };
 
@@ -96,6 +97,7 @@ class Worker {
   uint32_t expire6_ = 0;
   Counters counters_;
   Glean glean_;
+  TokenBucket icmp_errors_;
   std::array<Outbox, kMaxPorts> outbox_;
   Burst burst_;
 };

@@ -20,10 +20,11 @@ struct Case {
   std::function<void(Rig&)> configure;  // on top of the network of network()
   std::vector<Frame> before = {};       // sent first, whatever comes of them
   Frame in = {};
-  std::optional<Frame> out = {};  // what must leave, by `out_port`; nothing: `reason`
+  std::optional<Frame> out = {};  // what must leave, by `out_port`
+  std::vector<Frame> more = {};   // and after it
   unsigned out_port = 1;
-  net::DropReason reason = net::DropReason::NONE;
-  rig::Bytes raw = {};  // instead of `in`, where no builder makes such a packet
+  net::DropReason reason = net::DropReason::NONE;  // why it was dropped, though something may leave in its place
+  rig::Bytes raw = {};                             // instead of `in`, where no builder makes such a packet
   unsigned in_port = 0;
   uint16_t headroom = RTE_PKTMBUF_HEADROOM;  // bytes before the packet in its buffer
 };
@@ -51,6 +52,7 @@ uint64_t flow_hash(const Frame& frame);
 std::vector<Case> parse_cases();
 std::vector<Case> dsr_cases();
 std::vector<Case> encap_cases();
+std::vector<Case> fit_cases();
 std::vector<Case> nat_cases();
 std::vector<Case> route_cases();
 std::vector<Case> icmp_cases();

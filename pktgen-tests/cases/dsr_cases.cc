@@ -130,10 +130,6 @@ std::vector<Case> dsr_cases() {
            },
        .in = client(),
        .reason = DropReason::NO_ENCAP_SOURCE},
-      {.description = "too large for the link once it is encapsulated",
-       .configure = one,
-       .in = client(net::kTcpAck).payload(1'441),
-       .reason = DropReason::MTU_EXCEEDED},
       {.description = "no room in the buffer for an outer header",
        .configure = one6,
        .in = client6(),
@@ -144,10 +140,6 @@ std::vector<Case> dsr_cases() {
        .in = client6(),
        .out = to_real6(client6()),
        .headroom = 40},
-      {.description = "as large as the link allows",
-       .configure = one,
-       .in = client(net::kTcpAck).payload(1'440),
-       .out = to_real(client(net::kTcpAck).payload(1'440))},
   };
 }
 

@@ -48,12 +48,24 @@ uint64_t connections_full() {
   return rig.drops(DropReason::CONNECTIONS_FULL);
 }
 
+// A burst that would become 27 times as many packets.
+uint64_t no_buffer() {
+  Rig rig;
+  network(rig);
+  rig.mtu(1, 140);
+  rig.service(service("192.0.2.10", 80, Protocol::kTcp, Mode::kDsrIpip, {"10.0.1.10"}));
+  for (unsigned i = 0; i < path::kBurst; ++i) rig.enqueue(syn(40'000).payload(2'000).bytes());
+  rig.run();
+  return rig.drops(DropReason::NO_BUFFER);
+}
+
 }  // namespace
 
 std::vector<Pressure> pressures() {
   return {{"a transmit queue that nobody empties", DropReason::TX_FULL, tx_full},
           {"a worker that doesn't take what it is handed", DropReason::HANDOVER_FULL, handover_full},
-          {"more nat flows than entries", DropReason::CONNECTIONS_FULL, connections_full}};
+          {"more nat flows than entries", DropReason::CONNECTIONS_FULL, connections_full},
+          {"more pieces than a burst has places for", DropReason::NO_BUFFER, no_buffer}};
 }
 
 }  // namespace guideway::cases

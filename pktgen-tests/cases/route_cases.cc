@@ -124,6 +124,12 @@ std::vector<Case> route_cases() {
        .configure = on_vlan("10.0.10.6"),
        .in = client(),
        .reason = DropReason::NO_NEIGHBOR},
+      {.description = "a VLAN has its own MTU",
+       .configure = on_vlan("10.0.10.5"),
+       .in = client().payload(1'241),
+       .out = tagged(client().payload(1'241).piece(0, 0, 1'256), real_mac(5)).encapsulated("10.0.10.1", "10.0.10.5"),
+       .more =
+           {tagged(client().payload(1'241).piece(0, 1'256, 8), real_mac(5)).encapsulated("10.0.10.1", "10.0.10.5")}},
       {.description = "from our address on a VLAN: a loop",
        .configure = on_vlan("10.0.10.5"),
        .in = Frame().ip("10.0.10.1", "192.0.2.10").tcp(40'000, 80).syn(),

@@ -1,0 +1,27 @@
+// A limit of so many events a second, filled a little every millisecond by housekeeping.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace guideway::path {
+
+class TokenBucket {
+ public:
+  // A token, if there is one.
+  bool take() {
+    if (thousandths_ < kToken) return false;
+    thousandths_ -= kToken;
+    return true;
+  }
+  // What a millisecond brings. A twentieth of a second's worth is kept, and at least one.
+  void refill(uint32_t a_second) {
+    thousandths_ = std::min(thousandths_ + a_second, std::max(uint64_t{a_second} * kToken / 20, kToken));
+  }
+
+ private:
+  static constexpr uint64_t kToken = 1'000;
+  uint64_t thousandths_ = 0;
+};
+
+}  // namespace guideway::path
