@@ -133,13 +133,6 @@ lab_by_one() {
   lab_in border ip -6 route replace $LAB_VIPS6 via fd77:$net::1
 }
 
-# `lab_flow_by VIP PORT`: the gateway that gets TCP from the client's PORT to port 80 of the VIP.
-lab_flow_by() {
-  local client=$LAB_CLIENT4
-  case $1 in *:*) client=$LAB_CLIENT6 ;; esac
-  lab_in border ip route get "$1" from $client iif far0 ipproto tcp sport "$2" dport 80 | grep -oE 'dev gw[12]' | cut -d' ' -f2
-}
-
 # `lab_errors_by gw1|gw2|nobody`: where ICMP to VIPs goes that comes from outside, whatever it quotes.
 lab_errors_by() {
   local way4=(blackhole $LAB_VIPS4) way6=(blackhole $LAB_VIPS6)
