@@ -14,6 +14,7 @@
 #include "pktgen-tests/bench/commit_bench.h"
 #include "pktgen-tests/bench/flood_bench.h"
 #include "pktgen-tests/bench/lb_bench.h"
+#include "pktgen-tests/bench/scale_bench.h"
 
 namespace guideway::bench {
 namespace {
@@ -195,9 +196,16 @@ int main(int argc, char** argv) {
       app.add_subcommand("flood", "unique SYNs at full rate, beside 1,000 connections that must keep their reals");
   flood->add_option("--runs", runs, "of a million SYNs each")->check(CLI::Range(1, 1000));
   flood->add_option("--json", json, "write the records to this file too");
+  unsigned services = 10'000;
+  auto* scale = app.add_subcommand("scale", "a large state's way to the packets, with the real programs (root)");
+  scale->add_option("--services", services, "with ten backends each")
+      ->check(CLI::Range(1, 16'384))
+      ->capture_default_str();
+  scale->add_option("--build", build, "the build directory that has the programs")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (*churn) return guideway::bench::churn(churn_options, json);
   if (*flood) return guideway::bench::flood(runs, json);
   if (*commit) return guideway::bench::run_commit(build, turns);
+  if (*scale) return guideway::bench::run_scale(build, services);
   return *lb ? guideway::bench::run_lb(filter, runs, json) : guideway::bench::run_maglev(runs);
 }

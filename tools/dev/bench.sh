@@ -5,7 +5,7 @@ help_bench() {
 usage: ./dev bench lb [--filter TEXT] [--runs N] [--json FILE]
        ./dev bench churn [--runs N] [--seconds S] [--changes N] [--json FILE]
        ./dev bench flood [--runs N] [--json FILE]
-       ./dev bench maglev | commit
+       ./dev bench maglev | commit | scale
 
 lb      pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor
         of the same run (receive, parse and send alone); --json writes the records to FILE
@@ -16,6 +16,8 @@ flood   unique SYNs at full rate, beside 1,000 connections that must keep their 
 maglev  builds Maglev tables
 commit  changes manifests of 100 objects under the real guidewayd and guideway-engine, and prints how long after the
         file's close they are in force
+scale   writes 10,000 services with ten backends each, and prints how long after the daemon's start they are in force,
+        and the memory that daemon and engine took
 
 As root, 2 MB hugepages are reserved for the run where there are too few, and given back; without them the figures
 are worse, and it is said.
@@ -29,7 +31,7 @@ dev_bench() {
   ensure_packages
   [ $# != 0 ] || set -- lb
   case $1 in
-  commit) build_kind release || exit 1 ;;
+  commit | scale) build_kind release || exit 1 ;;
   *) build_kind release pktgen-tests/guideway-bench || exit 1 ;;
   esac
   trap give_back_hugepages EXIT
