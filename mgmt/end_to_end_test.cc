@@ -56,9 +56,17 @@ struct Running {
   pid_t pid;
 };
 
+engine::Hello hello_with_limits() {
+  engine::Hello h = FakeEngine::good_hello();
+  h.mutable_limits()->set_services(16384);
+  h.mutable_limits()->set_reals_per_service(32766);
+  h.mutable_limits()->set_fragments(1024);
+  return h;
+}
+
 struct Site {
   TemporaryDirectory dir;
-  FakeEngine engine{dir / "engine.sock"};
+  FakeEngine engine{dir / "engine.sock", hello_with_limits()};
   std::string listen = "unix:" + (dir / "api.sock");
 
   Site() { std::filesystem::create_directory(dir / "m"); }
@@ -118,6 +126,10 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
   CHECK(contains(out, "Service demo/bad: status.loadBalancer.ingress[0].ip"));
   CHECK(contains(out, "1 desired, 1 applied"));
   CHECK(contains(out, "memory: no hugepages"));
+  CHECK(contains(out, "LIMIT               USED   AT-MOST   OF\n"));
+  CHECK(contains(out, "services            1      16384     VIPs\n"));
+  CHECK(contains(out, "reals_per_service   2      32766     backends of one VIP\n"));
+  CHECK(contains(out, "fragments           -      1024      datagrams in fragments, of one worker\n"));
   CHECK(contains(out, "the service has no backend to send it to"));
   CHECK(p.cli({"status", "-o", "json"}, out) == 0);
   CHECK(contains(out, "\"reason\": \"no_backend\""));
@@ -131,6 +143,13 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
   CHECK(p.cli({"drops", "-o", "json"}, out) == 0);
   CHECK(contains(out, "\"reason\": \"truncated\""));  // also those without packets
   CHECK(contains(out, "\"packets_by_xdp\": \"3\""));
+
+  // What the engine doesn't answer isn't known; the rest is.
+  p.engine.set_stalled(true);
+  CHECK(p.cli({"drops"}, out) == 1);
+  CHECK(contains(out, "the engine doesn't say what it dropped: it doesn't answer"));
+  CHECK(p.cli({"services"}, out) == 0);
+  CHECK(contains(out, "Programmed   -             -      -         -       "));
   CHECK(daemon.stop() == 0);
   CHECK(p.cli({"status"}, out) == 1);
   CHECK(contains(out, "guidewayd can't be reached"));

@@ -149,6 +149,7 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
     ++state_.status_requests;
     engine::Envelope status;
     status.mutable_status()->set_uptime_seconds(42);
+    status.mutable_status()->set_services(static_cast<uint32_t>(state_.services.size()));
     auto& worker = *status.mutable_status()->add_workers();
     worker.set_received(100);
     worker.set_sent(90);
