@@ -19,7 +19,10 @@
 #   VIPs are routed to the gateway by the client; they are addresses of no one but the servers (on lo, for DSR):
 #     dsr-l2    192.0.2.10   2001:db8::10   port 80           web1 web2
 #     dsr-ipip  192.0.2.20   2001:db8::20   port 80           web1 web2 web3
+#     dsr-gue   192.0.2.40   2001:db8::40   port 80           web1 web2 web3
 #     nat       192.0.2.30   2001:db8::30   port 80 -> 8080   web1 web2 web3
+#   and inside the other family, to the servers' addresses of that:
+#     dsr-ipip-mixed  192.0.2.21  2001:db8::21      dsr-gue-mixed  192.0.2.41  2001:db8::41
 #   On UDP port 7 (nat: -> 7007) of the same addresses answers echo.py: who it is, how much came, from which address.
 #   SNAT addresses, dedicated, routed to the gateway by servers and router: 198.51.100.1 and 2001:db8:100::1
 #
@@ -44,8 +47,13 @@ LAB_ROUTERS=(gateway router)
 LAB_SERVERS=(web1 web2 web3)
 declare -A LAB_ADDRESS4=([web1]=10.77.2.11 [web2]=10.77.2.12 [web3]=10.77.3.13)
 declare -A LAB_ADDRESS6=([web1]=fd77:2::11 [web2]=fd77:2::12 [web3]=fd77:3::13)
-declare -A LAB_VIP4=([dsr-l2]=192.0.2.10 [dsr-ipip]=192.0.2.20 [nat]=192.0.2.30)
-declare -A LAB_VIP6=([dsr-l2]=2001:db8::10 [dsr-ipip]=2001:db8::20 [nat]=2001:db8::30)
+LAB_MODES=(dsr-l2 dsr-ipip dsr-gue nat)
+LAB_MIXED=(dsr-ipip-mixed dsr-gue-mixed)
+LAB_DSR=(dsr-l2 dsr-ipip dsr-gue "${LAB_MIXED[@]}")
+declare -A LAB_VIP4=([dsr-l2]=192.0.2.10 [dsr-ipip]=192.0.2.20 [dsr-ipip-mixed]=192.0.2.21 [nat]=192.0.2.30
+  [dsr-gue]=192.0.2.40 [dsr-gue-mixed]=192.0.2.41)
+declare -A LAB_VIP6=([dsr-l2]=2001:db8::10 [dsr-ipip]=2001:db8::20 [dsr-ipip-mixed]=2001:db8::21 [nat]=2001:db8::30
+  [dsr-gue]=2001:db8::40 [dsr-gue-mixed]=2001:db8::41)
 LAB_SNAT4=198.51.100.1
 LAB_SNAT6=2001:db8:100::1
 LAB_GATEWAY4=10.77.1.1
@@ -191,7 +199,7 @@ lab_make_server_addresses() {
   for server in "${LAB_SERVERS[@]}"; do
     lab_address "$server" eth0 "${LAB_ADDRESS4[$server]}/24" "${LAB_ADDRESS6[$server]}/64"
     lab_address "$server" ret0 "10.77.9.1${server#web}/24" "fd77:9::1${server#web}/64"
-    for mode in dsr-l2 dsr-ipip; do
+    for mode in "${LAB_DSR[@]}"; do
       lab_address "$server" lo "${LAB_VIP4[$mode]}/32" "${LAB_VIP6[$mode]}/128"
     done
   done
@@ -279,7 +287,7 @@ EOF
 # One process with a socket for each address, so that answers come from the address that was asked.
 lab_start_echo() {
   local server=$1 mode addresses=("${LAB_ADDRESS4[$1]}" "${LAB_ADDRESS6[$1]}")
-  for mode in dsr-l2 dsr-ipip; do addresses+=("${LAB_VIP4[$mode]}" "${LAB_VIP6[$mode]}"); done
+  for mode in "${LAB_DSR[@]}"; do addresses+=("${LAB_VIP4[$mode]}" "${LAB_VIP6[$mode]}"); done
   ip netns exec "$LAB_PREFIX-$server" /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/echo.py" serve "$server" 7,7007 "${addresses[@]}" \
     >"$LAB_RUN/log/echo-$server.log" 2>&1 </dev/null &
   echo $! >"$LAB_RUN/pids/echo-$server"

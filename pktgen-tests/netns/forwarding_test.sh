@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every mode over both families, TCP and UDP: the right servers answer, full-size packets pass both ways, servers see the address
+# Every mode over both families and their mixes, TCP and UDP: the right servers answer, full-size packets pass both ways, servers see the address
 # that the mode promises, and DSR's answers don't pass the gateway. The gateway's own ping and ssh go on under load.
 . "$(dirname "$0")/prologue.sh"
 
@@ -9,7 +9,7 @@ lab_start_gateway --workers 2 || fail "the gateway doesn't start"
 meet_neighbors
 checksum=$(lab_big_file | sha256sum)
 
-for mode in dsr-l2 dsr-ipip nat; do
+for mode in "${LAB_MODES[@]}" "${LAB_MIXED[@]}"; do
   expected='web1 web2 web3'
   [ $mode != dsr-l2 ] || expected='web1 web2'
   for vip in "${LAB_VIP4[$mode]}" "${LAB_VIP6[$mode]}"; do

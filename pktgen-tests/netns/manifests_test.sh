@@ -80,7 +80,7 @@ lab_wait_until 5 daemon_gone || fail "the daemon doesn't stop"
 lab_start_daemon
 lab_wait_until 10 lab_engine_tells || fail "the daemon doesn't start on a broken file"
 lab_wait_until 5 broken || fail "the file isn't shown as broken after the restart"
-equal "VIPs after the restart" 12 "$(lab_cli services -o json | jq '.services | length')"
+equal "VIPs after the restart" 24 "$(lab_cli services -o json | jq '.services | length')"
 equal "its servers after the restart" 'web2 web3' "$(servers_behind "$ipip")"
 lab_gateway_answers || fail "a service doesn't answer after the restart"
 load_ended
@@ -95,7 +95,7 @@ load 5s "$nat"
 rm "$manifests/dsr-ipip.yaml"
 gone() { ! get "$ipip" / --connect-timeout 0.5; }
 lab_wait_until 5 gone || fail "the service of a deleted file still answers"
-equal "VIPs that are left" 8 "$(lab_cli services -o json | jq '.services | length')"
+equal "VIPs that are left" 20 "$(lab_cli services -o json | jq '.services | length')"
 cp "$LAB_RUN/good.yaml" "$manifests/.dsr-ipip.yaml.new"
 mv "$manifests/.dsr-ipip.yaml.new" "$manifests/dsr-ipip.yaml"
 becomes "$ipip" 'web1 web2 web3'

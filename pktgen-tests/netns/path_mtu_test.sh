@@ -51,7 +51,7 @@ for vip in "${LAB_VIP4[dsr-l2]}" "${LAB_VIP6[dsr-l2]}"; do
   [ "$(stat -c %s "$LAB_RUN/part")" -lt 20000 ] || fail "most of the file from $vip arrives without an error"
 done
 
-for mode in "${!LAB_VIP4[@]}"; do
+for mode in "${LAB_MODES[@]}" "${LAB_MIXED[@]}"; do
   for vip in "${LAB_VIP4[$mode]}" "${LAB_VIP6[$mode]}"; do
     for gateway in gw1 gw2; do
       case $mode:$gateway in

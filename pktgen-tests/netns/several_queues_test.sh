@@ -16,7 +16,7 @@ queues() { lab_in gateway ethtool -S "$1" | awk '/rx_queue_[0-9]+_xdp_packets/ {
 
 equal "queues of the ports" '[2,2]' "$(status 'ports | map(.queues)')"
 equal "how many workers there are" 2 "$(status 'workers | length')"
-for mode in "${!LAB_VIP4[@]}"; do
+for mode in "${LAB_MODES[@]}"; do
   cl0=($(queues cl0)) srv0=($(queues srv0)) handed=$(of_workers .handed_over)
   much_to "$mode"
   handed=$(($(of_workers .handed_over) - handed))

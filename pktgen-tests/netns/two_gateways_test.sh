@@ -22,7 +22,7 @@ done
 # The servers that answer flows to a VIP, each with the client's port.
 all_servers() { for port in {31000..31039}; do echo "$port $(get "$1" / --local-port $port)"; done; }
 
-for mode in "${!LAB_VIP4[@]}"; do
+for mode in "${LAB_MODES[@]}" dsr-gue-mixed; do
   for vip in "${LAB_VIP4[$mode]}" "${LAB_VIP6[$mode]}"; do
     say "$mode $vip"
     lab_by_one gw1

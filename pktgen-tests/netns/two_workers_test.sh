@@ -13,7 +13,7 @@ equal "how many workers there are" 2 "$(lab_cli status -o json | jq '.engine.sta
 before=$(of_workers .handed_over)
 much_to nat
 handed=$(($(of_workers .handed_over) - before))
-for mode in dsr-l2 dsr-ipip; do much_to $mode; done
+for mode in dsr-l2 dsr-gue; do much_to $mode; done
 
 say "handed over: $handed packets of nat"
 [ "$handed" -gt 1000 ] || fail "the workers handed over only $handed packets of nat"
