@@ -122,7 +122,7 @@ unsigned Rig::vlan(unsigned port, uint16_t number, std::string_view mac, uint32_
   const int ifindex = 1'000 + number;
   rib_.apply(
       {control::Event::Action::kAdd, control::Link{.ifindex = ifindex,
-                                                   .name = "p" + std::to_string(port) + "." + std::to_string(number),
+                                                   .name = rib_.link(parent)->name + "." + std::to_string(number),
                                                    .mac = net::parse_mac(mac).value(),
                                                    .mtu = mtu,
                                                    .up = true,
