@@ -36,7 +36,8 @@
   X(NO_SOCKET,            "no_socket",            "for a VIP, while no engine listens (counted by XDP)") \
   X(BAD_ICMP,             "bad_icmp",             "an ICMP error that doesn't quote its receiver, or an echo request with a wrong checksum") \
   X(EXTENSION_HEADERS,    "extension_headers",    "more IPv6 extension headers than 8") \
-  X(NO_BUFFER,            "no_buffer",            "no free packet buffer for a piece of it")
+  X(NO_BUFFER,            "no_buffer",            "no free packet buffer for a piece of it")         \
+  X(SOURCE_DENIED,        "source_denied",        "the service's source ranges leave this client out")
 /* clang-format on */
 
 #define GW_DROP_ENUM(symbol, name, text) GW_DROP_##symbol,

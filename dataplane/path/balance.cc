@@ -20,14 +20,25 @@ RealIndex pick(const Packet& p, const Service& service, const Tables& t) {
 }
 
 // nat without an entry can't join in the middle: the server knows the flow by a port that nobody remembers.
+// But it goes on by an entry that is only judged again.
 bool joins_midway(const Packet& p, const Service& service) {
-  return service.mode == Mode::kNat && !p.opens() && (p.connected() || p.kind == Kind::kIcmpError);
+  const bool known = p.real != kNone<RealIndex> && p.mode == Mode::kNat;
+  return service.mode == Mode::kNat && !p.opens() && (p.connected() || p.kind == Kind::kIcmpError) && !known;
+}
+
+// Whether the service is for this client. Judged before translation, which destroys the client's address.
+bool admits(const Service& service, const Packet& p) {
+  if (service.range_count == 0) [[likely]]
+    return true;
+  const net::IpAddress client = p.family == Family::kIpv4 ? net::IpAddress::v4(p.key4.source) : p.key6.source;
+  return lb::holds({service.ranges, service.range_count}, client) != service.ranges_deny;
 }
 
 void decide(Packet& p, const Tables& t) {
   const Service& service = t.services[p.service];
+  if (!admits(service, p)) return p.drop(DropReason::SOURCE_DENIED);
   if (joins_midway(p, service)) return p.drop(DropReason::NO_CONNECTION);
-  if (p.real == kNone<RealIndex>) {  // else the service's mode has changed, and its connections keep their reals
+  if (p.real == kNone<RealIndex>) {  // else the service's epoch has moved on, and its connections keep their reals
     if (service.table_size == 0) return p.drop(DropReason::NO_BACKEND);
     p.real = pick(p, service, t);
   }

@@ -1,6 +1,7 @@
 #include "dataplane/path/learn.h"
 
 #include "dataplane/path/snat.h"
+#include "dataplane/path/track.h"
 
 namespace guideway::path {
 
@@ -70,6 +71,7 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
     Entry& e = table.entry(p.slot);
     if (stands_on(p, e)) {
       e.epoch = t.services[p.service].epoch;
+      table.touch(p.slot, now, next_state(p, table.state(p.slot), e.direction));
       return;
     }
     if (!vacate(burst, p, table)) return stay(p, table, t, now);

@@ -10,6 +10,8 @@ bool begins_anew(const Packet& p, ConnectionState state, lb::RealState real) {
   return p.kind != Kind::kIcmpError && !p.connected() && real == lb::RealState::kGone;
 }
 
+}  // namespace
+
 ConnectionState next_state(const Packet& p, ConnectionState state, Direction direction) {
   if (!p.connected()) return state;
   if (p.resets()) return ConnectionState::kClosed;
@@ -18,6 +20,15 @@ ConnectionState next_state(const Packet& p, ConnectionState state, Direction dir
   // The client's answer completes the handshake; of the server's, a DSR gateway sees nothing.
   if (direction == Direction::kForward && !p.opens()) return ConnectionState::kEstablished;
   return state;
+}
+
+namespace {
+
+// What the connection was decided by has changed: it keeps its real, if `balance` lets it go on.
+template <typename Entry>
+void judge_again(Packet& p, const Entry& e) {
+  p.real = e.real;
+  p.mode = e.mode;
 }
 
 template <typename Entry>
@@ -31,9 +42,7 @@ void follow(Packet& p, ConnectionTable<Entry>& table, SlotRef slot, const Tables
     if (!service.present) return;  // its VIP is gone; another service may have it now
     p.service = e.service;
     if (begins_anew(p, state, real.state)) return;
-    p.real = e.real;
-    p.learn = e.epoch != service.epoch;
-    if (p.learn && e.mode != service.mode) return;
+    if (e.epoch != service.epoch) return judge_again(p, e);
   }
   p.real = e.real;
   p.service = e.service;

@@ -12,4 +12,7 @@ namespace guideway::path {
 // replaced and `real` set if it is to be kept.
 void track(Burst& burst, Connections& connections, const Tables& t, Tick now);
 
+// What a packet of a connection makes of its state.
+ConnectionState next_state(const Packet& p, ConnectionState state, Direction direction);
+
 }  // namespace guideway::path

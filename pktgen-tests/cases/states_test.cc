@@ -288,6 +288,30 @@ TEST_CASE("from nat to direct server return and back", "[states]") {
   CHECK(s.connections() == 2);
 }
 
+// ---- a service's source ranges
+
+TEST_CASE("source ranges that change are asked of standing connections too", "[states]") {
+  for (const Mode mode : {Mode::kDsrIpip, Mode::kNat}) {
+    INFO("mode " << static_cast<int>(mode));
+    Scene s(Protocol::kTcp, mode);
+    s.send_all({kSyn, kAck});
+    auto only = spec(Protocol::kTcp, mode, {kA, kB});
+    only.source_ranges = {rig::prefix("10.9.0.0/16")};
+    s.rig.service(only);
+    for (const uint8_t flags : {kAck, kSyn, kAck}) {
+      CHECK(s.send(flags) == 0);
+      CHECK(net::to_string(s.rig.dropped()) == net::to_string(DropReason::SOURCE_DENIED));
+    }
+    only.source_ranges.push_back(rig::prefix("10.0.0.0/24"));
+    s.rig.service(only);
+    CHECK(s.send(kAck) == 10);
+    CHECK(s.send(kFin) == 10);
+    // The FIN was its entry's as well: what follows ends within a minute.
+    s.rig.pass(60);
+    CHECK(s.connections() == 0);
+  }
+}
+
 // ---- several ways
 
 TEST_CASE("flows to a routed real spread over its next hops, each keeping to one", "[states]") {

@@ -108,6 +108,9 @@ class Rig {
   net::DropReason dropped_ = net::DropReason::NONE;
 };
 
+// "10.9.0.0/16".
+net::Prefix prefix(std::string_view text);
+
 // DPDK, once a process, without root or hugepages unless `huge`.
 void start_dpdk(bool huge = false, unsigned memory_mb = 256);
 
