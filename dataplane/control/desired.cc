@@ -57,7 +57,9 @@ std::optional<std::pair<const char*, const char*>> decode_real(const engine::Rea
   if (!a) return {{"address", kAddressShape}};
   if (a->is_v4() != service.vip.address.is_v4() && !encapsulates(service.mode))
     return {{"address", "it is of another family than the VIP, which only dsr-ipip and dsr-gue can bridge"}};
-  if (m.port() == 0 || m.port() > 65'535) return {{"port", "a port is 1 to 65535"}};
+  if (m.port() > 65'535) return {{"port", "a port is at most 65535"}};
+  if ((m.port() == 0) != (service.vip.port == path::kAnyPort))
+    return {{"port", "a real has port 0 where its service has, and only there"}};
   if (service.mode != path::Mode::kNat && m.port() != service.vip.port.host())
     return {{"port", "direct server return can't translate ports: it must be the VIP's"}};
   if (m.weight() > lb::kMaxWeight) return {{"weight", "a weight is at most 65535"}};
@@ -77,7 +79,7 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
   if (m.name().empty()) return refuse("name", "a service has a name");
   const auto vip = address(m.address());
   if (!vip) return refuse("address", kAddressShape);
-  if (m.port() == 0 || m.port() > 65'535) return refuse("port", "a port is 1 to 65535");
+  if (m.port() > 65'535) return refuse("port", "a port is at most 65535");
   if (m.protocol() != static_cast<uint32_t>(net::Protocol::kTcp) &&
       m.protocol() != static_cast<uint32_t>(net::Protocol::kUdp))
     return refuse("protocol", "neither TCP (6) nor UDP (17)");

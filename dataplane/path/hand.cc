@@ -33,7 +33,7 @@ bool is_snat(const Tables& t, const VipKey& destination) {
 // The worker that keeps the flow's state, `self` if anybody may; or drops it.
 unsigned owner_of(Packet& p, const Tables& t, unsigned self, unsigned workers) {
   const Ends ends = ends_of(p);
-  if (p.service == kNone<ServiceIndex>) p.service = t.vips->lookup(ends.destination);
+  if (p.service == kNone<ServiceIndex>) p.service = t.vips->service_of(ends.destination);
   if (p.service == kNone<ServiceIndex>) {
     if (is_snat(t, ends.destination)) return t.snat_owner[ends.destination.port.host() >> kSnatBlockBits];
     p.drop(DropReason::NO_VIP);

@@ -83,7 +83,7 @@ DropReason open_nat(Entry& forward, const Packet& p, ConnectionTable<Entry>& tab
   Key to_real{.source = {},
               .destination = {},
               .source_port = {},
-              .destination_port = real.port,
+              .destination_port = real.port == kAnyPort ? forward.key.destination_port : real.port,
               .protocol = p.protocol,
               .zero = {}};
   assign(to_real.source, snat->address);

@@ -13,6 +13,9 @@
 
 namespace guideway::path {
 
+// In a VIP: all ports of the protocol. In a real: the port that the client sent to.
+inline constexpr net::Be16 kAnyPort{0};
+
 struct VipKey {
   net::IpAddress address;
   net::Be16 port;
@@ -31,6 +34,13 @@ class VipTable {
 
   // `places`: a power of two of them, at least half free. Owned by control.
   explicit VipTable(std::span<const Entry> places) : places_(places.data()), mask_(places.size() - 1) {}
+
+  // A service of the port itself wins over one of all ports.
+  ServiceIndex service_of(const VipKey& key) const {
+    const ServiceIndex exact = lookup(key);
+    if (exact != kNone<ServiceIndex>) return exact;
+    return lookup({key.address, kAnyPort, key.protocol, 0});
+  }
 
   ServiceIndex lookup(const VipKey& key) const {
     for (uint64_t i = hash(key) & mask_;; i = (i + 1) & mask_) {

@@ -29,6 +29,16 @@ std::function<void(Rig&)> ranged(std::vector<std::string_view> ranges, bool deny
   };
 }
 
+// All ports of TCP, and a service of its own for one of them.
+void any_port(Rig& rig, Mode mode) {
+  rig.gateway(snat(20'000, 20'000));
+  rig.service(service(kVip, 0, Protocol::kTcp, mode, {"10.0.1.10"}));
+  rig.service(service(kVip6, 0, Protocol::kTcp, mode, {"2001:db8:1::10"}));
+  rig.service(service(kVip, 443, Protocol::kTcp, mode, {"10.0.1.11"}));
+}
+void any_port_l2(Rig& rig) { any_port(rig, Mode::kDsrL2); }
+void any_port_nat(Rig& rig) { any_port(rig, Mode::kNat); }
+
 }  // namespace
 
 std::vector<Case> service_cases() {
@@ -69,6 +79,30 @@ std::vector<Case> service_cases() {
        .configure = ranged({"10.0.1.0/24"}, false, Mode::kNat),
        .in = client(),
        .reason = DropReason::SOURCE_DENIED},
+      {.description = "any port: one that no other service has",
+       .configure = any_port_l2,
+       .in = client(),
+       .out = to_real(client())},
+      {.description = "any port: over IPv6", .configure = any_port_l2, .in = client6(), .out = to_real(client6())},
+      {.description = "any port: one that another service has",
+       .configure = any_port_l2,
+       .in = Frame().ip("10.0.0.99", kVip).tcp(40'000, 443).syn(),
+       .out = Frame().ip("10.0.0.99", kVip).tcp(40'000, 443).syn().ethernet(kPort1Mac, real_mac(11))},
+      {.description = "any port: of TCP, not of UDP",
+       .configure = any_port_l2,
+       .in = Frame().ip("10.0.0.99", kVip).udp(40'000, 80),
+       .reason = DropReason::NO_VIP},
+      {.description = "any port, nat: the port stays",
+       .configure = any_port_nat,
+       .in = client(),
+       .out = to_real(Frame().ip("10.0.1.200", "10.0.1.10").tcp(20'000, 80).syn().ttl(63))},
+      {.description = "any port, nat: the answer comes from it",
+       .configure = any_port_nat,
+       .before = {client()},
+       .in = Frame().ethernet(real_mac(10), kPort1Mac).ip("10.0.1.10", "10.0.1.200").tcp(80, 20'000, 0x12),
+       .out = Frame().ip(kVip, "10.0.0.99").tcp(80, 40'000, 0x12).ttl(63).ethernet(kPort0Mac, kClientMac),
+       .out_port = 0,
+       .in_port = 1},
   };
 }
 

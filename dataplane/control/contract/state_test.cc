@@ -127,7 +127,7 @@ TEST_CASE("a wrong entry has its batch refused, and the state stays", "[state]")
   Directory d;
   Engine e(d.path);
   REQUIRE(e.take({begin(true), service("a", 1), commit(1)}) == "applied 1");
-  CHECK(e.take({begin(false), service("b", 2), service("c", 3, 0), service("d", 4, 70'000), commit(2)}) ==
+  CHECK(e.take({begin(false), service("b", 2), service("c", 3, 70'000), service("d", 4, 70'000), commit(2)}) ==
         "refused c port");
   CHECK(e.take({begin(true), service("bad", 2), commit(3)}) == "refused bad address");
   CHECK(e.batches == 2);
