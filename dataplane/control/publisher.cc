@@ -198,6 +198,7 @@ void Publisher::apply_service(const ServiceSpec& spec) {
   ServiceRecord& record = it->second;
   if (fresh) {
     record.index = services_.allocate();
+    by_index_[record.index] = &record;
     services_.edit(record.index, reclaimer_) = {};
   }
   const auto old = desired_.find(spec.name);
@@ -247,9 +248,10 @@ void Publisher::remove_service(const std::string& name) {
   path::Service& row = services_.edit(record.index, reclaimer_);
   row.present = false;
   row.table_size = 0;
-  retired_.services.push_back(record.index);
+  retired_.services.insert(record.index);
   disown(record.vip, name);
   reclaimer_.later([built = record.built, ranges = record.ranges] {});
+  by_index_.erase(record.index);
   records_.erase(it);
   desired_.erase(name);
   vips_changed_ = addresses_changed_ = sweep_wish_ = true;
@@ -266,13 +268,24 @@ path::RealIndex Publisher::add_real(const lb::Real& real, path::ServiceIndex ser
   return i;
 }
 
+// The real's row. One that comes back gets its own back, and its connections go on.
+path::RealIndex Publisher::real_of(ServiceRecord& record, const lb::Real& real) {
+  const RealKey key{real.address, real.port};
+  if (const auto it = record.reals.find(key); it != record.reals.end()) return it->second;
+  const auto gone = record.gone.find(key);
+  if (gone == record.gone.end()) return add_real(real, record.index);
+  const path::RealIndex i = gone->second;
+  record.gone.erase(gone);
+  retired_.reals.erase(i);
+  real_records_[i].gone = false;
+  return i;
+}
+
 void Publisher::update_reals(ServiceRecord& record, const ServiceSpec& spec) {
   std::map<RealKey, path::RealIndex> now;
   for (const lb::Real& r : spec.reals) {
-    const RealKey key{r.address, r.port};
-    const auto it = record.reals.find(key);
-    const path::RealIndex i = it == record.reals.end() ? add_real(r, record.index) : it->second;
-    now.emplace(key, i);
+    const path::RealIndex i = real_of(record, r);
+    now.emplace(RealKey{r.address, r.port}, i);
     real_records_[i].real = r;
     write_real(i);
   }
@@ -281,7 +294,8 @@ void Publisher::update_reals(ServiceRecord& record, const ServiceSpec& spec) {
     // The row stays, for connections that may still name it; the sweep tells when none does.
     real_records_[i].gone = true;
     write_real(i);
-    retired_.reals.push_back(i);
+    record.gone.emplace(key, i);
+    retired_.reals.emplace(i, ++removals_);
     sweep_wish_ = true;
   }
   record.reals = std::move(now);
@@ -476,19 +490,27 @@ void Publisher::set_moved(const std::unordered_map<path::ServiceIndex, std::vect
   }
 }
 
-void Publisher::reuse(const std::vector<path::RealIndex>& reals, const std::vector<path::ServiceIndex>& services) {
-  for (const path::RealIndex i : reals) {
-    next_hops_.release(reals_[i].route);
-    reals_.edit(i, reclaimer_) = {};
-    real_records_.erase(i);
-    std::erase(retired_.reals, i);
-    reclaimer_.later([this, i] { reals_.release(i); });
+void Publisher::reuse(const Retired& unseen) {
+  for (const auto& [i, removal] : unseen.reals) {
+    const auto it = retired_.reals.find(i);
+    if (it != retired_.reals.end() && it->second == removal) release_real(i);
   }
-  for (const path::ServiceIndex i : services) {
-    std::erase(retired_.services, i);
+  for (const path::ServiceIndex i : unseen.services) {
+    retired_.services.erase(i);
     reclaimer_.later([this, i] { services_.release(i); });
   }
-  if (!reals.empty() || !services.empty()) publish();
+  if (!unseen.reals.empty() || !unseen.services.empty()) publish();
+}
+
+void Publisher::release_real(path::RealIndex i) {
+  const lb::Real& real = real_records_.at(i).real;
+  if (const auto record = by_index_.find(reals_[i].service); record != by_index_.end())
+    record->second->gone.erase({real.address, real.port});
+  next_hops_.release(reals_[i].route);
+  reals_.edit(i, reclaimer_) = {};
+  real_records_.erase(i);
+  retired_.reals.erase(i);
+  reclaimer_.later([this, i] { reals_.release(i); });
 }
 
 }  // namespace guideway::control

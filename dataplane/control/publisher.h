@@ -62,13 +62,14 @@ class Publisher {
   path::RealIndex maglev_pick(path::ServiceIndex service, uint64_t flow_hash) const;
   // Sets the slots' `moved` bits to just those of `flows`, by service.
   void set_moved(const std::unordered_map<path::ServiceIndex, std::vector<uint64_t>>& flow_hashes);
-  // Rows removed before the sweep began and seen by it nowhere may be used again.
+  // Rows removed before the sweep began and seen by it nowhere may be used again; those of reals that came back
+  // meanwhile, or came back and went once more, are left as they are.
   struct Retired {
-    std::vector<path::RealIndex> reals;
-    std::vector<path::ServiceIndex> services;
+    std::map<path::RealIndex, uint64_t> reals;  // and the how-manieth removal theirs was
+    std::set<path::ServiceIndex> services;
   };
   const Retired& retired() const { return retired_; }
-  void reuse(const std::vector<path::RealIndex>& reals, const std::vector<path::ServiceIndex>& services);
+  void reuse(const Retired& unseen);
 
   void publish();
 
@@ -85,6 +86,7 @@ class Publisher {
     bool announced = false;  // asked for, and it has a backend
     Built built;
     std::map<RealKey, path::RealIndex> reals;
+    std::map<RealKey, path::RealIndex> gone;  // removed; connections may still name them
     std::shared_ptr<const std::vector<lb::SourceRange>> ranges;
   };
   struct RealRecord {
@@ -106,7 +108,9 @@ class Publisher {
   void update_table(ServiceRecord& record, const ServiceSpec& spec);
   void mark_moved(const Built& before, const Built& after);
   void forget_exceptions();
+  path::RealIndex real_of(ServiceRecord& record, const lb::Real& real);
   path::RealIndex add_real(const lb::Real& real, path::ServiceIndex service);
+  void release_real(path::RealIndex i);
   void write_real(path::RealIndex i);
   void resolve_real(path::RealIndex i);
   std::set<net::IpAddress> own_addresses() const;
@@ -125,6 +129,7 @@ class Publisher {
   std::map<std::string, ServiceSpec> desired_;
   GatewaySpec gateway_;
   std::map<std::string, ServiceRecord> records_;
+  std::unordered_map<path::ServiceIndex, ServiceRecord*> by_index_;
   std::unordered_map<path::RealIndex, RealRecord> real_records_;
   std::map<path::VipKey, std::string> vip_owner_;
 
@@ -137,6 +142,7 @@ class Publisher {
   bool sweep_wish_ = false;
   std::map<uint32_t, uint32_t> marked_;  // offset → size of the tables that have `moved` bits
   Retired retired_;
+  uint64_t removals_ = 0;
   unsigned workers_;
   std::set<int> ports_;  // interfaces
   std::atomic<const path::Tables*> current_{nullptr};

@@ -75,9 +75,9 @@ void Sweep::finish() {
   // What changed meanwhile has marked slots that this walk knows nothing of; the next one clears them.
   wish_ |= publisher_.take_sweep_wish();
   if (!wish_) publisher_.set_moved(off_slot_hashes_);
-  std::erase_if(retired_.reals, [&](path::RealIndex i) { return seen_reals_.contains(i); });
+  std::erase_if(retired_.reals, [&](const auto& real) { return seen_reals_.contains(real.first); });
   std::erase_if(retired_.services, [&](path::ServiceIndex i) { return seen_services_.contains(i); });
-  publisher_.reuse(retired_.reals, retired_.services);
+  publisher_.reuse(retired_);
 }
 
 }  // namespace guideway::control

@@ -225,6 +225,42 @@ TEST_CASE("a removed real's row is used again once no connection names it", "[st
   CHECK(s.rig.publisher().reals() == 2);
 }
 
+TEST_CASE("a real that comes back gets its row and its connections back", "[states]") {
+  for (const Mode mode : {Mode::kDsrIpip, Mode::kNat})
+    for (const bool swept : {false, true}) {
+      INFO("mode " << static_cast<int>(mode) << ", swept " << swept);
+      Scene s(Protocol::kUdp, mode);
+      s.send_all({0});
+      s.becomes(State::kGone);
+      if (swept) s.rig.sweep();
+      s.becomes(State::kReady);
+      s.rig.sweep();
+      CHECK(s.rig.publisher().reals() == 2);
+      CHECK(s.send() == 10);
+      s.becomes(State::kGone);
+      CHECK(s.send() == 11);
+      s.rig.pass(30);
+      s.rig.sweep();
+      CHECK(s.rig.publisher().reals() == 1);
+      s.becomes(State::kReady);
+      s.rig.sweep();
+      CHECK(s.rig.publisher().reals() == 2);
+    }
+}
+
+// The walk that began before it came back may have passed by connections that were begun since.
+TEST_CASE("a real that came and went during a sweep isn't the sweep's to free", "[states]") {
+  Scene s(Protocol::kUdp, Mode::kDsrIpip);
+  s.becomes(State::kGone);
+  s.rig.sweep_part(s.rig.workers()[0].connections().v4.buckets() + 1);
+  s.becomes(State::kReady);
+  s.rig.service(spec(Protocol::kUdp, Mode::kDsrIpip, {kA}));
+  s.send_all({0});
+  s.becomes(State::kGone);
+  s.rig.sweep_rest();
+  CHECK(s.rig.publisher().reals() == 2);
+}
+
 TEST_CASE("a removed service's connections end with it, and its rows are used again", "[states]") {
   Scene s(Protocol::kTcp, Mode::kNat);
   s.send_all({kSyn, kAck});

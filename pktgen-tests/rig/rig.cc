@@ -254,6 +254,10 @@ std::vector<Sent> Rig::collect() {
 
 void Rig::sweep() {
   sweep_->wish();
+  sweep_rest();
+}
+
+void Rig::sweep_rest() {
   while (sweep_->step(1U << 20)) {
   }
 }

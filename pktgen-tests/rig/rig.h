@@ -65,6 +65,9 @@ class Rig {
   net::DropReason dropped() const { return dropped_; }
   // The sweep from beginning to end.
   void sweep();
+  // Its next `buckets`, and what is left of it then.
+  void sweep_part(uint32_t buckets) { sweep_->step(buckets); }
+  void sweep_rest();
   // Time passes; connections idle out.
   void pass(unsigned seconds);
 
