@@ -50,7 +50,7 @@ struct GatewaySpec {
   std::optional<net::Prefix> encap_source4 = {};  // bits below its length are the flow hash's
   std::optional<net::Prefix> encap_source6 = {};
   uint64_t hash_seed = 0;
-  std::array<path::Tick, path::kIdleTimeout.size()> idle_timeouts = path::kIdleTimeout;
+  path::IdleTimeouts idle_timeouts = path::kIdleTimeout;
   uint32_t new_flow_rate = kDefaultNewFlowRate;
   uint32_t icmp_rate = kDefaultIcmpRate;
 };

@@ -181,6 +181,7 @@ void Publisher::apply_gateway(const GatewaySpec& spec) {
   gateway_ = spec;
   ++steering_version_;
   tables_->hash_seed = spec.hash_seed;
+  tables_->idle_timeouts = spec.idle_timeouts;
   tables_->new_flow_rate = spec.new_flow_rate;
   tables_->icmp_rate = spec.icmp_rate;
   tables_->snat_count = static_cast<uint32_t>(spec.snat.size());

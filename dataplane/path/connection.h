@@ -5,28 +5,12 @@
 #include <array>
 #include <cstdint>
 
+#include "dataplane/path/connection_state.h"
 #include "dataplane/path/index.h"
 #include "dataplane/path/tables.h"
 #include "net/flow.h"
 
 namespace guideway::path {
-
-// Connections are timed in ticks of one second.
-using Tick = uint16_t;
-
-// For DSR only the client's half is seen, so states follow what the client sends.
-enum class ConnectionState : uint8_t {
-  kUdp,
-  kSetup,        // SYN seen
-  kEstablished,  // the client answered
-  kClosing,      // FIN seen; a download may still go on, and its acknowledgements keep the entry
-  kClosed,       // RST seen
-};
-
-// Idle time, seconds, after which an entry is free. TCP established: RFC 5382, REQ-5; the others keep a flood short.
-inline constexpr std::array<Tick, 5> kIdleTimeout{30, 30, 7'440, 60, 5};
-// Longest of them: ticks are 16 bits, and an entry is looked at every eight seconds.
-inline constexpr Tick kMaxIdle = 65'000;
 
 enum class Direction : uint8_t {
   kForward,  // client to VIP

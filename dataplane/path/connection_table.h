@@ -136,11 +136,14 @@ class ConnectionTable {
     return from;
   }
 
+  // By which entries idle out from now on, standing ones too.
+  void set_idle_timeouts(const IdleTimeouts& idle) { idle_ = idle; }
+
   // What a reader beside the worker may see: a copy of the entry in a slot, and nothing if it changed meanwhile.
-  bool peek(uint32_t bucket, uint32_t slot, Entry* out, Tick now) const {
+  bool peek(uint32_t bucket, uint32_t slot, Entry* out, Tick now, const IdleTimeouts& idle) const {
     Bucket& b = buckets_[bucket];
     const uint16_t tag = std::atomic_ref(b.tag[slot]).load(std::memory_order_acquire);
-    if (tag == 0 || idled_out(b, slot, now)) return false;
+    if (tag == 0 || idled_out(b, slot, now, idle)) return false;
     const uint32_t reference = std::atomic_ref(b.reference[slot]).load(std::memory_order_relaxed);
     *out = entries_[index(reference)];
     std::atomic_thread_fence(std::memory_order_acquire);
@@ -167,14 +170,14 @@ class ConnectionTable {
   }
   uint32_t home(uint64_t hash) const { return static_cast<uint32_t>(hash) & mask_; }
 
-  static bool expired(const Bucket& b, uint32_t slot, Tick now) {
-    const auto idle = static_cast<Tick>(now - b.time[slot]);
-    return idle >= kIdleTimeout[static_cast<size_t>(state_of(b.reference[slot]))];
+  static bool expired(const Bucket& b, uint32_t slot, Tick now, const IdleTimeouts& idle) {
+    return static_cast<Tick>(now - b.time[slot]) >= idle[static_cast<size_t>(state_of(b.reference[slot]))];
   }
+  bool expired(const Bucket& b, uint32_t slot, Tick now) const { return expired(b, slot, now, idle_); }
 
   // The same for a reader, whose clock may stand before an entry's last packet.
-  static bool idled_out(const Bucket& b, uint32_t slot, Tick now) {
-    return static_cast<int16_t>(now - b.time[slot]) >= 0 && expired(b, slot, now);
+  static bool idled_out(const Bucket& b, uint32_t slot, Tick now, const IdleTimeouts& idle) {
+    return static_cast<int16_t>(now - b.time[slot]) >= 0 && expired(b, slot, now, idle);
   }
 
   static uint32_t matches(const Bucket& b, uint16_t tag) {
@@ -243,6 +246,7 @@ class ConnectionTable {
   Entry* entries_;
   uint32_t capacity_;
   uint32_t* free_;
+  IdleTimeouts idle_ = kIdleTimeout;
   uint32_t free_count_;
 };
 

@@ -38,7 +38,7 @@ class Table {
     Entry e;
     for (uint32_t b = 0; b < table_.buckets(); ++b)
       for (uint32_t slot = 0; slot < 8; ++slot)
-        if (table_.peek(b, slot, &e, now)) seen.push_back(static_cast<uint32_t>(e.real));
+        if (table_.peek(b, slot, &e, now, kIdleTimeout)) seen.push_back(static_cast<uint32_t>(e.real));
     std::ranges::sort(seen);
     return seen;
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/path/address_table.h"
+#include "dataplane/path/connection_state.h"
 #include "dataplane/path/fib.h"
 #include "dataplane/path/index.h"
 #include "dataplane/path/vip_table.h"
@@ -136,8 +137,9 @@ struct Tables {
   uint32_t snat_count = 0;
   std::array<AddressRange, 2> encap_sources{};    // that are configured: what comes from there, we have encapsulated
   std::array<uint8_t, kSnatBlocks> snat_owner{};  // block → worker
-  uint32_t new_flow_rate = 0;                     // entries a second and worker, above which the flood guard acts
-  uint32_t icmp_rate = 0;                         // ICMP errors of ours a second and worker
+  IdleTimeouts idle_timeouts = kIdleTimeout;
+  uint32_t new_flow_rate = 0;  // entries a second and worker, above which the flood guard acts
+  uint32_t icmp_rate = 0;      // ICMP errors of ours a second and worker
 };
 
 inline constexpr uint16_t kSlotMoved = 0x8000;

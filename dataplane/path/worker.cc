@@ -107,6 +107,9 @@ void Worker::ring_doorbells() {
 void Worker::housekeep(Tick now) {
   counters_.tick.set(now);
   icmp_errors_.refill(tables().icmp_rate);
+  const IdleTimeouts& idle = tables().idle_timeouts;
+  conns_.v4.set_idle_timeouts(idle);
+  conns_.v6.set_idle_timeouts(idle);
   expire4_ = conns_.v4.expire(expire4_, std::max(1U, conns_.v4.buckets() / kHousekeepingParts), now);
   expire6_ = conns_.v6.expire(expire6_, std::max(1U, conns_.v6.buckets() / kHousekeepingParts), now);
   counters_.connections4.set(conns_.v4.size());

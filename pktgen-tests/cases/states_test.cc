@@ -114,12 +114,14 @@ TEST_CASE("what a real's state does to a packet", "[states]") {
       }
 }
 
+// What a flow sends, and how long it is remembered then.
+struct Age {
+  Protocol protocol;
+  std::vector<uint8_t> packets;
+  unsigned seconds;
+};
+
 TEST_CASE("a connection idles out by its state", "[states]") {
-  struct Age {
-    Protocol protocol;
-    std::vector<uint8_t> packets;
-    unsigned seconds;
-  };
   const std::vector<Age> ages{{Protocol::kUdp, {0}, 30},
                               {Protocol::kTcp, {kSyn}, 30},
                               {Protocol::kTcp, {kSyn, kAck}, 7'440},
@@ -141,6 +143,31 @@ TEST_CASE("a connection idles out by its state", "[states]") {
         const bool lost = late && mode == Mode::kNat && age.protocol == Protocol::kTcp;
         CHECK(s.send(kAck) == (lost ? 0U : late ? 11U : 10U));
       }
+}
+
+TEST_CASE("idle timeouts are the gateway's, for standing connections too", "[states]") {
+  control::GatewaySpec g = snat();
+  const auto set = [&](path::ConnectionState state, path::Tick seconds) {
+    g.idle_timeouts[static_cast<size_t>(state)] = seconds;
+  };
+  set(path::ConnectionState::kUdp, 300);
+  set(path::ConnectionState::kSetup, 7);
+  set(path::ConnectionState::kEstablished, 600);
+  set(path::ConnectionState::kClosing, 20);
+  const std::vector<Age> ages{{Protocol::kUdp, {0}, 300},
+                              {Protocol::kTcp, {kSyn}, 7},
+                              {Protocol::kTcp, {kSyn, kAck}, 600},
+                              {Protocol::kTcp, {kSyn, kAck, kFin}, 20}};
+  for (const Age& age : ages) {
+    INFO(age.seconds << " s");
+    Scene s(age.protocol, Mode::kNat);
+    s.send_all(age.packets);
+    s.rig.gateway(g);
+    s.rig.pass(age.seconds - 1);
+    CHECK(s.connections() == 2);
+    s.rig.pass(1);
+    CHECK(s.connections() == 0);
+  }
 }
 
 // ---- several packets of a flow in one burst
