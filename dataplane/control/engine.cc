@@ -67,10 +67,12 @@ absl::Status Engine::bring_up() {
   for (auto step : {&Engine::lock, &Engine::open_memory, &Engine::open_ports, &Engine::open_tables})
     if (const absl::Status s = (this->*step)(); !s.ok()) return s;
   load_state();
-  auto server = ContractServer::listen(options_.socket, *state_,
-                                       {.hello = [this] { return hello(); },
-                                        .status = [this] { return status(); },
-                                        .log = [](const std::string& text) { spdlog::warn("{}", text); }});
+  auto server = ContractServer::listen(
+      options_.socket, *state_,
+      {.hello = [this] { return hello(); },
+       .status = [this] { return status(); },
+       .counters = [this](CountersCursor& at) { return counters_part(*publisher_, *tally_, at); },
+       .log = [](const std::string& text) { spdlog::warn("{}", text); }});
   if (!server.ok()) return server.status();
   server_ = std::move(*server);
   return launch();
@@ -177,6 +179,9 @@ absl::Status Engine::open_tables() {
   if (!routes.ok()) return routes.status();
   routes_ = std::move(*routes);
   const auto workers = static_cast<unsigned>(options_.cores.size());
+  auto tally = Tally::create(workers);
+  if (!tally.ok()) return tally.status();
+  tally_ = std::move(*tally);
   reclaimer_ = std::make_unique<Reclaimer>(workers);
   std::vector<PortFacts> facts;
   for (const EnginePort& p : ports_) facts.push_back(p.facts);
@@ -187,7 +192,8 @@ absl::Status Engine::open_tables() {
   };
   wanted_neighbors_ = std::make_unique<WantedNeighbors>(routes_->rib(), keep);
   auto publisher = Publisher::create(
-      {.workers = workers, .limits = {}, .rib = &routes_->rib(), .ports = facts, .keep = keep}, *reclaimer_);
+      {.workers = workers, .limits = {}, .rib = &routes_->rib(), .tally = tally_.get(), .ports = facts, .keep = keep},
+      *reclaimer_);
   if (!publisher.ok()) return publisher.status();
   publisher_ = std::move(*publisher);
   auto forwarding = Forwarding::create(routes_->rib(), *publisher_, *reclaimer_, {});
@@ -196,9 +202,12 @@ absl::Status Engine::open_tables() {
   if (const absl::Status s = forwarding_->update(Changes{.all = true}); !s.ok())
     warn("routes", std::string(s.message()));
   routes_->take_changes();
-  auto made =
-      Workers::create({.count = workers, .connections = options_.connections, .huge = huge_, .yield = options_.yield},
-                      ports_, publisher_->tables(), *reclaimer_);
+  auto made = Workers::create({.count = workers,
+                               .connections = options_.connections,
+                               .huge = huge_,
+                               .yield = options_.yield,
+                               .tally = tally_.get()},
+                              ports_, publisher_->tables(), *reclaimer_);
   if (!made.ok()) return made.status();
   workers_ = std::move(*made);
   if (huge_ && !workers_->huge())

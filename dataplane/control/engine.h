@@ -79,6 +79,7 @@ class Engine {
   std::vector<std::unique_ptr<AfXdpPort>> af_xdp_;
   std::vector<EnginePort> ports_;
   std::unique_ptr<KernelRoutes> routes_;
+  std::unique_ptr<Tally> tally_;
   std::unique_ptr<Reclaimer> reclaimer_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<Forwarding> forwarding_;

@@ -33,6 +33,10 @@ Mapping::~Mapping() {
   if (base_ != nullptr) munmap(base_, size_);
 }
 
+void Mapping::populate(size_t from, size_t bytes) const {
+  madvise(static_cast<std::byte*>(base_) + from, bytes, MADV_POPULATE_WRITE);
+}
+
 absl::StatusOr<Mapping> map_memory(size_t size, bool huge, std::string_view what) {
   size = rounded(size);
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;

@@ -72,6 +72,7 @@ absl::StatusOr<std::unique_ptr<Publisher>> Publisher::create(Setup setup, Reclai
 Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTables> maglev, ExceptionTable exceptions)
     : limits_(setup.limits),
       rib_(*setup.rib),
+      tally_(*setup.tally),
       reclaimer_(reclaimer),
       maglev_(std::move(maglev)),
       exceptions_(std::move(exceptions)),
@@ -132,6 +133,8 @@ std::optional<Refusal> Publisher::check_room(const Batch& batch) const {
     const auto input = lb::table_input(s.reals, lb::select(s.reals), s.table_size, seed);
     if (tables.insert(lb::digest(input)).second) slots += s.table_size;
   }
+  if (reals + reals_.used() > kMaxRealRows)
+    return Refusal{batch.services.back().name, "reals", "too many connections of removed reals are still known"};
   if (!batch.full) {
     // Their sums are known but for what the batch replaces, so that a small batch stays cheap.
     services += desired_.size();
@@ -199,6 +202,7 @@ void Publisher::apply_service(const ServiceSpec& spec) {
   ServiceRecord& record = it->second;
   if (fresh) {
     record.index = services_.allocate();
+    record.removed.resize(tally_.workers());
     by_index_[record.index] = &record;
     services_.edit(record.index, reclaimer_) = {};
   }
@@ -261,6 +265,7 @@ void Publisher::remove_service(const std::string& name) {
 
 path::RealIndex Publisher::add_real(const lb::Real& real, path::ServiceIndex service) {
   const path::RealIndex i = reals_.allocate();
+  tally_.prepare(i);
   path::Real& row = reals_.edit(i, reclaimer_);
   row = {};
   row.service = service;
@@ -505,13 +510,27 @@ void Publisher::reuse(const Retired& unseen) {
 
 void Publisher::release_real(path::RealIndex i) {
   const lb::Real& real = real_records_.at(i).real;
-  if (const auto record = by_index_.find(reals_[i].service); record != by_index_.end())
+  if (const auto record = by_index_.find(reals_[i].service); record != by_index_.end()) {
     record->second->gone.erase({real.address, real.port});
+    std::ranges::transform(record->second->removed, tally_.read(i), record->second->removed.begin(), std::plus());
+  }
   next_hops_.release(reals_[i].route);
   reals_.edit(i, reclaimer_) = {};
   real_records_.erase(i);
   retired_.reals.erase(i);
-  reclaimer_.later([this, i] { reals_.release(i); });
+  reclaimer_.later([this, i] {
+    tally_.begin_anew(i);
+    reals_.release(i);
+  });
+}
+
+std::optional<Publisher::Counted> Publisher::counted_from(const std::string& name) const {
+  const auto it = records_.lower_bound(name);
+  if (it == records_.end()) return std::nullopt;
+  Counted c{.name = it->first, .reals = {}, .removed = it->second.removed};
+  for (const auto* rows : {&it->second.reals, &it->second.gone})
+    for (const auto& [key, i] : *rows) c.reals.emplace_back(real_records_.at(i).real, i);
+  return c;
 }
 
 }  // namespace guideway::control

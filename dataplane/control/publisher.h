@@ -21,6 +21,7 @@
 #include "dataplane/control/next_hops.h"
 #include "dataplane/control/reclaim.h"
 #include "dataplane/control/rows.h"
+#include "dataplane/control/tally.h"
 
 namespace guideway::control {
 
@@ -30,6 +31,7 @@ class Publisher {
     unsigned workers = 1;
     Limits limits;
     const Rib* rib = nullptr;
+    Tally* tally = nullptr;
     std::vector<PortFacts> ports;
     NextHops::Keep keep;
   };
@@ -54,6 +56,14 @@ class Publisher {
   ExceptionTable& exceptions() { return exceptions_; }
   // Counts changes of the set of VIPs and SNAT addresses: XDP steers by it.
   uint64_t steering_version() const { return steering_version_; }
+
+  // For counters: the first service of that name or a later one, with its rows, and what is gone for good.
+  struct Counted {
+    std::string name;
+    std::vector<std::pair<lb::Real, path::RealIndex>> reals;  // those removed that connections still name included
+    PerWorker removed;
+  };
+  std::optional<Counted> counted_from(const std::string& name) const;
 
   // For the sweep.
   // True once tables were rebuilt, or rows removed, since the last call.
@@ -88,6 +98,7 @@ class Publisher {
     std::map<RealKey, path::RealIndex> reals;
     std::map<RealKey, path::RealIndex> gone;  // removed; connections may still name them
     std::shared_ptr<const std::vector<lb::SourceRange>> ranges;
+    PerWorker removed;  // the sum of reals that are gone for good
   };
   struct RealRecord {
     lb::Real real;
@@ -119,6 +130,7 @@ class Publisher {
 
   Limits limits_;
   const Rib& rib_;
+  Tally& tally_;
   Reclaimer& reclaimer_;
   std::unique_ptr<MaglevTables> maglev_;
   ExceptionTable exceptions_;

@@ -26,8 +26,14 @@ class Fixture {
  public:
   explicit Fixture(const Limits& limits = {}) {
     start_eal();
-    auto p = Publisher::create(
-        {.workers = 1, .limits = limits, .rib = &rib_, .ports = {}, .keep = [](const auto&, bool) {}}, reclaimer_);
+    tally_ = *Tally::create(1);
+    auto p = Publisher::create({.workers = 1,
+                                .limits = limits,
+                                .rib = &rib_,
+                                .tally = tally_.get(),
+                                .ports = {},
+                                .keep = [](const auto&, bool) {}},
+                               reclaimer_);
     REQUIRE(p.ok());
     publisher = std::move(*p);
   }
@@ -65,6 +71,7 @@ class Fixture {
 
  private:
   Rib rib_;
+  std::unique_ptr<Tally> tally_;
   Reclaimer reclaimer_{1};
 
  public:

@@ -55,6 +55,7 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
     setup.tables = &tables;
     setup.connections.emplace(carve<path::Connection4>(m[m.size() - 2], buckets, options.connections),
                               carve<path::Connection6>(m[m.size() - 1], buckets, options.connections));
+    setup.reals = path::RealCounterRows(options.tally->rows(i));
     setup.table_seed = seed;
     setup.handover = {.self = i, .workers = options.count, .to = {}};
     setup.quiescence = reclaimer.qsbr();

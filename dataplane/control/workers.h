@@ -12,6 +12,7 @@
 #include "dataplane/control/engine_port.h"
 #include "dataplane/control/memory.h"
 #include "dataplane/control/reclaim.h"
+#include "dataplane/control/tally.h"
 #include "dataplane/path/worker.h"
 
 namespace guideway::control {
@@ -23,6 +24,7 @@ class Workers {
     uint32_t connections = 1U << 20;  // of each family, a worker
     bool huge = true;                 // try 2 MB pages
     bool yield = false;
+    const Tally* tally = nullptr;  // has the rows that they count in; outlives them
   };
 
   // Queue q of each port goes to worker q mod count; a worker without a queue of a port reaches it over a ring to one

@@ -23,6 +23,7 @@
 #include <span>
 
 #include "dataplane/path/connection.h"
+#include "dataplane/path/ledger.h"
 
 namespace guideway::path {
 
@@ -116,6 +117,7 @@ class ConnectionTable {
     b.time[s.slot] = now;
     b.reference[s.slot] = (b.reference[s.slot] & kOverflow) | static_cast<uint32_t>(state) << kStateShift | i;
     std::atomic_ref(b.tag[s.slot]).store(tag_of(hash), std::memory_order_release);
+    if (ledger_ != nullptr) ledger_->opened(value);
     return s;
   }
 
@@ -136,6 +138,8 @@ class ConnectionTable {
     return from;
   }
 
+  // Who is told what comes and goes, from now on; it outlives the table.
+  void set_ledger(Ledger* ledger) { ledger_ = ledger; }
   // By which entries idle out from now on, standing ones too.
   void set_idle_timeouts(const IdleTimeouts& idle) { idle_ = idle; }
 
@@ -232,6 +236,7 @@ class ConnectionTable {
     Bucket& b = buckets_[s.bucket];
     std::atomic_ref(b.tag[s.slot]).store(0, std::memory_order_release);
     free_[free_count_++] = index(b.reference[s.slot]);
+    if (ledger_ != nullptr) ledger_->closed(entries_[index(b.reference[s.slot])]);
   }
 
   // Whether the group's other buckets hold an entry: it may be one of ours, as an entry doesn't say its bucket.
@@ -247,6 +252,7 @@ class ConnectionTable {
   uint32_t capacity_;
   uint32_t* free_;
   IdleTimeouts idle_ = kIdleTimeout;
+  Ledger* ledger_ = nullptr;
   uint32_t free_count_;
 };
 

@@ -13,6 +13,7 @@ namespace guideway::path {
 class Counter {
  public:
   void add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void subtract(uint64_t n) { add(-n); }
   void set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
   uint64_t read() const { return value_.load(std::memory_order_relaxed); }
 

@@ -2,6 +2,7 @@
 #include "dataplane/path/answer.h"
 #include "dataplane/path/apply.h"
 #include "dataplane/path/balance.h"
+#include "dataplane/path/count.h"
 #include "dataplane/path/fit.h"
 #include "dataplane/path/frame.h"
 #include "dataplane/path/hand.h"
@@ -26,6 +27,7 @@ bool Worker::round(Tick now) {
     balance(b, t);                                 // the others: VIP → real
     learn(b, conns_, t, learner_, now);            // remember
     route(b, conns_, t, glean_);                   // the next hop
+    count(b, ledger_.reals());                     // what its real gets or answers
     fit(b, t, icmp_errors_, counters_, glean_);    // too large for that link: cut, or its sender is told
     apply(b, conns_, t);                           // translate or encapsulate, TTL, checksums
     frame(b, t);                                   // L2 header

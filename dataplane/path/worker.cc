@@ -27,6 +27,7 @@ unsigned send_to(PortQueue* queue, std::span<rte_mbuf*> packets) {
 
 Worker::Worker(const Setup& s)
     : tables_(s.tables),
+      ledger_(s.reals),
       conns_(*s.connections),
       rx_(s.rx),
       tx_(s.tx),
@@ -34,7 +35,10 @@ Worker::Worker(const Setup& s)
       handover_(s.handover),
       learner_{s.id, s.table_seed},
       quiescence_(s.quiescence),
-      yield_(s.yield) {}
+      yield_(s.yield) {
+  conns_.v4.set_ledger(&ledger_);
+  conns_.v6.set_ledger(&ledger_);
+}
 
 unsigned Worker::receive(const RxQueue& queue) {
   std::array<rte_mbuf*, kBurst> mbufs;

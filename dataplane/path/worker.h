@@ -46,6 +46,7 @@ class Worker {
     unsigned id = 0;
     const std::atomic<const Tables*>* tables = nullptr;
     std::optional<Connections> connections;
+    RealCounterRows reals;
     uint64_t table_seed = 0;
     std::span<const RxQueue> rx;          // these two outlive the worker
     std::array<TxQueue, kMaxPorts> tx{};  // by port index
@@ -56,6 +57,8 @@ class Worker {
   };
 
   explicit Worker(const Setup& setup);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
 
   // All queues once. True if there was anything.
   bool round(Tick now);
@@ -85,6 +88,7 @@ class Worker {
   void drop(rte_mbuf* mbuf, net::DropReason why);
 
   const std::atomic<const Tables*>* tables_;
+  Ledger ledger_;
   Connections conns_;
   std::span<const RxQueue> rx_;
   std::array<TxQueue, kMaxPorts> tx_;

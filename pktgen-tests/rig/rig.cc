@@ -58,13 +58,21 @@ Rig::Rig(const RigOptions& options)
   make_links();
   std::vector<control::PortFacts> facts;
   for (const auto& p : ports_) facts.push_back(p.facts);
-  publisher_ = must(control::Publisher::create(
-      {.workers = options.workers, .limits = {}, .rib = &rib_, .ports = facts, .keep = [](const auto&, bool) {}},
-      reclaimer_));
+  tally_ = must(control::Tally::create(options.workers));
+  publisher_ = must(control::Publisher::create({.workers = options.workers,
+                                                .limits = {},
+                                                .rib = &rib_,
+                                                .tally = tally_.get(),
+                                                .ports = facts,
+                                                .keep = [](const auto&, bool) {}},
+                                               reclaimer_));
   forwarding_ = must(control::Forwarding::create(rib_, *publisher_, reclaimer_, {}));
-  workers_ = must(control::Workers::create(
-      {.count = options.workers, .connections = options.connections, .huge = options.huge, .yield = false}, ports_,
-      publisher_->tables(), reclaimer_));
+  workers_ = must(control::Workers::create({.count = options.workers,
+                                            .connections = options.connections,
+                                            .huge = options.huge,
+                                            .yield = false,
+                                            .tally = tally_.get()},
+                                           ports_, publisher_->tables(), reclaimer_));
   sweep_ = std::make_unique<control::Sweep>(*publisher_, reclaimer_, workers_->all());
   routes_changed();
   pass(0);

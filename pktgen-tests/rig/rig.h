@@ -72,6 +72,7 @@ class Rig {
   void pass(unsigned seconds);
 
   control::Publisher& publisher() { return *publisher_; }
+  const control::Tally& tally() const { return *tally_; }
   control::Workers& workers() { return *workers_; }
   control::Reclaimer& reclaimer() { return reclaimer_; }
   control::Sweep& sweeper() { return *sweep_; }  // for who goes by single steps
@@ -102,6 +103,7 @@ class Rig {
   std::vector<control::EnginePort> ports_;
   std::vector<uint16_t> ethdevs_;
   control::Rib rib_;
+  std::unique_ptr<control::Tally> tally_;
   control::Reclaimer reclaimer_;
   std::unique_ptr<control::Publisher> publisher_;
   std::unique_ptr<control::Forwarding> forwarding_;

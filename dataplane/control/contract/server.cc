@@ -83,7 +83,7 @@ ContractServer::~ContractServer() { unlink(path_.c_str()); }
 void ContractServer::add_to(std::vector<pollfd>& fds) const {
   fds.push_back({listener_.get(), POLLIN, 0});
   for (const Connection& c : connections_)
-    fds.push_back({c.fd.get(), static_cast<short>(POLLIN | (c.out.empty() ? 0 : POLLOUT)), 0});
+    fds.push_back({c.fd.get(), static_cast<short>(POLLIN | (c.out.empty() && !c.counting ? 0 : POLLOUT)), 0});
 }
 
 void ContractServer::handle(const std::vector<pollfd>& fds) {
@@ -93,6 +93,7 @@ void ContractServer::handle(const std::vector<pollfd>& fds) {
     for (Connection& c : connections_) {
       if (p.fd != c.fd.get() || c.closed) continue;
       if (p.revents & (POLLIN | POLLHUP | POLLERR)) receive(c);
+      if (!c.closed && c.out.empty() && c.counting) count_on(c);
       if (!c.closed && !c.out.empty()) send(c);
     }
   }
@@ -144,6 +145,11 @@ void ContractServer::take_messages(Connection& c) {
 
 void ContractServer::take(Connection& c, const engine::Envelope& message) {
   if (message.has_attach()) return attach(c, message.attach());
+  if (c.purpose == engine::Attach::PURPOSE_OBSERVE && message.has_counters_request()) {
+    if (c.counting) return close(c, "closed a peer that asked for counters before it had them all");
+    c.counting.emplace();
+    return;
+  }
   engine::Envelope answer;
   if (c.purpose == engine::Attach::PURPOSE_OBSERVE && message.has_status_request()) {
     *answer.mutable_status() = callbacks_.status();
@@ -158,6 +164,14 @@ void ContractServer::take(Connection& c, const engine::Envelope& message) {
   if (c.out.size() > kMaxUnsent) return close(c, "closed a peer that doesn't read");
   append_frame(c.out, answer);
   send(c);
+}
+
+// One part for each time that the peer has room, between control's other work.
+void ContractServer::count_on(Connection& c) {
+  engine::Envelope part;
+  *part.mutable_counters() = callbacks_.counters(*c.counting);
+  if (part.counters().last()) c.counting.reset();
+  append_frame(c.out, part);
 }
 
 // One daemon at a time: a new one takes over.

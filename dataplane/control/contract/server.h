@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dataplane/control/contract/state.h"
+#include "dataplane/control/service_counters.h"
 #include "xdp/fd.h"
 
 namespace guideway::control {
@@ -21,7 +22,8 @@ class ContractServer {
   struct Callbacks {
     std::function<engine::Hello()> hello;
     std::function<engine::Status()> status;
-    std::function<void(const std::string&)> log;  // one sentence
+    std::function<engine::Counters(CountersCursor&)> counters;  // the next part
+    std::function<void(const std::string&)> log;                // one sentence
   };
 
   // 0660, of group `guideway` where it exists. A socket file that nobody listens on is replaced.
@@ -39,6 +41,7 @@ class ContractServer {
     engine::Attach::Purpose purpose = engine::Attach::PURPOSE_UNSPECIFIED;
     std::string in;
     std::string out;
+    std::optional<CountersCursor> counting;  // what is left of an answer in parts
     bool closed = false;
   };
 
@@ -49,6 +52,7 @@ class ContractServer {
   void take_messages(Connection& c);
   void take(Connection& c, const engine::Envelope& message);
   void attach(Connection& c, const engine::Attach& attach);
+  void count_on(Connection& c);
   void send(Connection& c);
   void close(Connection& c, const std::string& why);
 
