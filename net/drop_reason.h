@@ -37,7 +37,8 @@
   X(BAD_ICMP,             "bad_icmp",             "an ICMP error that doesn't quote its receiver, or an echo request with a wrong checksum") \
   X(EXTENSION_HEADERS,    "extension_headers",    "more IPv6 extension headers than 8") \
   X(NO_BUFFER,            "no_buffer",            "no free packet buffer for a piece of it")         \
-  X(SOURCE_DENIED,        "source_denied",        "the service's source ranges leave this client out")
+  X(SOURCE_DENIED,        "source_denied",        "the service's source ranges leave this client out") \
+  X(FLOOD_GUARD,          "flood_guard",          "more new flows than the flood guard admits, and nat needs an entry")
 /* clang-format on */
 
 #define GW_DROP_ENUM(symbol, name, text) GW_DROP_##symbol,

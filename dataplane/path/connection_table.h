@@ -127,6 +127,24 @@ class ConnectionTable {
     release(s);
   }
 
+  // Frees the oldest connection in setup of the group of buckets that the hash allows, but none that is `spared`; false
+  // if there is none. Nobody but who opened it loses by that, and an honest client's handshake is over in no time.
+  template <typename Spared>
+  bool shed(uint64_t hash, Tick now, Spared spared) {
+    SlotRef oldest;
+    for (uint32_t other = 0; other < kGroup; ++other) {
+      const uint32_t at = home(hash) ^ other;
+      const Bucket& b = buckets_[at];
+      for (uint32_t slot = 0; slot < 8; ++slot) {
+        if (b.tag[slot] == 0 || state_of(b.reference[slot]) != ConnectionState::kSetup) continue;
+        if (oldest && idle_time(oldest, now) >= idle_time({at, slot}, now)) continue;
+        if (!spared(SlotRef{at, slot})) oldest = {at, slot};
+      }
+    }
+    if (oldest) erase(oldest);
+    return bool{oldest};
+  }
+
   // Frees what idled out in `count` buckets from `from` on; gives where to go on. Called from housekeeping.
   uint32_t expire(uint32_t from, uint32_t count, Tick now) {
     for (uint32_t n = 0; n < count; ++n, from = (from + 1) & mask_) {
@@ -167,6 +185,7 @@ class ConnectionTable {
 
   static uint32_t index(uint32_t reference) { return reference & kIndex; }
   static ConnectionState state_of(uint32_t reference) { return static_cast<ConnectionState>(reference >> kStateShift); }
+  Tick idle_time(SlotRef s, Tick now) const { return static_cast<Tick>(now - buckets_[s.bucket].time[s.slot]); }
   static bool overflowed(const Bucket& b) { return (b.reference[0] & kOverflow) != 0; }
   static uint16_t tag_of(uint64_t hash) {
     const auto t = static_cast<uint16_t>(hash >> 48);

@@ -1,5 +1,7 @@
 #include "dataplane/path/learn.h"
 
+#include <algorithm>
+
 #include "dataplane/path/snat.h"
 #include "dataplane/path/track.h"
 
@@ -64,9 +66,38 @@ void stay(Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
   table.touch(p.slot, now, p.opens() ? ConnectionState::kSetup : table.state(p.slot));
 }
 
+// Has an older connection in setup make room, unless a packet of this burst goes by it.
+template <typename Entry>
+bool shed(Burst& burst, const Packet& p, ConnectionTable<Entry>& table, Tick now) {
+  return table.shed(p.table_hash, now, [&](SlotRef s) {
+    const SlotRef back = table.partner(s);
+    const auto goes_by = [&](const Packet& q) {
+      return q.live() && q.slot && q.family == p.family && (q.slot == s || q.slot == back);
+    };
+    return std::ranges::any_of(burst.all(), goes_by);
+  });
+}
+
+// Above the guard's rate a new flow takes the place of another in setup.
+template <typename Entry>
+DropReason remember_nat(Burst& burst, Entry& e, Packet& p, ConnectionTable<Entry>& table, const Tables& t,
+                        const Learner& learner, FloodGuard& guard, Tick now) {
+  if (!guard.admits() && !shed(burst, p, table, now)) return DropReason::FLOOD_GUARD;
+  const DropReason r = open_nat(e, p, table, t, learner, now, &p.slot);
+  if (r != DropReason::CONNECTIONS_FULL || !shed(burst, p, table, now)) return r;
+  return open_nat(e, p, table, t, learner, now, &p.slot);
+}
+
+template <typename Entry>
+void remember_dsr(Burst& burst, const Entry& e, Packet& p, ConnectionTable<Entry>& table, FloodGuard& guard, Tick now) {
+  if (is_ending(p) || !guard.admits()) return;
+  p.slot = table.insert(e, p.table_hash, now, first_state(p));
+  if (!p.slot && shed(burst, p, table, now)) p.slot = table.insert(e, p.table_hash, now, first_state(p));
+}
+
 template <typename Entry>
 void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table,
-              const Tables& t, const Learner& learner, Tick now) {
+              const Tables& t, const Learner& learner, FloodGuard& guard, Tick now) {
   if (p.slot) {
     Entry& e = table.entry(p.slot);
     if (stands_on(p, e)) {
@@ -86,21 +117,23 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
   }
   Entry e = entry_for<Entry>(p, key, t);
   if (p.mode == Mode::kNat) {
-    if (const DropReason r = open_nat(e, p, table, t, learner, now, &p.slot); r != DropReason::NONE) p.drop(r);
-  } else if (!is_ending(p)) {
-    p.slot = table.insert(e, p.table_hash, now, first_state(p));
+    const DropReason r = remember_nat(burst, e, p, table, t, learner, guard, now);
+    if (r != DropReason::NONE) p.drop(r);
+  } else {
+    remember_dsr(burst, e, p, table, guard, now);
   }
 }
 
 }  // namespace
 
-void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, Tick now) {
+void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, FloodGuard& guard,
+           Tick now) {
   for (Packet& p : burst.all()) {
     if (!p.live() || !p.learn) continue;
     if (p.family == Family::kIpv4)
-      remember<Connection4>(burst, p, p.key4, connections.v4, t, learner, now);
+      remember<Connection4>(burst, p, p.key4, connections.v4, t, learner, guard, now);
     else
-      remember<Connection6>(burst, p, p.key6, connections.v6, t, learner, now);
+      remember<Connection6>(burst, p, p.key6, connections.v6, t, learner, guard, now);
   }
 }
 

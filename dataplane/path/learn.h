@@ -3,6 +3,7 @@
 
 #include "dataplane/path/burst.h"
 #include "dataplane/path/connections.h"
+#include "dataplane/path/flood_guard.h"
 #include "dataplane/path/tables.h"
 
 namespace guideway::path {
@@ -13,7 +14,9 @@ struct Learner {
   uint64_t table_seed = 0;
 };
 
-// DSR forwards also what there is no room for: Maglev answers again. nat needs its entries, and drops without.
-void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, Tick now);
+// DSR forwards also what there is no room for, or what the flood guard doesn't admit: Maglev answers again. nat needs
+// its entries: a connection in setup makes room for it, or it is dropped. Established ones stay in any case.
+void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, FloodGuard& guard,
+           Tick now);
 
 }  // namespace guideway::path

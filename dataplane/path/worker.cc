@@ -111,6 +111,7 @@ void Worker::ring_doorbells() {
 void Worker::housekeep(Tick now) {
   counters_.tick.set(now);
   icmp_errors_.refill(tables().icmp_rate);
+  guard_.refill(tables().new_flow_rate);
   const IdleTimeouts& idle = tables().idle_timeouts;
   conns_.v4.set_idle_timeouts(idle);
   conns_.v6.set_idle_timeouts(idle);

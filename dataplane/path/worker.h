@@ -62,7 +62,7 @@ class Worker {
 
   // All queues once. True if there was anything.
   bool round(Tick now);
-  // Frees what idled out in the next part of the connection tables; all of them within 8,192 calls.
+  // Every millisecond. Frees what idled out in the next part of the connection tables; all of them within 8,192 calls.
   void housekeep(Tick now);
   // Rounds until `stop`; housekeeping every millisecond.
   void run(const std::atomic<bool>& stop);
@@ -95,6 +95,7 @@ class Worker {
   std::span<const Forwarding> forwarding_;
   Handover handover_;
   Learner learner_;
+  FloodGuard guard_;
   rte_rcu_qsbr* quiescence_;
   bool yield_;
   uint32_t expire4_ = 0;

@@ -38,13 +38,16 @@ uint64_t handover_full() {
   return rig.drops(DropReason::HANDOVER_FULL);
 }
 
-// Each nat flow takes two entries of a table of 64.
+// Each nat flow takes two entries of a table of 64; those in setup would give way.
 uint64_t connections_full() {
   Rig rig({.connections = 64});
   network(rig);
   rig.gateway(snat());
   rig.service(service("192.0.2.10", 80, Protocol::kTcp, Mode::kNat, {"10.0.1.10"}));
-  for (uint16_t port = 1; port <= 100; ++port) rig.send(syn(port).bytes());
+  for (uint16_t port = 1; port <= 100; ++port) {
+    rig.send(syn(port).bytes());
+    rig.send(syn(port).flags(net::kTcpAck).bytes());
+  }
   return rig.drops(DropReason::CONNECTIONS_FULL);
 }
 
@@ -59,13 +62,30 @@ uint64_t no_buffer() {
   return rig.drops(DropReason::NO_BUFFER);
 }
 
+// One new flow a second, and those that were before it are established.
+uint64_t flood_guard() {
+  Rig rig;
+  network(rig);
+  auto g = snat();
+  g.new_flow_rate = 1;
+  rig.gateway(g);
+  rig.service(service("192.0.2.10", 80, Protocol::kTcp, Mode::kNat, {"10.0.1.10"}));
+  rig.pass(0);
+  for (uint16_t port = 1; port <= 3; ++port) {
+    rig.send(syn(port).bytes());
+    rig.send(syn(port).flags(net::kTcpAck).bytes());
+  }
+  return rig.drops(DropReason::FLOOD_GUARD);
+}
+
 }  // namespace
 
 std::vector<Pressure> pressures() {
   return {{"a transmit queue that nobody empties", DropReason::TX_FULL, tx_full},
           {"a worker that doesn't take what it is handed", DropReason::HANDOVER_FULL, handover_full},
           {"more nat flows than entries", DropReason::CONNECTIONS_FULL, connections_full},
-          {"more pieces than a burst has places for", DropReason::NO_BUFFER, no_buffer}};
+          {"more pieces than a burst has places for", DropReason::NO_BUFFER, no_buffer},
+          {"more new nat flows than are admitted", DropReason::FLOOD_GUARD, flood_guard}};
 }
 
 }  // namespace guideway::cases
