@@ -185,6 +185,7 @@ void Publisher::apply_gateway(const GatewaySpec& spec) {
   ++steering_version_;
   tables_->hash_seed = spec.hash_seed;
   tables_->idle_timeouts = spec.idle_timeouts;
+  affinity_changed_ = true;
   tables_->new_flow_rate = spec.new_flow_rate;
   tables_->icmp_rate = spec.icmp_rate;
   tables_->snat_count = static_cast<uint32_t>(spec.snat.size());
@@ -220,12 +221,28 @@ void Publisher::apply_service(const ServiceSpec& spec) {
   row.present = true;
   row.mode = spec.mode;
   row.mtu = spec.mtu;
-  row.affinity = spec.affinity_seconds;
+  const bool affinity = std::exchange(row.affinity, spec.affinity_seconds) != spec.affinity_seconds;
   update_ranges(record, spec);
   update_reals(record, spec);
   update_table(record, spec);
+  if (affinity) change_affinity(record);
   const bool announced = spec.announce && services_[record.index].table_size > 0;
   if (std::exchange(record.announced, announced) != announced) addresses_changed_ = true;
+}
+
+// Clients are asked by another hash from now on: any connection may be off its slot.
+void Publisher::change_affinity(const ServiceRecord& record) {
+  affinity_changed_ = sweep_wish_ = true;
+  if (record.built.table == nullptr) return;
+  for (uint16_t& slot : maglev_->slots(*record.built.table)) set_slot(slot, slot | path::kSlotMoved);
+  marked_[record.built.table->offset] = record.built.table->size();
+}
+
+// The longest that any service remembers a client: its table entry lives as long.
+path::Tick Publisher::longest_affinity() const {
+  uint32_t longest = 0;
+  for (const auto& [name, record] : records_) longest = std::max(longest, services_[record.index].affinity);
+  return static_cast<path::Tick>(longest);
 }
 
 void Publisher::update_ranges(ServiceRecord& record, const ServiceSpec& spec) {
@@ -259,7 +276,7 @@ void Publisher::remove_service(const std::string& name) {
   by_index_.erase(record.index);
   records_.erase(it);
   desired_.erase(name);
-  vips_changed_ = addresses_changed_ = sweep_wish_ = true;
+  vips_changed_ = addresses_changed_ = sweep_wish_ = affinity_changed_ = true;
   ++steering_version_;
 }
 
@@ -455,6 +472,8 @@ void Publisher::rebuild_addresses() {
 void Publisher::publish() {
   if (std::exchange(vips_changed_, false)) rebuild_vips();
   if (std::exchange(addresses_changed_, false)) rebuild_addresses();
+  if (std::exchange(affinity_changed_, false))
+    tables_->idle_timeouts[static_cast<size_t>(path::ConnectionState::kClient)] = longest_affinity();
   tables_->services = services_.publish();
   tables_->reals = reals_.publish();
   tables_->routes = next_hops_.publish_routes();

@@ -68,6 +68,8 @@ class Publisher {
   // For the sweep.
   // True once tables were rebuilt, or rows removed, since the last call.
   bool take_sweep_wish() { return std::exchange(sweep_wish_, false); }
+  const path::IdleTimeouts& idle_timeouts() const { return tables_->idle_timeouts; }
+  bool has_affinity(path::ServiceIndex service) const { return services_[service].affinity != 0; }
   // The real that Maglev alone picks, and whether that slot asks for exceptions; none without a table.
   path::RealIndex maglev_pick(path::ServiceIndex service, uint64_t flow_hash) const;
   // Sets the slots' `moved` bits to just those of `flows`, by service.
@@ -117,6 +119,8 @@ class Publisher {
   void update_reals(ServiceRecord& record, const ServiceSpec& spec);
   void update_ranges(ServiceRecord& record, const ServiceSpec& spec);
   void update_table(ServiceRecord& record, const ServiceSpec& spec);
+  void change_affinity(const ServiceRecord& record);
+  path::Tick longest_affinity() const;
   void mark_moved(const Built& before, const Built& after);
   void forget_exceptions();
   path::RealIndex real_of(ServiceRecord& record, const lb::Real& real);
@@ -151,6 +155,7 @@ class Publisher {
   std::shared_ptr<void> addresses_;
   bool addresses_changed_ = true;
   uint64_t steering_version_ = 0;
+  bool affinity_changed_ = false;
   bool sweep_wish_ = false;
   std::map<uint32_t, uint32_t> marked_;  // offset → size of the tables that have `moved` bits
   Retired retired_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "dataplane/path/affinity.h"
+
 namespace guideway::control {
 
 bool Sweep::step(uint32_t buckets) {
@@ -41,7 +43,7 @@ void Sweep::begin() {
 template <typename Entry>
 bool Sweep::walk(const path::ConnectionTable<Entry>& table, path::Tick now, uint32_t& budget) {
   Entry entry;
-  const path::IdleTimeouts& idle = publisher_.gateway().idle_timeouts;
+  const path::IdleTimeouts& idle = publisher_.idle_timeouts();
   for (; bucket_ < table.buckets() && budget > 0; ++bucket_, --budget)
     for (uint32_t slot = 0; slot < 8; ++slot)
       if (table.peek(bucket_, slot, &entry, now, idle)) note(entry);
@@ -53,8 +55,10 @@ void Sweep::note(const Entry& entry) {
   seen_reals_.insert(entry.real);
   seen_services_.insert(entry.service);
   // A nat flow has an owner, who has its entry.
-  if (entry.mode == path::Mode::kNat) return;
-  const uint64_t hash = net::flow_hash(entry.key, publisher_.gateway().hash_seed);
+  if (entry.mode == path::Mode::kNat || entry.direction == path::Direction::kNone) return;
+  const uint64_t seed = publisher_.gateway().hash_seed;
+  const uint64_t hash =
+      publisher_.has_affinity(entry.service) ? path::client_hash(entry.key, seed) : net::flow_hash(entry.key, seed);
   const path::RealIndex maglev = publisher_.maglev_pick(entry.service, hash);
   if (maglev == entry.real || maglev == path::kNone<path::RealIndex>) return;
   const net::FlowKey6 key = net::widen(entry.key);

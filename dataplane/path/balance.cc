@@ -1,5 +1,6 @@
 #include "dataplane/path/balance.h"
 
+#include "dataplane/path/affinity.h"
 #include "dataplane/path/exception.h"
 
 namespace guideway::path {
@@ -8,14 +9,34 @@ namespace {
 
 using net::DropReason;
 
-RealIndex pick(const Packet& p, const Service& service, const Tables& t) {
-  const uint16_t slot = t.slots[service.table_offset + gw_slot(p.flow_hash, service.table_size)];
-  // A SYN begins a new flow, whatever an earlier one of the same ports was off to.
-  if ((slot & kSlotMoved) != 0 && !p.opens()) {
-    const net::FlowKey6 key = p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6;
-    const RealIndex r = find_exception(t.exceptions, key);
-    if (r != kNone<RealIndex> && (p.connected() || t.reals[r].state != lb::RealState::kGone)) return r;
+// Where the clients of services with session affinity are remembered.
+struct Clients {
+  const Connections& connections;
+  uint64_t table_seed;
+  Tick now;
+
+  RealIndex real_of(const Packet& p, const Tables& t) const {
+    if (p.family == Family::kIpv4) return affine_real(p.key4, p.service, connections.v4, t, table_seed, now);
+    return affine_real(p.key6, p.service, connections.v6, t, table_seed, now);
   }
+};
+
+// That of a connection off its slot, if this is one's.
+RealIndex exception_of(const Packet& p, const Tables& t) {
+  const net::FlowKey6 key = p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6;
+  const RealIndex r = find_exception(t.exceptions, key);
+  if (r == kNone<RealIndex> || p.connected() || t.reals[r].state != lb::RealState::kGone) return r;
+  return kNone<RealIndex>;
+}
+
+RealIndex pick(const Packet& p, const Service& service, const Tables& t, const Clients& clients) {
+  const uint64_t hash = balance_hash(p, service, t.hash_seed);
+  const uint16_t slot = t.slots[service.table_offset + gw_slot(hash, service.table_size)];
+  // A SYN begins a new flow, whatever an earlier one of the same ports was off to.
+  if ((slot & kSlotMoved) != 0 && !p.opens())
+    if (const RealIndex r = exception_of(p, t); r != kNone<RealIndex>) return r;
+  if (service.affinity != 0)
+    if (const RealIndex r = clients.real_of(p, t); r != kNone<RealIndex>) return r;
   return service.reals[slot & kSlotOrdinal];
 }
 
@@ -34,13 +55,13 @@ bool admits(const Service& service, const Packet& p) {
   return lb::holds({service.ranges, service.range_count}, client) != service.ranges_deny;
 }
 
-void decide(Packet& p, const Tables& t) {
+void decide(Packet& p, const Tables& t, const Clients& clients) {
   const Service& service = t.services[p.service];
   if (!admits(service, p)) return p.drop(DropReason::SOURCE_DENIED);
   if (joins_midway(p, service)) return p.drop(DropReason::NO_CONNECTION);
   if (p.real == kNone<RealIndex>) {  // else the service's epoch has moved on, and its connections keep their reals
     if (service.table_size == 0) return p.drop(DropReason::NO_BACKEND);
-    p.real = pick(p, service, t);
+    p.real = pick(p, service, t, clients);
   }
   p.mode = service.mode;
   p.route = t.reals[p.real].route;
@@ -50,9 +71,10 @@ void decide(Packet& p, const Tables& t) {
 
 }  // namespace
 
-void balance(Burst& burst, const Tables& t) {
+void balance(Burst& burst, const Connections& connections, const Tables& t, uint64_t table_seed, Tick now) {
+  const Clients clients{connections, table_seed, now};
   for (Packet& p : burst.all())
-    if (p.live() && !p.decided) decide(p, t);
+    if (p.live() && !p.decided) decide(p, t, clients);
 }
 
 }  // namespace guideway::path

@@ -15,6 +15,7 @@ namespace guideway::path {
 enum class Direction : uint8_t {
   kForward,  // client to VIP
   kReply,    // real to SNAT address
+  kNone,     // not a flow's: a client's (affinity.h)
 };
 
 inline constexpr uint32_t kNoPartner = 0xffffffffU;

@@ -16,11 +16,12 @@ enum class ConnectionState : uint8_t {
   kEstablished,  // the client answered
   kClosing,      // FIN seen; a download may still go on, and its acknowledgements keep the entry
   kClosed,       // RST seen
+  kClient,       // no connection: a client of a service with session affinity (affinity.h)
 };
 
 // Idle time, seconds, after which an entry is free. TCP established: RFC 5382, REQ-5; the others keep a flood short.
-using IdleTimeouts = std::array<Tick, 5>;
-inline constexpr IdleTimeouts kIdleTimeout{30, 30, 7'440, 60, 5};
+using IdleTimeouts = std::array<Tick, 6>;
+inline constexpr IdleTimeouts kIdleTimeout{30, 30, 7'440, 60, 5, 10'800};
 // Longest of them: ticks are 16 bits, and an entry is looked at every eight seconds.
 inline constexpr Tick kMaxIdle = 65'000;
 

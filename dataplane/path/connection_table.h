@@ -85,6 +85,7 @@ class ConnectionTable {
 
   Entry& entry(SlotRef s) const { return entries_[index(buckets_[s.bucket].reference[s.slot])]; }
   uint32_t index_of(SlotRef s) const { return index(buckets_[s.bucket].reference[s.slot]); }
+  Tick idle_time(SlotRef s, Tick now) const { return static_cast<Tick>(now - buckets_[s.bucket].time[s.slot]); }
   ConnectionState state(SlotRef s) const { return state_of(buckets_[s.bucket].reference[s.slot]); }
 
   // The other direction's slot, if the entry has one.
@@ -185,7 +186,6 @@ class ConnectionTable {
 
   static uint32_t index(uint32_t reference) { return reference & kIndex; }
   static ConnectionState state_of(uint32_t reference) { return static_cast<ConnectionState>(reference >> kStateShift); }
-  Tick idle_time(SlotRef s, Tick now) const { return static_cast<Tick>(now - buckets_[s.bucket].time[s.slot]); }
   static bool overflowed(const Bucket& b) { return (b.reference[0] & kOverflow) != 0; }
   static uint16_t tag_of(uint64_t hash) {
     const auto t = static_cast<uint16_t>(hash >> 48);

@@ -1,5 +1,7 @@
 #include "dataplane/path/hand.h"
 
+#include "dataplane/path/affinity.h"
+
 namespace guideway::path {
 
 namespace {
@@ -43,7 +45,11 @@ unsigned owner_of(Packet& p, const Tables& t, unsigned self, unsigned workers) {
     p.drop(DropReason::LOOP);
     return self;
   }
-  return t.services[p.service].mode == Mode::kNat ? gw_slot(p.flow_hash, workers) : self;
+  const Service& service = t.services[p.service];
+  if (service.mode != Mode::kNat && service.affinity == 0) return self;
+  // What is only judged again has its entry here.
+  if (p.real != kNone<RealIndex> && p.mode == service.mode) return self;
+  return gw_slot(balance_hash(p, service, t.hash_seed), workers);
 }
 
 void give(Burst& burst, const std::array<uint8_t, kBurst>& owner, unsigned to, rte_ring* ring, Counters& counters) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dataplane/path/affinity.h"
 #include "dataplane/path/snat.h"
 #include "dataplane/path/track.h"
 
@@ -122,6 +123,8 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
   } else {
     remember_dsr(burst, e, p, table, guard, now);
   }
+  if (p.live() && p.slot && t.services[p.service].affinity != 0)
+    remember_client(p, key, table, learner.table_seed, now);
 }
 
 }  // namespace
