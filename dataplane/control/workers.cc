@@ -32,6 +32,23 @@ size_t table_size(uint32_t buckets, uint32_t entries) {
   return buckets * sizeof(path::Bucket) + entries * (sizeof(Entry) + sizeof(uint32_t));
 }
 
+// Of SNAT ports only the pages that are used are there: a part of what there may be of destinations.
+size_t snat_ports_size(unsigned workers) {
+  using path::SnatPorts;
+  return SnatPorts::kDestinations *
+         (SnatPorts::words_for(workers) * sizeof(uint64_t) + sizeof(SnatPorts::Row) + sizeof(SnatPorts::Index));
+}
+
+path::SnatPorts::Memory snat_ports(const Mapping& memory, unsigned workers) {
+  using path::SnatPorts;
+  constexpr uint32_t kRows = SnatPorts::kDestinations;
+  const size_t words = size_t{kRows} * SnatPorts::words_for(workers);
+  auto* first_row = reinterpret_cast<SnatPorts::Row*>(static_cast<uint64_t*>(memory.base()) + words);
+  return {.rows = {first_row, kRows},
+          .buckets = {reinterpret_cast<SnatPorts::Index*>(first_row + kRows), kRows},
+          .words = memory.as<uint64_t>(words)};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options, std::span<const EnginePort> ports,
@@ -56,6 +73,10 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
     setup.connections.emplace(carve<path::Connection4>(m[m.size() - 2], buckets, options.connections),
                               carve<path::Connection6>(m[m.size() - 1], buckets, options.connections));
     setup.reals = path::RealCounterRows(options.tally->rows(i));
+    auto ports = reserve_memory(snat_ports_size(options.count), "SNAT ports");
+    if (!ports.ok()) return ports.status();
+    setup.snat_ports = snat_ports(*ports, options.count);
+    m.push_back(std::move(*ports));
     setup.table_seed = seed;
     setup.handover = {.self = i, .workers = options.count, .to = {}};
     setup.quiescence = reclaimer.qsbr();
@@ -117,7 +138,12 @@ std::vector<const path::Worker*> Workers::all() const {
   return all;
 }
 
-bool Workers::huge() const { return std::ranges::all_of(memory_, &Mapping::huge); }
+// Of the connection tables; SNAT ports never are.
+bool Workers::huge() const {
+  for (size_t i = 0; i < memory_.size(); ++i)
+    if (i % 3 != 2 && !memory_[i].huge()) return false;
+  return true;
+}
 
 size_t Workers::bytes() const {
   size_t sum = 0;

@@ -103,8 +103,9 @@ static_assert(sizeof(Packet) == 128);
 struct Burst {
   std::array<Packet, kBurst + kMade> packets;
   unsigned count = 0;
-  bool handed_over = false;  // came over a ring: not handed on again
-  uint8_t kinds = 0;         // a bit for each Kind that some packet has, so that a stage for rare ones asks but once
+  bool without_port = false;  // some found no SNAT port here
+  bool handed_over = false;   // came over a ring: not handed on again
+  uint8_t kinds = 0;          // a bit for each Kind that some packet has, so that a stage for rare ones asks but once
 
   bool has(Kind kind) const { return (kinds >> static_cast<unsigned>(kind) & 1) != 0; }
   std::span<Packet> all() { return {packets.data(), count}; }

@@ -15,6 +15,7 @@ namespace guideway::path {
 enum class Direction : uint8_t {
   kForward,  // client to VIP
   kReply,    // real to SNAT address
+  kNext,     // client to VIP, by an SNAT port of the next worker, or of one after that
   kNone,     // not a flow's: a client's (affinity.h)
 };
 
@@ -41,6 +42,7 @@ struct alignas(Size) ConnectionEntry {
   uint32_t epoch = 0;
   Mode mode = Mode::kNat;
   Direction direction = Direction::kForward;
+  uint16_t snat_destination = 0xffff;  // SnatPorts::Index of nat's reply
   Translation<Address> translation;
   uint32_t partner = kNoPartner;  // nat: the other direction's entry, and where to find its slot
   uint64_t partner_hash = 0;

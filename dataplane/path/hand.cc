@@ -65,6 +65,19 @@ void give(Burst& burst, const std::array<uint8_t, kBurst>& owner, unsigned to, r
   }
 }
 
+// An entry that leads the flow's further packets to the next worker.
+template <typename Entry>
+bool note_next(const Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table, const Tables& t,
+               Tick now) {
+  if (table.find(key, p.table_hash, now)) return true;  // noted by an earlier packet of this burst
+  Entry e;
+  e.key = key;
+  e.service = p.service;
+  e.epoch = t.services[p.service].epoch;
+  e.direction = Direction::kNext;
+  return bool{table.insert(e, p.table_hash, now, p.connected() ? ConnectionState::kSetup : ConnectionState::kUdp)};
+}
+
 }  // namespace
 
 void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& counters) {
@@ -76,6 +89,17 @@ void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& cou
     if (!p.live() || p.decided) continue;
     const unsigned w = owner_of(p, t, handover.self, handover.workers);
     if (!p.live()) continue;
+    if (p.direction == Direction::kNext) {
+      // All workers have had their turn when it comes to the owner again.
+      const unsigned next = handover.next();
+      if (next == w) {
+        p.drop(DropReason::NO_CONNECTION);
+        continue;
+      }
+      owner[i] = static_cast<uint8_t>(next);
+      others |= 1U << next;
+      continue;
+    }
     // What was handed here stays here, even if the tables have changed on its way.
     if (w != handover.self && !burst.handed_over) {
       owner[i] = static_cast<uint8_t>(w);
@@ -88,6 +112,26 @@ void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& cou
     const auto w = static_cast<unsigned>(__builtin_ctz(others));
     give(burst, owner, w, handover.to[w], counters);
   }
+}
+
+void hand_on(Burst& burst, Connections& connections, const Tables& t, const Handover& handover, Counters& counters,
+             Tick now) {
+  if (!burst.without_port || handover.workers == 1) [[likely]]
+    return;
+  const unsigned next = handover.next();
+  std::array<uint8_t, kBurst> owner;
+  for (unsigned i = 0; i < burst.count; ++i) {
+    Packet& p = burst.packets[i];
+    owner[i] = static_cast<uint8_t>(handover.self);
+    if (p.fate != Fate::kDrop || p.reason != DropReason::NO_SNAT_PORT) continue;
+    if (gw_slot(balance_hash(p, t.services[p.service], t.hash_seed), handover.workers) == next) continue;
+    const bool noted = p.family == Family::kIpv4 ? note_next(p, p.key4, connections.v4, t, now)
+                                                 : note_next(p, p.key6, connections.v6, t, now);
+    if (!noted) continue;
+    p.fate = Fate::kForward;
+    owner[i] = static_cast<uint8_t>(next);
+  }
+  give(burst, owner, next, handover.to[next], counters);
 }
 
 }  // namespace guideway::path

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "dataplane/path/burst.h"
+#include "dataplane/path/connections.h"
 #include "dataplane/path/counters.h"
 #include "dataplane/path/tables.h"
 
@@ -16,10 +17,17 @@ struct Handover {
   unsigned self = 0;
   unsigned workers = 1;
   std::array<rte_ring*, kMaxWorkers> to{};
+
+  unsigned next() const { return (self + 1) % workers; }
 };
 
 // Finds the service of what is undecided. A nat flow belongs to the worker of its flow hash, a reply to the worker of
 // its SNAT port's block; a DSR flow to nobody.
 void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& counters);
+
+// New nat flows for which there is no SNAT port left among this worker's try the next one's, until it would be their
+// owner's turn again: only then is there none. An entry here leads what follows the same way.
+void hand_on(Burst& burst, Connections& connections, const Tables& t, const Handover& handover, Counters& counters,
+             Tick now);
 
 }  // namespace guideway::path

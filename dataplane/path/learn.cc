@@ -1,7 +1,5 @@
 #include "dataplane/path/learn.h"
 
-#include <algorithm>
-
 #include "dataplane/path/affinity.h"
 #include "dataplane/path/snat.h"
 #include "dataplane/path/track.h"
@@ -70,13 +68,7 @@ void stay(Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
 // Has an older connection in setup make room, unless a packet of this burst goes by it.
 template <typename Entry>
 bool shed(Burst& burst, const Packet& p, ConnectionTable<Entry>& table, Tick now) {
-  return table.shed(p.table_hash, now, [&](SlotRef s) {
-    const SlotRef back = table.partner(s);
-    const auto goes_by = [&](const Packet& q) {
-      return q.live() && q.slot && q.family == p.family && (q.slot == s || q.slot == back);
-    };
-    return std::ranges::any_of(burst.all(), goes_by);
-  });
+  return table.shed(p.table_hash, now, [&](SlotRef s) { return in_use(burst, p.family, table, s); });
 }
 
 // Above the guard's rate a new flow takes the place of another in setup.
@@ -84,9 +76,9 @@ template <typename Entry>
 DropReason remember_nat(Burst& burst, Entry& e, Packet& p, ConnectionTable<Entry>& table, const Tables& t,
                         const Learner& learner, FloodGuard& guard, Tick now) {
   if (!guard.admits() && !shed(burst, p, table, now)) return DropReason::FLOOD_GUARD;
-  const DropReason r = open_nat(e, p, table, t, learner, now, &p.slot);
+  const DropReason r = open_nat(burst, e, p, table, t, learner, now, &p.slot);
   if (r != DropReason::CONNECTIONS_FULL || !shed(burst, p, table, now)) return r;
-  return open_nat(e, p, table, t, learner, now, &p.slot);
+  return open_nat(burst, e, p, table, t, learner, now, &p.slot);
 }
 
 template <typename Entry>
@@ -120,6 +112,7 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
   if (p.mode == Mode::kNat) {
     const DropReason r = remember_nat(burst, e, p, table, t, learner, guard, now);
     if (r != DropReason::NONE) p.drop(r);
+    burst.without_port |= r == DropReason::NO_SNAT_PORT;
   } else {
     remember_dsr(burst, e, p, table, guard, now);
   }
@@ -131,6 +124,7 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
 
 void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, FloodGuard& guard,
            Tick now) {
+  burst.without_port = false;
   for (Packet& p : burst.all()) {
     if (!p.live() || !p.learn) continue;
     if (p.family == Family::kIpv4)

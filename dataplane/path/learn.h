@@ -1,9 +1,12 @@
 // New decisions become connection entries.
 #pragma once
 
+#include <algorithm>
+
 #include "dataplane/path/burst.h"
 #include "dataplane/path/connections.h"
 #include "dataplane/path/flood_guard.h"
+#include "dataplane/path/snat_ports.h"
 #include "dataplane/path/tables.h"
 
 namespace guideway::path {
@@ -12,7 +15,17 @@ namespace guideway::path {
 struct Learner {
   unsigned worker = 0;
   uint64_t table_seed = 0;
+  SnatPorts* ports = nullptr;
 };
+
+// Whether a packet of the burst goes by the entry, or by its other direction.
+template <typename Entry>
+bool in_use(Burst& burst, Family family, const ConnectionTable<Entry>& table, SlotRef slot) {
+  const SlotRef back = table.partner(slot);
+  return std::ranges::any_of(burst.all(), [&](const Packet& q) {
+    return q.live() && q.slot && q.family == family && (q.slot == slot || q.slot == back);
+  });
+}
 
 // DSR forwards also what there is no room for, or what the flood guard doesn't admit: Maglev answers again. nat needs
 // its entries: a connection in setup makes room for it, or it is dropped. Established ones stay in any case.

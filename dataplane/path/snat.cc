@@ -64,6 +64,8 @@ Translation<Address> translation(const Key& before, const Key& after) {
           net::checksum_delta(old_addresses + old_ports, new_addresses + new_ports)};
 }
 
+bool has_ended(ConnectionState s) { return s == ConnectionState::kClosing || s == ConnectionState::kClosed; }
+
 template <typename Key>
 Key reversed(const Key& k) {
   return {k.destination, k.source, k.destination_port, k.source_port, k.protocol, {}};
@@ -72,7 +74,7 @@ Key reversed(const Key& k) {
 }  // namespace
 
 template <typename Entry>
-DropReason open_nat(Entry& forward, const Packet& p, ConnectionTable<Entry>& table, const Tables& t,
+DropReason open_nat(Burst& burst, Entry& forward, const Packet& p, ConnectionTable<Entry>& table, const Tables& t,
                     const Learner& learner, Tick now, SlotRef* slot) {
   using Key = typename Entry::KeyType;
   const Real& real = t.reals[forward.real];
@@ -90,29 +92,53 @@ DropReason open_nat(Entry& forward, const Packet& p, ConnectionTable<Entry>& tab
   assign(to_real.destination, real.address);
   Key reply_key;
   uint64_t reply_hash = 0;
-  bool found = false;
-  PortWalk walk(*snat, t, learner.worker, p.table_hash);
-  for (unsigned tries = 0; tries < kSnatTries && !found; ++tries) {
-    to_real.source_port = net::Be16{walk.next()};
-    if (to_real.source_port == net::Be16{0}) break;
+  const auto holder = [&](uint16_t port) {
+    to_real.source_port = net::Be16{port};
     reply_key = reversed(to_real);
     reply_hash = net::flow_hash(reply_key, learner.table_seed);
-    found = !table.find(reply_key, reply_hash, now);
+    return table.find(reply_key, reply_hash, now);
+  };
+  SnatPorts& ports = *learner.ports;
+  const SnatDestination key{snat->address, real.address, to_real.destination_port, p.protocol, 0};
+  SnatPorts::Index destination = ports.find(key);
+  PortWalk walk(*snat, t, learner.worker, p.table_hash);
+  bool found = false;
+  uint64_t random = gw_mix(p.table_hash);
+  for (unsigned tries = 0; tries < kSnatTries && !found; ++tries, random = gw_mix(random)) {
+    const uint16_t port = destination != SnatPorts::kNone ? ports.free_port(destination, *snat, random) : walk.next();
+    if (port == 0) break;
+    found = !holder(port);
   }
-  if (!found) return DropReason::NO_SNAT_PORT;
+  for (unsigned tries = 0; tries < kEndedTries && !found; ++tries) {
+    const uint16_t port = walk.next();
+    if (port == 0) break;
+    const SlotRef s = holder(port);
+    if (!s || !has_ended(table.state(s)) || in_use(burst, p.family, table, s)) continue;
+    table.erase(s);
+    found = true;
+    destination = ports.find(key);  // the port may have been its last
+  }
+  if (!found) {
+    if (destination != SnatPorts::kNone) ports.release_unused(destination);
+    return DropReason::NO_SNAT_PORT;
+  }
 
   using Address = typename Entry::AddressType;
   forward.translation = translation<Key, Address>(forward.key, to_real);
   Entry reply = forward;
   reply.key = reply_key;
   reply.direction = Direction::kReply;
+  reply.snat_destination = destination;
   reply.translation = translation<Key, Address>(reply_key, reversed(forward.key));
   reply.partner_hash = p.table_hash;
   forward.partner_hash = reply_hash;
 
   const ConnectionState state = p.connected() ? ConnectionState::kSetup : ConnectionState::kUdp;
   const SlotRef back = table.insert(reply, reply_hash, now, state);
-  if (!back) return DropReason::CONNECTIONS_FULL;
+  if (!back) {
+    if (destination != SnatPorts::kNone) ports.release_unused(destination);
+    return DropReason::CONNECTIONS_FULL;
+  }
   forward.partner = table.index_of(back);
   *slot = table.insert(forward, p.table_hash, now, state);
   if (!*slot) {
@@ -123,9 +149,9 @@ DropReason open_nat(Entry& forward, const Packet& p, ConnectionTable<Entry>& tab
   return DropReason::NONE;
 }
 
-template DropReason open_nat(Connection4&, const Packet&, ConnectionTable<Connection4>&, const Tables&, const Learner&,
-                             Tick, SlotRef*);
-template DropReason open_nat(Connection6&, const Packet&, ConnectionTable<Connection6>&, const Tables&, const Learner&,
-                             Tick, SlotRef*);
+template DropReason open_nat(Burst&, Connection4&, const Packet&, ConnectionTable<Connection4>&, const Tables&,
+                             const Learner&, Tick, SlotRef*);
+template DropReason open_nat(Burst&, Connection6&, const Packet&, ConnectionTable<Connection6>&, const Tables&,
+                             const Learner&, Tick, SlotRef*);
 
 }  // namespace guideway::path

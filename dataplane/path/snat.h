@@ -5,18 +5,20 @@
 
 namespace guideway::path {
 
-// Ports that are tried before a new flow is dropped: with half of a worker's ports towards one real in use, 64 misses
-// in a row are a matter of 1 in 10^19.
+// Ports that are tried where SnatPorts has no room for the destination: with half of a worker's ports towards one real
+// in use, 64 misses in a row are a matter of 1 in 10^19.
 inline constexpr unsigned kSnatTries = 64;
+// Ports that are looked at for one whose connection has ended, when no other is left.
+inline constexpr unsigned kEndedTries = 128;
 
 // Inserts `forward` and its reply, both or none. `slot` is where the forward one stands.
 template <typename Entry>
-net::DropReason open_nat(Entry& forward, const Packet& p, ConnectionTable<Entry>& table, const Tables& t,
+net::DropReason open_nat(Burst& burst, Entry& forward, const Packet& p, ConnectionTable<Entry>& table, const Tables& t,
                          const Learner& learner, Tick now, SlotRef* slot);
 
-extern template net::DropReason open_nat(Connection4&, const Packet&, ConnectionTable<Connection4>&, const Tables&,
-                                         const Learner&, Tick, SlotRef*);
-extern template net::DropReason open_nat(Connection6&, const Packet&, ConnectionTable<Connection6>&, const Tables&,
-                                         const Learner&, Tick, SlotRef*);
+extern template net::DropReason open_nat(Burst&, Connection4&, const Packet&, ConnectionTable<Connection4>&,
+                                         const Tables&, const Learner&, Tick, SlotRef*);
+extern template net::DropReason open_nat(Burst&, Connection6&, const Packet&, ConnectionTable<Connection6>&,
+                                         const Tables&, const Learner&, Tick, SlotRef*);
 
 }  // namespace guideway::path

@@ -31,13 +31,27 @@ void judge_again(Packet& p, const Entry& e) {
   p.mode = e.mode;
 }
 
+// Another worker has the SNAT port of this flow. A SYN of a new connection tries to find one here again.
+template <typename Entry>
+void follow_on(Packet& p, ConnectionTable<Entry>& table, SlotRef slot, Tick now) {
+  const ConnectionState state = table.state(slot);
+  p.service = table.entry(slot).service;
+  if (p.opens() && state != ConnectionState::kEstablished) return;
+  p.direction = Direction::kNext;
+  if (p.kind != Kind::kIcmpError) table.touch(slot, now, next_state(p, state, Direction::kForward));
+}
+
 template <typename Entry>
 void follow(Packet& p, ConnectionTable<Entry>& table, SlotRef slot, const Tables& t, Tick now) {
   const Entry& e = table.entry(slot);
   const Service& service = t.services[e.service];
+  p.slot = slot;
+  if (e.direction == Direction::kNext) [[unlikely]] {
+    if (service.present) follow_on(p, table, slot, now);
+    return;
+  }
   const Real& real = t.reals[e.real];
   const ConnectionState state = table.state(slot);
-  p.slot = slot;
   if (e.direction == Direction::kForward) {
     if (!service.present) return;  // its VIP is gone; another service may have it now
     p.service = e.service;

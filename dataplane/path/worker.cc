@@ -27,13 +27,13 @@ unsigned send_to(PortQueue* queue, std::span<rte_mbuf*> packets) {
 
 Worker::Worker(const Setup& s)
     : tables_(s.tables),
-      ledger_(s.reals),
+      ledger_(s.reals, SnatPorts(s.id, s.handover.workers, s.snat_ports)),
       conns_(*s.connections),
       rx_(s.rx),
       tx_(s.tx),
       forwarding_(s.forwarding),
       handover_(s.handover),
-      learner_{s.id, s.table_seed},
+      learner_{s.id, s.table_seed, &ledger_.ports()},
       quiescence_(s.quiescence),
       yield_(s.yield) {
   conns_.v4.set_ledger(&ledger_);

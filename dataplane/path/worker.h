@@ -47,6 +47,7 @@ class Worker {
     const std::atomic<const Tables*>* tables = nullptr;
     std::optional<Connections> connections;
     RealCounterRows reals;
+    SnatPorts::Memory snat_ports;
     uint64_t table_seed = 0;
     std::span<const RxQueue> rx;          // these two outlive the worker
     std::array<TxQueue, kMaxPorts> tx{};  // by port index
