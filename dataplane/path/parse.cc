@@ -102,16 +102,26 @@ DropReason parse_ipv6(Packet& p, uint8_t* l3, uint32_t length) {
   return DropReason::NONE;
 }
 
+constexpr unsigned kMaxTags = 2;  // 802.1ad's around 802.1Q's, or either alone
+
+constexpr net::Be16 of(net::EtherType type) { return net::Be16{static_cast<uint16_t>(type)}; }
+bool is_tag(net::Be16 type) { return type == of(net::EtherType::kVlan) || type == of(net::EtherType::kServiceVlan); }
+
 }  // namespace
 
 void parse(Packet& p, uint8_t* frame, uint32_t length) {
-  if (length < sizeof(net::EthernetHeader)) return p.drop(DropReason::TRUNCATED);
-  const auto* ethernet = reinterpret_cast<const net::EthernetHeader*>(frame);
-  p.l3 = frame + sizeof *ethernet;
-  const uint32_t rest = length - static_cast<uint32_t>(sizeof *ethernet);
+  uint32_t at = sizeof(net::EthernetHeader);
+  if (length < at) return p.drop(DropReason::TRUNCATED);
+  net::Be16 type = reinterpret_cast<const net::EthernetHeader*>(frame)->type;
+  for (unsigned tags = 0; is_tag(type) && tags < kMaxTags; ++tags) {
+    if (length - at < sizeof(net::VlanTag)) return p.drop(DropReason::TRUNCATED);
+    type = reinterpret_cast<const net::VlanTag*>(frame + at)->type;
+    at += static_cast<uint32_t>(sizeof(net::VlanTag));
+  }
+  p.l3 = frame + at;
   DropReason r = DropReason::NOT_IP;
-  if (ethernet->type == net::Be16{static_cast<uint16_t>(net::EtherType::kIpv4)}) r = parse_ipv4(p, p.l3, rest);
-  if (ethernet->type == net::Be16{static_cast<uint16_t>(net::EtherType::kIpv6)}) r = parse_ipv6(p, p.l3, rest);
+  if (type == of(net::EtherType::kIpv4)) r = parse_ipv4(p, p.l3, length - at);
+  if (type == of(net::EtherType::kIpv6)) r = parse_ipv6(p, p.l3, length - at);
   if (r != DropReason::NONE) p.drop(r);
 }
 

@@ -1,4 +1,4 @@
-// From bytes to a flow: Ethernet, IPv4 or IPv6, TCP or UDP; every length is checked before it is believed.
+// From bytes to a flow: Ethernet with up to two VLAN tags, IPv4 or IPv6, TCP, UDP, SCTP or ICMP; every length is checked before it is believed.
 #pragma once
 
 #include <cstdint>

@@ -16,7 +16,7 @@ void require(bool holds) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   using namespace guideway;
-  if (size > 65'535 + 14) return 0;
+  if (size > 65'535 + 22) return 0;
   // Of just this size, so that AddressSanitizer sees a read past the end.
   const std::unique_ptr<uint8_t[]> frame(new uint8_t[size]);
   if (size > 0) std::memcpy(frame.get(), bytes, size);
@@ -27,7 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     return 0;
   }
   const bool v4 = p.family == path::Family::kIpv4;
-  require(p.l3 == frame.get() + 14 && size_t{14} + p.l3_length <= size);
+  const auto l2 = static_cast<size_t>(p.l3 - frame.get());
+  require((l2 == 14 || l2 == 18 || l2 == 22) && l2 + p.l3_length <= size);
   require(p.l4_offset >= (v4 ? 20 : 40));
   const size_t l4 = p.l3_length - p.l4_offset;
   require(p.l3_length >= p.l4_offset);

@@ -52,6 +52,9 @@ std::vector<Case> parse_cases() {
   std::vector<Case> cases{
       dropped("an ARP request isn't for us", DropReason::NOT_IP, Frame().pad_to(60).bytes()),
       dropped("an Ethernet header cut short", DropReason::TRUNCATED, cut(client(), 13)),
+      dropped("a VLAN tag cut short", DropReason::TRUNCATED, cut(client().vlan(7), 17)),
+      dropped("a tag around something that isn't IP", DropReason::NOT_IP, Frame().vlan(7).pad_to(60).bytes()),
+      dropped("three tags", DropReason::NOT_IP, client().vlan(5).vlan(6).vlan(7).bytes()),
       dropped("an IPv4 header cut short", DropReason::TRUNCATED, cut(client(), kL3 + 19)),
       dropped("an IPv4 packet shorter than it says", DropReason::TRUNCATED, cut(client(), kTcp + 19)),
       dropped("an IPv6 packet shorter than it says", DropReason::TRUNCATED, cut(client6(), kL3 + 59)),
@@ -122,6 +125,14 @@ std::vector<Case> parse_cases() {
                    .configure = web,
                    .in = client6().piece(7, 0, 1'000),
                    .out = encapsulated6(client6().piece(7, 0, 1'000))});
+  cases.push_back({.description = "an 802.1Q tag is taken off",
+                   .configure = web,
+                   .in = client().vlan(0x2007),
+                   .out = encapsulated(client())});
+  cases.push_back({.description = "two tags are taken off, of 802.1ad and 802.1Q",
+                   .configure = web,
+                   .in = client6().vlan(7, net::EtherType::kServiceVlan).vlan(8),
+                   .out = encapsulated6(client6())});
   cases.push_back({.description = "a wrong TCP checksum is not ours to judge",
                    .configure = web,
                    .in = client().wrong_l4_checksum(),
