@@ -11,11 +11,11 @@
   X(NOT_IP,               "not_ip",               "neither IPv4 nor IPv6")                       \
   X(BAD_IP_HEADER,        "bad_ip_header",        "version, header length or total length is wrong") \
   X(BAD_IP_CHECKSUM,      "bad_ip_checksum",      "the IPv4 header checksum is wrong")           \
-  X(BAD_L4_HEADER,        "bad_l4_header",        "a TCP or UDP header with a wrong length")     \
+  X(BAD_L4_HEADER,        "bad_l4_header",        "a TCP, UDP or SCTP header with a wrong length")     \
   X(BAD_ADDRESS,          "bad_address",          "a source that no host may use (multicast, loopback, zero)") \
   X(FRAGMENT,             "fragment",             "a fragment of what has no ports, or a later one quoted by an ICMP error")     \
   X(ICMP_UNSUPPORTED,     "icmp_unsupported",     "an ICMP message that is neither an error of a flow nor an echo request")    \
-  X(PROTOCOL_UNSUPPORTED, "protocol_unsupported", "neither TCP nor UDP")                         \
+  X(PROTOCOL_UNSUPPORTED, "protocol_unsupported", "neither TCP, UDP nor SCTP")                         \
   X(LOOP,                 "loop",                 "our own encapsulated or translated packet came back") \
   X(NO_VIP,               "no_vip",               "its destination is no VIP")                   \
   X(NO_BACKEND,           "no_backend",           "the service has no backend to send it to")    \

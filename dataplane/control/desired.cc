@@ -81,8 +81,9 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
   if (!vip) return refuse("address", kAddressShape);
   if (m.port() > 65'535) return refuse("port", "a port is at most 65535");
   if (m.protocol() != static_cast<uint32_t>(net::Protocol::kTcp) &&
-      m.protocol() != static_cast<uint32_t>(net::Protocol::kUdp))
-    return refuse("protocol", "neither TCP (6) nor UDP (17)");
+      m.protocol() != static_cast<uint32_t>(net::Protocol::kUdp) &&
+      m.protocol() != static_cast<uint32_t>(net::Protocol::kSctp))
+    return refuse("protocol", "neither TCP (6), UDP (17) nor SCTP (132)");
   s.vip = {*vip, net::Be16{static_cast<uint16_t>(m.port())}, static_cast<uint8_t>(m.protocol()), 0};
   const auto forwarding = mode(m.mode());
   if (!forwarding) return refuse("mode", "not a forwarding mode that this engine knows");

@@ -4,6 +4,7 @@
 
 #include "dataplane/path/encapsulate.h"
 #include "dataplane/path/icmp.h"
+#include "dataplane/path/sctp.h"
 #include "net/checksum.h"
 
 namespace guideway::path {
@@ -44,6 +45,11 @@ void set_addresses(net::Ipv6Header* h, const Translation<net::IpAddress>& to) {
 // A wrong checksum stays as wrong, for it isn't ours to judge; UDP's zero means none (RFC 768) and stays.
 template <typename Address>
 void set_ports(const Packet& p, uint8_t* l4, const Translation<Address>& to) {
+  if (p.is(net::Protocol::kSctp)) {
+    uint32_t ports;
+    std::memcpy(&ports, &to.source_port, sizeof ports);
+    return set_sctp_ports(l4, static_cast<uint32_t>(p.l3_length - p.l4_offset), ports);
+  }
   std::memcpy(l4, &to.source_port, 4);
   if (p.is(net::Protocol::kTcp)) {
     auto* h = reinterpret_cast<net::TcpHeader*>(l4);

@@ -6,6 +6,7 @@
 
 #include "dataplane/path/extensions.h"
 #include "dataplane/path/icmp.h"
+#include "dataplane/path/sctp.h"
 #include "net/checksum.h"
 #include "net/flow.h"
 
@@ -45,6 +46,10 @@ DropReason parse_l4(Packet& p, const uint8_t* l4, uint32_t length) {
       if (said < sizeof *h || said > length) return DropReason::BAD_L4_HEADER;
       return DropReason::NONE;
     }
+    case net::Protocol::kSctp:
+      if (length < sizeof(net::SctpHeader) + sizeof(net::SctpChunk)) return DropReason::TRUNCATED;
+      p.effect = sctp_effect(l4 + sizeof(net::SctpHeader), length - static_cast<uint32_t>(sizeof(net::SctpHeader)));
+      return DropReason::NONE;
     case net::Protocol::kIcmp:
       return p.family == Family::kIpv4 ? parse_icmp(p, length) : DropReason::PROTOCOL_UNSUPPORTED;
     case net::Protocol::kIcmpv6:

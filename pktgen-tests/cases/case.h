@@ -56,6 +56,7 @@ std::vector<Case> fit_cases();
 std::vector<Case> nat_cases();
 std::vector<Case> route_cases();
 std::vector<Case> icmp_cases();
+std::vector<Case> sctp_cases();
 std::vector<Case> service_cases();
 std::vector<Case> all_cases();
 
