@@ -13,7 +13,7 @@
   X(BAD_IP_CHECKSUM,      "bad_ip_checksum",      "the IPv4 header checksum is wrong")           \
   X(BAD_L4_HEADER,        "bad_l4_header",        "a TCP, UDP or SCTP header with a wrong length")     \
   X(BAD_ADDRESS,          "bad_address",          "a source that no host may use (multicast, loopback, zero)") \
-  X(FRAGMENT,             "fragment",             "a fragment of what has no ports, or a later one quoted by an ICMP error")     \
+  X(FRAGMENT,             "fragment",             "a fragment of what has no ports, of SCTP in nat, or a later one quoted by an ICMP error")     \
   X(ICMP_UNSUPPORTED,     "icmp_unsupported",     "an ICMP message that is neither an error of a flow nor an echo request")    \
   X(PROTOCOL_UNSUPPORTED, "protocol_unsupported", "neither TCP, UDP nor SCTP")                         \
   X(LOOP,                 "loop",                 "our own encapsulated or translated packet came back") \
@@ -36,9 +36,11 @@
   X(NO_SOCKET,            "no_socket",            "for a VIP, while no engine listens (counted by XDP)") \
   X(BAD_ICMP,             "bad_icmp",             "an ICMP error that doesn't quote its receiver, or an echo request with a wrong checksum") \
   X(EXTENSION_HEADERS,    "extension_headers",    "more IPv6 extension headers than 8") \
-  X(NO_BUFFER,            "no_buffer",            "no free packet buffer for a piece of it")         \
+  X(NO_BUFFER,            "no_buffer",            "no free packet buffer for a piece of it") \
   X(SOURCE_DENIED,        "source_denied",        "the service's source ranges leave this client out") \
-  X(FLOOD_GUARD,          "flood_guard",          "more new flows than the flood guard admits, and nat needs an entry")
+  X(FLOOD_GUARD,          "flood_guard",          "more new flows than the flood guard admits, and nat needs an entry") \
+  X(FRAGMENT_TIMEOUT,     "fragment_timeout",     "a fragment whose datagram's first one didn't come in time") \
+  X(FRAGMENTS_FULL,       "fragments_full",       "too many fragmented datagrams at once, or too many fragments before their first")
 /* clang-format on */
 
 #define GW_DROP_ENUM(symbol, name, text) GW_DROP_##symbol,

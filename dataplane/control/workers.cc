@@ -49,6 +49,16 @@ path::SnatPorts::Memory snat_ports(const Mapping& memory, unsigned workers) {
           .words = memory.as<uint64_t>(words)};
 }
 
+// Registered once; the same for all pools.
+absl::StatusOr<int> handed_over_field() {
+  constexpr rte_mbuf_dynfield kField{
+      .name = "guideway_handed_over", .size = sizeof(path::HandedOver), .align = alignof(path::HandedOver), .flags = 0};
+  const int offset = rte_mbuf_dynfield_register(&kField);
+  if (offset < 0)
+    return absl::ResourceExhaustedError(absl::StrCat("no room in mbufs for our own field: ", rte_strerror(rte_errno)));
+  return offset;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options, std::span<const EnginePort> ports,
@@ -58,6 +68,8 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
   w->connections_ = options.connections;
   uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return absl::InternalError("the kernel gives no random bytes");
+  const auto metadata = handed_over_field();
+  if (!metadata.ok()) return metadata.status();
   const uint32_t buckets = std::bit_ceil(std::max(options.connections / 2, 4U));
   for (unsigned i = 0; i < options.count; ++i) {
     std::vector<Mapping>& m = w->memory_;
@@ -77,8 +89,9 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
     if (!ports.ok()) return ports.status();
     setup.snat_ports = snat_ports(*ports, options.count);
     m.push_back(std::move(*ports));
+    setup.fragments = w->fragments_.emplace_back(std::make_unique<path::Fragments>(*metadata)).get();
     setup.table_seed = seed;
-    setup.handover = {.self = i, .workers = options.count, .to = {}};
+    setup.handover = {.self = i, .workers = options.count, .to = {}, .metadata = *metadata};
     setup.quiescence = reclaimer.qsbr();
     setup.yield = options.yield;
   }
@@ -112,6 +125,8 @@ absl::Status Workers::connect(std::span<const EnginePort> ports) {
       from.setup.handover.to[to.setup.id] = *ring;
       to.rx.push_back({*ring});
     }
+  // Last, so that what is released while the others are polled goes on in the same round.
+  for (Wiring& w : wirings_) w.rx.push_back({w.setup.fragments});
   return absl::OkStatus();
 }
 

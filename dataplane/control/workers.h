@@ -60,6 +60,7 @@ class Workers {
   uint32_t connections_ = 0;
   std::vector<Mapping> memory_;
   std::vector<Ring> rings_;
+  std::vector<std::unique_ptr<path::Fragments>> fragments_;
   std::vector<Wiring> wirings_;
   std::vector<std::unique_ptr<path::Worker>> workers_;
 };

@@ -69,11 +69,13 @@ bool is_first(const net::Ipv6Header&) { return true; }
 template <typename Header, typename Entry>
 void translate(Packet& p, const ConnectionTable<Entry>& table) {
   auto* h = reinterpret_cast<Header*>(p.l3);
+  // Its checksum is over the whole datagram, whose end isn't known here.
+  if (p.is(net::Protocol::kSctp) && is_fragment(p.kind)) return p.drop(DropReason::FRAGMENT);
   if (!age(h)) return p.drop(DropReason::TTL_EXCEEDED);
   const Entry& e = table.entry(p.slot);
   if (p.kind == Kind::kIcmpError) return translate_error(p, e.translation);
   set_addresses(h, e.translation);
-  if (is_first(*h)) set_ports(p, p.l3 + p.l4_offset, e.translation);
+  if (p.kind != Kind::kFragment && is_first(*h)) set_ports(p, p.l3 + p.l4_offset, e.translation);
 }
 
 }  // namespace

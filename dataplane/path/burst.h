@@ -23,15 +23,19 @@ enum class Fate : uint8_t {
   kForward,     // on its way
   kDrop,        // `reason` says why; send() frees it
   kHandedOver,  // another worker's now
+  kWaits,       // for its first fragment: the table's of fragments now
 };
 
 enum class Kind : uint8_t {
-  kFlow,       // of a TCP, SCTP or UDP flow
-  kFragment,   // a later one: its ports were told by the first
-  kIcmpError,  // protocol, key and hashes are those of the flow that it quotes, seen from the client's side
-  kIcmpEcho,   // a request
-  kNeighbor,   // ARP or neighbour discovery
+  kFlow,           // of a TCP, SCTP or UDP flow
+  kFirstFragment,  // of a flow, by its ports
+  kFragment,       // a later one: its ports were told by the first
+  kIcmpError,      // protocol, key and hashes are those of the flow that it quotes, seen from the client's side
+  kIcmpEcho,       // a request
+  kNeighbor,       // ARP or neighbour discovery
 };
+
+constexpr bool is_fragment(Kind k) { return k == Kind::kFirstFragment || k == Kind::kFragment; }
 
 constexpr bool has_ports(uint8_t protocol) {
   return protocol == static_cast<uint8_t>(net::Protocol::kTcp) ||
@@ -81,6 +85,7 @@ struct alignas(64) Packet {
     net::FlowKey4 key4;
     net::FlowKey6 key6;
   };
+  uint8_t hops = 0;     // receive: how often it has been handed on; a fragment, since its ports are known
   Packet() : key6{} {}  // NOLINT: the union is filled by parse
 
   bool live() const { return fate == Fate::kForward; }
@@ -104,7 +109,7 @@ struct Burst {
   std::array<Packet, kBurst + kMade> packets;
   unsigned count = 0;
   bool without_port = false;  // some found no SNAT port here
-  bool handed_over = false;   // came over a ring: not handed on again
+  bool handed_over = false;   // came over a ring, or has waited: the mbufs carry a HandedOver
   uint8_t kinds = 0;          // a bit for each Kind that some packet has, so that a stage for rare ones asks but once
 
   bool has(Kind kind) const { return (kinds >> static_cast<unsigned>(kind) & 1) != 0; }

@@ -1,5 +1,7 @@
 #include "dataplane/path/hand.h"
 
+#include <cstring>
+
 #include "dataplane/path/affinity.h"
 
 namespace guideway::path {
@@ -52,17 +54,11 @@ unsigned owner_of(Packet& p, const Tables& t, unsigned self, unsigned workers) {
   return gw_slot(balance_hash(p, service, t.hash_seed), workers);
 }
 
-void give(Burst& burst, const std::array<uint8_t, kBurst>& owner, unsigned to, rte_ring* ring, Counters& counters) {
-  for (unsigned i = 0; i < burst.count; ++i) {
-    Packet& p = burst.packets[i];
-    if (!p.live() || owner[i] != to) continue;
-    if (rte_ring_sp_enqueue(ring, p.mbuf) != 0) {
-      p.drop(DropReason::HANDOVER_FULL);
-      continue;
-    }
-    p.fate = Fate::kHandedOver;
-    counters.handed_over.add(1);
-  }
+// A fragment's owner can't read its ports from the packet.
+HandedOver taken_along(const Packet& p) {
+  HandedOver h{.protocol = p.protocol, .has_ports = true, .hops = static_cast<uint8_t>(p.hops + 1)};
+  std::memcpy(&h.ports, p.family == Family::kIpv4 ? &p.key4.source_port : &p.key6.source_port, sizeof h.ports);
+  return h;
 }
 
 // An entry that leads the flow's further packets to the next worker.
@@ -80,37 +76,29 @@ bool note_next(const Packet& p, const typename Entry::KeyType& key, ConnectionTa
 
 }  // namespace
 
+void give(Packet& p, const HandedOver& with, rte_ring* ring, int metadata, Counters& counters) {
+  handed_over(p.mbuf, metadata) = with;
+  if (rte_ring_sp_enqueue(ring, p.mbuf) != 0) return p.drop(DropReason::HANDOVER_FULL);
+  p.fate = Fate::kHandedOver;
+  counters.handed_over.add(1);
+}
+
 void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& counters) {
-  std::array<uint8_t, kBurst> owner;
-  uint32_t others = 0;  // a bit for each worker that is to have some
-  for (unsigned i = 0; i < burst.count; ++i) {
-    Packet& p = burst.packets[i];
-    owner[i] = static_cast<uint8_t>(handover.self);
+  const auto to = [&](Packet& p, unsigned worker) {
+    give(p, taken_along(p), handover.to[worker], handover.metadata, counters);
+  };
+  for (Packet& p : burst.all()) {
     if (!p.live() || p.decided) continue;
-    const unsigned w = owner_of(p, t, handover.self, handover.workers);
+    const unsigned owner = owner_of(p, t, handover.self, handover.workers);
     if (!p.live()) continue;
     if (p.direction == Direction::kNext) {
       // All workers have had their turn when it comes to the owner again.
-      const unsigned next = handover.next();
-      if (next == w) {
-        p.drop(DropReason::NO_CONNECTION);
-        continue;
-      }
-      owner[i] = static_cast<uint8_t>(next);
-      others |= 1U << next;
-      continue;
-    }
-    // What was handed here stays here, even if the tables have changed on its way.
-    if (w != handover.self && !burst.handed_over) {
-      owner[i] = static_cast<uint8_t>(w);
-      others |= 1U << w;
+      handover.next() == owner ? p.drop(DropReason::NO_CONNECTION) : to(p, handover.next());
+    } else if (owner != handover.self && p.hops == 0) {
+      to(p, owner);  // what was handed here stays here, even if the tables have changed on its way
     } else if (p.service == kNone<ServiceIndex>) {
       p.drop(DropReason::NO_CONNECTION);  // to an SNAT port, and we know no flow of it
     }
-  }
-  for (; others != 0; others &= others - 1) {
-    const auto w = static_cast<unsigned>(__builtin_ctz(others));
-    give(burst, owner, w, handover.to[w], counters);
   }
 }
 
@@ -119,19 +107,15 @@ void hand_on(Burst& burst, Connections& connections, const Tables& t, const Hand
   if (!burst.without_port || handover.workers == 1) [[likely]]
     return;
   const unsigned next = handover.next();
-  std::array<uint8_t, kBurst> owner;
-  for (unsigned i = 0; i < burst.count; ++i) {
-    Packet& p = burst.packets[i];
-    owner[i] = static_cast<uint8_t>(handover.self);
+  for (Packet& p : burst.all()) {
     if (p.fate != Fate::kDrop || p.reason != DropReason::NO_SNAT_PORT) continue;
     if (gw_slot(balance_hash(p, t.services[p.service], t.hash_seed), handover.workers) == next) continue;
     const bool noted = p.family == Family::kIpv4 ? note_next(p, p.key4, connections.v4, t, now)
                                                  : note_next(p, p.key6, connections.v6, t, now);
     if (!noted) continue;
     p.fate = Fate::kForward;
-    owner[i] = static_cast<uint8_t>(next);
+    give(p, taken_along(p), handover.to[next], handover.metadata, counters);
   }
-  give(burst, owner, next, handover.to[next], counters);
 }
 
 }  // namespace guideway::path

@@ -8,6 +8,7 @@
 #include "dataplane/path/burst.h"
 #include "dataplane/path/connections.h"
 #include "dataplane/path/counters.h"
+#include "dataplane/path/handed_over.h"
 #include "dataplane/path/tables.h"
 
 namespace guideway::path {
@@ -17,9 +18,13 @@ struct Handover {
   unsigned self = 0;
   unsigned workers = 1;
   std::array<rte_ring*, kMaxWorkers> to{};
+  int metadata = 0;  // offset of HandedOver in an mbuf
 
   unsigned next() const { return (self + 1) % workers; }
 };
+
+// Over the ring, with what the packet takes along.
+void give(Packet& p, const HandedOver& with, rte_ring* ring, int metadata, Counters& counters);
 
 // Finds the service of what is undecided. A nat flow belongs to the worker of its flow hash, a reply to the worker of
 // its SNAT port's block; a DSR flow to nobody.

@@ -88,9 +88,25 @@ void remember_dsr(Burst& burst, const Entry& e, Packet& p, ConnectionTable<Entry
   if (!p.slot && shed(burst, p, table, now)) p.slot = table.insert(e, p.table_hash, now, first_state(p));
 }
 
+// A later fragment goes where its first one has gone, perhaps in this very burst; it teaches nothing.
+template <typename Entry>
+void follow_first(Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table, const Tables& t,
+                  Tick now) {
+  p.slot = table.find(key, p.table_hash, now);
+  if (p.slot) {
+    const Entry& e = table.entry(p.slot);
+    p.real = e.real;
+    p.route = t.reals[p.real].route;
+    p.mode = e.mode;
+  } else if (p.mode == Mode::kNat) {
+    p.drop(DropReason::NO_CONNECTION);
+  }
+}
+
 template <typename Entry>
 void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table,
               const Tables& t, const Learner& learner, FloodGuard& guard, Tick now) {
+  if (p.kind == Kind::kFragment) return follow_first(p, key, table, t, now);
   if (p.slot) {
     Entry& e = table.entry(p.slot);
     if (stands_on(p, e)) {

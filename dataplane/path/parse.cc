@@ -30,12 +30,15 @@ bool is_impossible_source(const net::IpAddress& a) {
   return a.bytes[15] <= 1;
 }
 
+// Of a datagram's first fragment the header must be there.
 DropReason parse_l4(Packet& p, const uint8_t* l4, uint32_t length) {
+  const bool whole = p.kind == Kind::kFlow;
   switch (static_cast<net::Protocol>(p.protocol)) {
     case net::Protocol::kTcp: {
       if (length < sizeof(net::TcpHeader)) return DropReason::TRUNCATED;
       const auto* h = reinterpret_cast<const net::TcpHeader*>(l4);
-      if (h->header_length() < sizeof *h || h->header_length() > length) return DropReason::BAD_L4_HEADER;
+      if (h->header_length() < sizeof *h) return DropReason::BAD_L4_HEADER;
+      if (h->header_length() > length) return whole ? DropReason::BAD_L4_HEADER : DropReason::TRUNCATED;
       p.effect = tcp_effect(h->flags);
       return DropReason::NONE;
     }
@@ -43,7 +46,7 @@ DropReason parse_l4(Packet& p, const uint8_t* l4, uint32_t length) {
       if (length < sizeof(net::UdpHeader)) return DropReason::TRUNCATED;
       const auto* h = reinterpret_cast<const net::UdpHeader*>(l4);
       const uint16_t said = h->length.host();
-      if (said < sizeof *h || said > length) return DropReason::BAD_L4_HEADER;
+      if (said < sizeof *h || (whole && said > length)) return DropReason::BAD_L4_HEADER;
       return DropReason::NONE;
     }
     case net::Protocol::kSctp:
@@ -59,6 +62,16 @@ DropReason parse_l4(Packet& p, const uint8_t* l4, uint32_t length) {
   }
 }
 
+// Until its ports are known, a fragment's key is its datagram's: the id (RFC 791, RFC 8200) stands for the ports.
+template <typename Key>
+DropReason parse_fragment(Packet& p, Key& key, net::Be32 id, bool first, const uint8_t* l4, uint32_t length) {
+  std::memcpy(static_cast<void*>(&key.source_port), &id, sizeof id);
+  key.zero = {};
+  p.kind = first ? Kind::kFirstFragment : Kind::kFragment;
+  if (!first) return DropReason::NONE;
+  return has_ports(p.protocol) ? parse_l4(p, l4, length) : DropReason::FRAGMENT;
+}
+
 DropReason parse_ipv4(Packet& p, uint8_t* l3, uint32_t length) {
   if (length < sizeof(net::Ipv4Header)) return DropReason::TRUNCATED;
   const auto* h = reinterpret_cast<const net::Ipv4Header*>(l3);
@@ -68,11 +81,16 @@ DropReason parse_ipv4(Packet& p, uint8_t* l3, uint32_t length) {
   if (total > length) return DropReason::TRUNCATED;
   if (net::ipv4_header_error(h, header) != 0) return DropReason::BAD_IP_CHECKSUM;
   if (is_impossible_source(h->source)) return DropReason::BAD_ADDRESS;
-  if (h->is_fragment()) return DropReason::FRAGMENT;
   p.family = Family::kIpv4;
   p.l3_length = static_cast<uint16_t>(total);
   p.l4_offset = static_cast<uint16_t>(header);
   p.protocol = h->protocol;
+  if (h->is_fragment()) [[unlikely]] {
+    if (!has_ports(p.protocol)) return DropReason::FRAGMENT;
+    std::memcpy(&p.key4.source, &h->source, 8);
+    p.key4.protocol = p.protocol;
+    return parse_fragment(p, p.key4, net::Be32{h->id.host()}, h->is_first(), l3 + header, total - header);
+  }
   if (const DropReason r = parse_l4(p, l3 + header, total - header); r != DropReason::NONE) return r;
   if (p.kind == Kind::kIcmpError) return DropReason::NONE;  // it has another's key
   std::memcpy(&p.key4.source, &h->source, 8);
@@ -93,11 +111,16 @@ DropReason parse_ipv6(Packet& p, uint8_t* l3, uint32_t length) {
   Ipv6Chain chain{.protocol = h->next_header, .offset = sizeof *h};
   if (is_extension(h->next_header)) [[unlikely]]
     if (const DropReason r = walk_extensions(l3, total, &chain); r != DropReason::NONE) return r;
-  if (chain.fragment != 0) return DropReason::FRAGMENT;
   p.family = Family::kIpv6;
   p.l3_length = static_cast<uint16_t>(total);
   p.l4_offset = static_cast<uint16_t>(chain.offset);
   p.protocol = chain.protocol;
+  if (chain.fragment != 0) [[unlikely]] {
+    const auto* f = reinterpret_cast<const net::Ipv6Fragment*>(l3 + chain.fragment);
+    std::memcpy(&p.key6.source, &h->source, 32);
+    p.key6.protocol = static_cast<uint8_t>(net::Protocol::kFragment);  // a later one can't tell layer 4's
+    return parse_fragment(p, p.key6, f->id, f->is_first(), l3 + chain.offset, total - chain.offset);
+  }
   if (const DropReason r = parse_l4(p, l3 + chain.offset, total - chain.offset); r != DropReason::NONE) return r;
   if (p.kind == Kind::kIcmpError) return DropReason::NONE;
   std::memcpy(&p.key6.source, &h->source, 32);
@@ -130,6 +153,12 @@ void parse(Packet& p, uint8_t* frame, uint32_t length) {
   if (r != DropReason::NONE) p.drop(r);
 }
 
+void hash(Packet& p, const HashSeeds& seeds) {
+  const bool v4 = p.family == Family::kIpv4;
+  p.flow_hash = v4 ? net::flow_hash(p.key4, seeds.flow) : net::flow_hash(p.key6, seeds.flow);
+  p.table_hash = v4 ? net::flow_hash(p.key4, seeds.table) : net::flow_hash(p.key6, seeds.table);
+}
+
 void parse(Burst& burst, const HashSeeds& seeds) {
   for (Packet& p : burst.all()) rte_prefetch0(rte_pktmbuf_mtod(p.mbuf, void*));
   uint32_t kinds = 0;
@@ -145,9 +174,7 @@ void parse(Burst& burst, const HashSeeds& seeds) {
     parse(p, rte_pktmbuf_mtod(p.mbuf, uint8_t*), rte_pktmbuf_data_len(p.mbuf));
     if (!p.live()) continue;
     kinds |= 1U << static_cast<unsigned>(p.kind);
-    const bool v4 = p.family == Family::kIpv4;
-    p.flow_hash = v4 ? net::flow_hash(p.key4, seeds.flow) : net::flow_hash(p.key6, seeds.flow);
-    p.table_hash = v4 ? net::flow_hash(p.key4, seeds.table) : net::flow_hash(p.key6, seeds.table);
+    hash(p, seeds);
   }
   burst.kinds = static_cast<uint8_t>(kinds);
 }

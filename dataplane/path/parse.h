@@ -1,4 +1,5 @@
-// From bytes to a flow: Ethernet with up to two VLAN tags, IPv4 or IPv6, TCP, UDP, SCTP or ICMP; every length is checked before it is believed.
+// From bytes to a flow: Ethernet with up to two VLAN tags, IPv4 or IPv6, TCP, UDP, SCTP or ICMP; every length is
+// checked before it is believed.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,9 @@ struct HashSeeds {
 
 // Sets everything up to the hashes, or drops with the reason.
 void parse(Burst& burst, const HashSeeds& seeds);
+
+// Both hashes of its key.
+void hash(Packet& p, const HashSeeds& seeds);
 
 // One packet of `length` bytes at `frame`; what parse() does to each.
 void parse(Packet& p, uint8_t* frame, uint32_t length);

@@ -5,6 +5,7 @@
 
 #include "dataplane/path/icmp.h"
 #include "dataplane/path/parse.h"
+#include "dataplane/path/sctp.h"
 
 namespace {
 
@@ -38,11 +39,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     // What parse has believed, nat translates: within the packet as well.
     v4 ? path::translate_error(p, path::Translation<net::Be32>{})
        : path::translate_error(p, path::Translation<net::IpAddress>{});
-  } else if (p.kind == path::Kind::kFlow) {
+  } else if (p.kind == path::Kind::kFlow || p.kind == path::Kind::kFirstFragment) {
     require(l4 >= (p.is(net::Protocol::kTcp) ? sizeof(net::TcpHeader) : sizeof(net::UdpHeader)));
-    require(std::memcmp(key, p.l3 + p.l4_offset, 4) == 0);
+    if (p.kind == path::Kind::kFlow) require(std::memcmp(key, p.l3 + p.l4_offset, 4) == 0);
+    if (p.is(net::Protocol::kSctp)) path::set_sctp_ports(p.l3 + p.l4_offset, static_cast<uint32_t>(l4), 0x01020304);
   } else {
-    require(p.kind == path::Kind::kIcmpEcho && l4 >= sizeof(net::IcmpHeader));
+    require(p.kind == path::Kind::kFragment || l4 >= sizeof(net::IcmpHeader));
   }
   return 0;
 }

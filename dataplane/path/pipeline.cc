@@ -4,6 +4,7 @@
 #include "dataplane/path/balance.h"
 #include "dataplane/path/count.h"
 #include "dataplane/path/fit.h"
+#include "dataplane/path/fragments.h"
 #include "dataplane/path/frame.h"
 #include "dataplane/path/hand.h"
 #include "dataplane/path/learn.h"
@@ -15,24 +16,26 @@
 namespace guideway::path {
 
 bool Worker::round(Tick now) {
-  const Tables& t = tables();     // one snapshot per round, reclaimed by QSBR
+  const Tables& t = tables();  // one snapshot per round, reclaimed by QSBR
+  const HashSeeds seeds{t.hash_seed, learner_.table_seed};
   bool busy = forward();          // what others finished and only we can send
-  for (const RxQueue& q : rx_) {  // the ports' queues, and the rings from other workers
+  for (const RxQueue& q : rx_) {  // the ports' queues, the rings from other workers, and fragments that have waited
     if (receive(q) == 0) continue;
     Burst& b = burst_;
-    parse(b, {t.hash_seed, learner_.table_seed});  // L2 to L4, the flow and its hashes
-    answer(b, t);                                  // pings of VIPs go back
-    track(b, conns_, t, now);                      // known connection: what to do was decided by its first packet
-    hand(b, t, handover_, counters_);              // unknown, and its state is another worker's to keep: over the ring
-    balance(b, conns_, t, learner_.table_seed, now);   // the others: VIP → real
-    learn(b, conns_, t, learner_, guard_, now);        // remember
-    hand_on(b, conns_, t, handover_, counters_, now);  // what found no SNAT port here: to the next worker
-    route(b, conns_, t, glean_);                       // the next hop
-    count(b, ledger_.reals());                         // what its real gets or answers
-    fit(b, t, icmp_errors_, counters_, glean_);        // too large for that link: cut, or its sender is told
-    apply(b, conns_, t);                               // translate or encapsulate, TTL, checksums
-    frame(b, t);                                       // L2 header
-    send(b);                                           // and free what was dropped, counting the reason
+    parse(b, seeds);                                     // L2 to L4, the flow and its hashes
+    match(b, *fragments_, seeds, handover_, counters_);  // a later fragment has the ports of its first
+    answer(b, t);                                        // pings of VIPs go back
+    track(b, conns_, t, now);                            // known connection: what to do was decided by its first packet
+    hand(b, t, handover_, counters_);                    // unknown, and another worker's to keep: over the ring
+    balance(b, conns_, t, learner_.table_seed, now);     // the others: VIP → real
+    learn(b, conns_, t, learner_, guard_, now);          // remember
+    hand_on(b, conns_, t, handover_, counters_, now);    // what found no SNAT port here: to the next worker
+    route(b, conns_, t, glean_);                         // the next hop
+    count(b, ledger_.reals());                           // what its real gets or answers
+    fit(b, t, icmp_errors_, counters_, glean_);          // too large for that link: cut, or its sender is told
+    apply(b, conns_, t);                                 // translate or encapsulate, TTL, checksums
+    frame(b, t);                                         // L2 header
+    send(b);                                             // and free what was dropped, counting the reason
     busy = true;
   }
   ring_doorbells();  // what was queued leaves, what has left comes back

@@ -29,6 +29,7 @@ Worker::Worker(const Setup& s)
     : tables_(s.tables),
       ledger_(s.reals, SnatPorts(s.id, s.handover.workers, s.snat_ports)),
       conns_(*s.connections),
+      fragments_(s.fragments),
       rx_(s.rx),
       tx_(s.tx),
       forwarding_(s.forwarding),
@@ -48,11 +49,16 @@ unsigned Worker::receive(const RxQueue& queue) {
     counters_.received.add(n);
     burst_.handed_over = false;
   } else {
-    n = rte_ring_sc_dequeue_burst(*std::get_if<rte_ring*>(&queue.source), reinterpret_cast<void**>(mbufs.data()),
-                                  kBurst, nullptr);
+    auto* const* ring = std::get_if<rte_ring*>(&queue.source);
+    n = ring != nullptr ? rte_ring_sc_dequeue_burst(*ring, reinterpret_cast<void**>(mbufs.data()), kBurst, nullptr)
+                        : (*std::get_if<Fragments*>(&queue.source))->take_released(mbufs);
     burst_.handed_over = true;
   }
-  for (unsigned i = 0; i < n; ++i) burst_.packets[i].mbuf = mbufs[i];
+  for (unsigned i = 0; i < n; ++i) {
+    Packet& p = burst_.packets[i];
+    p.mbuf = mbufs[i];
+    p.hops = burst_.handed_over ? path::handed_over(mbufs[i], handover_.metadata).hops : uint8_t{0};
+  }
   burst_.count = n;
   return n;
 }
@@ -115,6 +121,8 @@ void Worker::housekeep(Tick now) {
   const IdleTimeouts& idle = tables().idle_timeouts;
   conns_.v4.set_idle_timeouts(idle);
   conns_.v6.set_idle_timeouts(idle);
+  fragments_->tick();
+  while (rte_mbuf* late = fragments_->take_late()) drop(late, DropReason::FRAGMENT_TIMEOUT);
   expire4_ = conns_.v4.expire(expire4_, std::max(1U, conns_.v4.buckets() / kHousekeepingParts), now);
   expire6_ = conns_.v6.expire(expire6_, std::max(1U, conns_.v6.buckets() / kHousekeepingParts), now);
   counters_.connections4.set(conns_.v4.size());

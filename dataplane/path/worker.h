@@ -15,6 +15,7 @@
 #include "dataplane/path/burst.h"
 #include "dataplane/path/connections.h"
 #include "dataplane/path/counters.h"
+#include "dataplane/path/fragments.h"
 #include "dataplane/path/glean.h"
 #include "dataplane/path/hand.h"
 #include "dataplane/path/learn.h"
@@ -24,9 +25,10 @@
 
 namespace guideway::path {
 
-// What a worker polls: a port's queue, or the ring over which another worker hands packets to their owner.
+// What a worker polls: a port's queue, the ring over which another worker hands packets to their owner, or what has
+// waited for its first fragment.
 struct RxQueue {
-  std::variant<PortQueue*, rte_ring*> source;
+  std::variant<PortQueue*, rte_ring*, Fragments*> source;
 };
 
 // How a worker reaches a port: by a queue of its own, or over a ring to the worker that has one.
@@ -48,6 +50,7 @@ class Worker {
     std::optional<Connections> connections;
     RealCounterRows reals;
     SnatPorts::Memory snat_ports;
+    Fragments* fragments = nullptr;
     uint64_t table_seed = 0;
     std::span<const RxQueue> rx;          // these two outlive the worker
     std::array<TxQueue, kMaxPorts> tx{};  // by port index
@@ -63,7 +66,8 @@ class Worker {
 
   // All queues once. True if there was anything.
   bool round(Tick now);
-  // Every millisecond. Frees what idled out in the next part of the connection tables; all of them within 8,192 calls.
+  // Once a millisecond: frees what idled out in the next part of the connection tables, all of them within 8,192
+  // calls, and fragments that have waited too long.
   void housekeep(Tick now);
   // Rounds until `stop`; housekeeping every millisecond.
   void run(const std::atomic<bool>& stop);
@@ -91,6 +95,7 @@ class Worker {
   const std::atomic<const Tables*>* tables_;
   Ledger ledger_;
   Connections conns_;
+  Fragments* fragments_;
   std::span<const RxQueue> rx_;
   std::array<TxQueue, kMaxPorts> tx_;
   std::span<const Forwarding> forwarding_;

@@ -78,6 +78,20 @@ uint64_t flood_guard() {
   return rig.drops(DropReason::FLOOD_GUARD);
 }
 
+Frame later_fragment(uint32_t id) {
+  return Frame().ip("10.0.0.99", "192.0.2.10").tcp(40'000, 80).payload(100).piece(id, 40, 40);
+}
+
+// Later fragments whose first ones never come: 64 wait, for 50 ms.
+uint64_t lonely_fragments(DropReason reason) {
+  Rig rig;
+  network(rig);
+  rig.service(service("192.0.2.10", 80, Protocol::kTcp, Mode::kDsrIpip, {"10.0.1.10"}));
+  for (uint32_t id = 0; id < 65; ++id) rig.send(later_fragment(id).bytes());
+  for (unsigned ms = 0; ms < 50; ++ms) rig.workers()[0].housekeep(rig.now());
+  return rig.drops(reason);
+}
+
 }  // namespace
 
 std::vector<Pressure> pressures() {
@@ -85,7 +99,11 @@ std::vector<Pressure> pressures() {
           {"a worker that doesn't take what it is handed", DropReason::HANDOVER_FULL, handover_full},
           {"more nat flows than entries", DropReason::CONNECTIONS_FULL, connections_full},
           {"more pieces than a burst has places for", DropReason::NO_BUFFER, no_buffer},
-          {"more new nat flows than are admitted", DropReason::FLOOD_GUARD, flood_guard}};
+          {"more new nat flows than are admitted", DropReason::FLOOD_GUARD, flood_guard},
+          {"fragments without their first", DropReason::FRAGMENT_TIMEOUT,
+           [] { return lonely_fragments(DropReason::FRAGMENT_TIMEOUT); }},
+          {"more fragments without their first than may wait", DropReason::FRAGMENTS_FULL,
+           [] { return lonely_fragments(DropReason::FRAGMENTS_FULL); }}};
 }
 
 }  // namespace guideway::cases

@@ -38,6 +38,12 @@ Frame at_real(uint8_t chunk = net::kSctpInit, size_t value = 16) {
       .ethernet(kPort1Mac, real_mac(10));
 }
 
+rig::Bytes without_chunk() {
+  rig::Bytes b = Frame().ip("2001:db8:0::99", kVip6).protocol(47).payload(15).bytes();
+  b.at(14 + 6) = static_cast<uint8_t>(Protocol::kSctp);
+  return b;
+}
+
 }  // namespace
 
 std::vector<Case> sctp_cases() {
@@ -74,14 +80,18 @@ std::vector<Case> sctp_cases() {
        .configure = nat,
        .in = client(net::kSctpData),
        .reason = DropReason::NO_CONNECTION},
+      {.description = "SCTP, nat: a fragment",
+       .configure = nat,
+       .in = client(net::kSctpInit, 64).piece(7, 0, 40),
+       .reason = DropReason::FRAGMENT},
       {.description = "SCTP to a port that is no VIP",
        .configure = nat,
        .in = Frame().ip("10.0.0.99", kVip).sctp(40'000, 3870, net::kSctpInit),
        .reason = DropReason::NO_VIP},
       {.description = "SCTP without a chunk",
        .configure = nat,
-       .in = Frame().ip("10.0.0.99", kVip).protocol(132).payload(15),
-       .reason = DropReason::TRUNCATED},
+       .reason = DropReason::TRUNCATED,
+       .raw = without_chunk()},
   };
   for (const size_t value : {size_t{0}, size_t{4}, size_t{9}, size_t{64}, size_t{1'001}})
     all.push_back({.description = "SCTP, nat: a chunk of " + std::to_string(value),
