@@ -57,6 +57,10 @@ class Publisher {
   // Counts changes of the set of VIPs and SNAT addresses: XDP steers by it.
   uint64_t steering_version() const { return steering_version_; }
 
+  // What is to be answered for on the link; the version counts its changes.
+  const std::set<net::IpAddress>& announced() const { return announced_; }
+  uint64_t announced_version() const { return announced_version_; }
+
   // For counters: the first service of that name or a later one, with its rows, and what is gone for good.
   struct Counted {
     std::string name;
@@ -154,6 +158,8 @@ class Publisher {
   bool vips_changed_ = true;
   std::shared_ptr<void> addresses_;
   bool addresses_changed_ = true;
+  std::set<net::IpAddress> announced_;
+  uint64_t announced_version_ = 0;
   uint64_t steering_version_ = 0;
   bool affinity_changed_ = false;
   bool sweep_wish_ = false;

@@ -9,6 +9,7 @@
 #include "dataplane/path/sctp.h"
 #include "net/checksum.h"
 #include "net/flow.h"
+#include "net/neighbor.h"
 
 namespace guideway::path {
 
@@ -100,12 +101,24 @@ DropReason parse_ipv4(Packet& p, uint8_t* l3, uint32_t length) {
   return DropReason::NONE;
 }
 
+// Who asks for duplicates has no address yet, so this comes before sources are judged.
+bool is_solicitation(const net::Ipv6Header* h, uint32_t payload) {
+  return h->next_header == static_cast<uint8_t>(net::Protocol::kIcmpv6) && payload > 0 &&
+         *reinterpret_cast<const uint8_t*>(h + 1) == net::kNeighborSolicitation;
+}
+
 DropReason parse_ipv6(Packet& p, uint8_t* l3, uint32_t length) {
   if (length < sizeof(net::Ipv6Header)) return DropReason::TRUNCATED;
   const auto* h = reinterpret_cast<const net::Ipv6Header*>(l3);
   const unsigned payload = h->payload_length.host();
   if (h->version() != 6) return DropReason::BAD_IP_HEADER;
   if (payload + sizeof *h > length) return DropReason::TRUNCATED;
+  if (is_solicitation(h, payload)) [[unlikely]] {
+    p.kind = Kind::kNeighbor;
+    p.family = Family::kIpv6;
+    p.l3_length = static_cast<uint16_t>(payload + sizeof *h);
+    return DropReason::NONE;
+  }
   if (is_impossible_source(h->source)) return DropReason::BAD_ADDRESS;
   const auto total = static_cast<uint32_t>(payload + sizeof *h);
   Ipv6Chain chain{.protocol = h->next_header, .offset = sizeof *h};
@@ -130,6 +143,13 @@ DropReason parse_ipv6(Packet& p, uint8_t* l3, uint32_t length) {
   return DropReason::NONE;
 }
 
+DropReason parse_arp(Packet& p, uint32_t length) {
+  p.kind = Kind::kNeighbor;
+  p.family = Family::kIpv4;
+  p.l3_length = static_cast<uint16_t>(length);
+  return DropReason::NONE;
+}
+
 constexpr unsigned kMaxTags = 2;  // 802.1ad's around 802.1Q's, or either alone
 
 constexpr net::Be16 of(net::EtherType type) { return net::Be16{static_cast<uint16_t>(type)}; }
@@ -150,6 +170,7 @@ void parse(Packet& p, uint8_t* frame, uint32_t length) {
   DropReason r = DropReason::NOT_IP;
   if (type == of(net::EtherType::kIpv4)) r = parse_ipv4(p, p.l3, length - at);
   if (type == of(net::EtherType::kIpv6)) r = parse_ipv6(p, p.l3, length - at);
+  if (type == of(net::EtherType::kArp)) r = parse_arp(p, length - at);
   if (r != DropReason::NONE) p.drop(r);
 }
 

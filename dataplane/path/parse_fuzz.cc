@@ -30,6 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const bool v4 = p.family == path::Family::kIpv4;
   const auto l2 = static_cast<size_t>(p.l3 - frame.get());
   require((l2 == 14 || l2 == 18 || l2 == 22) && l2 + p.l3_length <= size);
+  if (p.kind == path::Kind::kNeighbor) return 0;  // has neither ports nor key
   require(p.l4_offset >= (v4 ? 20 : 40));
   const size_t l4 = p.l3_length - p.l4_offset;
   require(p.l3_length >= p.l4_offset);

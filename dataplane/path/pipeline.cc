@@ -1,4 +1,5 @@
 // The life of a burst, all of it: whoever reads this has seen the path.
+#include "dataplane/path/announce.h"
 #include "dataplane/path/answer.h"
 #include "dataplane/path/apply.h"
 #include "dataplane/path/balance.h"
@@ -24,6 +25,7 @@ bool Worker::round(Tick now) {
     Burst& b = burst_;
     parse(b, seeds);                                     // L2 to L4, the flow and its hashes
     match(b, *fragments_, seeds, handover_, counters_);  // a later fragment has the ports of its first
+    announce(b, t);                                      // who asks on the link for an address of ours is told
     answer(b, t);                                        // pings of VIPs go back
     track(b, conns_, t, now);                            // known connection: what to do was decided by its first packet
     hand(b, t, handover_, counters_);                    // unknown, and another worker's to keep: over the ring

@@ -29,6 +29,7 @@ namespace guideway::path {
 // waited for its first fragment.
 struct RxQueue {
   std::variant<PortQueue*, rte_ring*, Fragments*> source;
+  uint8_t port = 0;  // its index, where it is one's
 };
 
 // How a worker reaches a port: by a queue of its own, or over a ring to the worker that has one.

@@ -50,7 +50,7 @@ constexpr size_t kTcp = kL3 + 20;
 
 std::vector<Case> parse_cases() {
   std::vector<Case> cases{
-      dropped("an ARP request isn't for us", DropReason::NOT_IP, Frame().pad_to(60).bytes()),
+      dropped("neither IP nor ARP", DropReason::NOT_IP, with(Frame().pad_to(60), 13, 0x07)),
       dropped("an Ethernet header cut short", DropReason::TRUNCATED, cut(client(), 13)),
       dropped("a VLAN tag cut short", DropReason::TRUNCATED, cut(client().vlan(7), 17)),
       dropped("a tag around something that isn't IP", DropReason::NOT_IP, Frame().vlan(7).pad_to(60).bytes()),
