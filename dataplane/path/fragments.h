@@ -1,6 +1,6 @@
 // Only a datagram's first fragment has ports (RFC 791, RFC 8200): the table keeps them for those that follow, and what
 // comes before it waits for it. One table for each worker; all fragments of a datagram go to the same one. Nothing is
-// put together, and nothing is remembered of a datagram but its ports: the first to tell them wins.
+// put together, and nothing is remembered of a datagram but its ports: the last to tell them wins, for ids come again.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -26,16 +26,15 @@ struct Told {
 class Fragments {
  public:
   static constexpr unsigned kDatagrams = 1'024;
-  static constexpr unsigned kWaiting = 64;  // packets
-  static constexpr uint32_t kWait = 50;     // milliseconds that a packet waits for its first fragment
-  static constexpr uint32_t kLife =
-      30'000;  // milliseconds that a datagram is known: about what hosts give it (RFC 8200)
+  static constexpr unsigned kWaiting = 64;   // packets
+  static constexpr uint32_t kWait = 50;      // milliseconds that a packet waits for its first fragment
+  static constexpr uint32_t kLife = 30'000;  // milliseconds that a datagram is known: about what hosts give it
 
   // `metadata`: offset of HandedOver in an mbuf.
   explicit Fragments(int metadata) : metadata_(metadata) { head_.fill(kNobody); }
 
   // `hash`: of the datagram's key, by a seed of our own.
-  const Told* find(const net::FlowKey6& datagram, uint64_t hash) const;
+  Told* find(const net::FlowKey6& datagram, uint64_t hash);
   // False if the table is full of datagrams that are younger than a packet waits; older ones make room.
   bool remember(const net::FlowKey6& datagram, uint64_t hash, const Told& told);
 

@@ -74,16 +74,17 @@ bool shed(Burst& burst, const Packet& p, ConnectionTable<Entry>& table, Tick now
 // Above the guard's rate a new flow takes the place of another in setup.
 template <typename Entry>
 DropReason remember_nat(Burst& burst, Entry& e, Packet& p, ConnectionTable<Entry>& table, const Tables& t,
-                        const Learner& learner, FloodGuard& guard, Tick now) {
-  if (!guard.admits() && !shed(burst, p, table, now)) return DropReason::FLOOD_GUARD;
+                        const Learner& learner, TokenBucket& guard, Tick now) {
+  if (!guard.take() && !shed(burst, p, table, now)) return DropReason::FLOOD_GUARD;
   const DropReason r = open_nat(burst, e, p, table, t, learner, now, &p.slot);
   if (r != DropReason::CONNECTIONS_FULL || !shed(burst, p, table, now)) return r;
   return open_nat(burst, e, p, table, t, learner, now, &p.slot);
 }
 
 template <typename Entry>
-void remember_dsr(Burst& burst, const Entry& e, Packet& p, ConnectionTable<Entry>& table, FloodGuard& guard, Tick now) {
-  if (is_ending(p) || !guard.admits()) return;
+void remember_dsr(Burst& burst, const Entry& e, Packet& p, ConnectionTable<Entry>& table, TokenBucket& guard,
+                  Tick now) {
+  if (is_ending(p) || !guard.take()) return;
   p.slot = table.insert(e, p.table_hash, now, first_state(p));
   if (!p.slot && shed(burst, p, table, now)) p.slot = table.insert(e, p.table_hash, now, first_state(p));
 }
@@ -105,7 +106,7 @@ void follow_first(Packet& p, const typename Entry::KeyType& key, ConnectionTable
 
 template <typename Entry>
 void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table,
-              const Tables& t, const Learner& learner, FloodGuard& guard, Tick now) {
+              const Tables& t, const Learner& learner, TokenBucket& guard, Tick now) {
   if (p.kind == Kind::kFragment) return follow_first(p, key, table, t, now);
   if (p.slot) {
     Entry& e = table.entry(p.slot);
@@ -138,7 +139,7 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
 
 }  // namespace
 
-void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, FloodGuard& guard,
+void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, TokenBucket& guard,
            Tick now) {
   burst.without_port = false;
   for (Packet& p : burst.all()) {

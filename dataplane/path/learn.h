@@ -5,9 +5,9 @@
 
 #include "dataplane/path/burst.h"
 #include "dataplane/path/connections.h"
-#include "dataplane/path/flood_guard.h"
 #include "dataplane/path/snat_ports.h"
 #include "dataplane/path/tables.h"
+#include "dataplane/path/token_bucket.h"
 
 namespace guideway::path {
 
@@ -29,7 +29,7 @@ bool in_use(Burst& burst, Family family, const ConnectionTable<Entry>& table, Sl
 
 // DSR forwards also what there is no room for, or what the flood guard doesn't admit: Maglev answers again. nat needs
 // its entries: a connection in setup makes room for it, or it is dropped. Established ones stay in any case.
-void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, FloodGuard& guard,
+void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, TokenBucket& guard,
            Tick now);
 
 }  // namespace guideway::path

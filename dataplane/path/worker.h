@@ -102,7 +102,7 @@ class Worker {
   std::span<const Forwarding> forwarding_;
   Handover handover_;
   Learner learner_;
-  FloodGuard guard_;
+  TokenBucket guard_;  // of new flows, that a flood of SYNs neither fills the tables nor pushes out who is established
   rte_rcu_qsbr* quiescence_;
   bool yield_;
   uint32_t expire4_ = 0;
