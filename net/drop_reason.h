@@ -36,7 +36,9 @@
   X(NO_SOCKET,            "no_socket",            "for a VIP, while no engine listens (counted by XDP)") \
   X(BAD_ICMP,             "bad_icmp",             "an ICMP error that doesn't quote its receiver, or an echo request with a wrong checksum") \
   X(EXTENSION_HEADERS,    "extension_headers",    "more IPv6 extension headers than 8") \
-  X(NO_BUFFER,            "no_buffer",            "no free packet buffer for a piece of it")
+  X(NO_BUFFER,            "no_buffer",            "no free packet buffer for a piece of it") \
+  X(NOT_ANNOUNCED,        "not_announced",        "asked on the link for an address that isn't announced, or has no backend") \
+  X(BAD_QUESTION,         "bad_question",         "ARP or neighbour discovery that is malformed, or asks nothing")
 /* clang-format on */
 
 #define GW_DROP_ENUM(symbol, name, text) GW_DROP_##symbol,

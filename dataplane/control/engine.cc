@@ -205,6 +205,9 @@ absl::Status Engine::open_tables() {
     warn("memory",
          "too few free 2 MB pages for the connection tables: plain memory is used, which is slower; "
          "sysctl vm.nr_hugepages=1024, or lower --connections");
+  std::vector<Announcer::Way> ways;
+  for (const PortFacts& f : facts) ways.push_back({f, workers_->inject(f.index)});
+  announcer_ = std::make_unique<Announcer>(std::move(ways), memory_->pool());
   sweep_ = std::make_unique<Sweep>(*publisher_, *reclaimer_, workers_->all());
   return absl::OkStatus();
 }
@@ -273,9 +276,25 @@ void Engine::ask_for_neighbors(Clock::time_point now) {
     }
 }
 
+bool Engine::is_up(const EnginePort& port) const {
+  const Link* link = routes_->rib().link(port.facts.ifindex);
+  return port.facts.declared || (link != nullptr && link->up && link->lower_up);
+}
+
+void Engine::announce(Clock::time_point now) {
+  if (std::exchange(announced_version_, publisher_->announced_version()) != publisher_->announced_version())
+    announcer_->follow(publisher_->announced(), now);
+  unsigned up = 0;  // a bit for each port
+  for (const EnginePort& p : ports_)
+    if (is_up(p)) up |= 1U << p.facts.index;
+  if ((up & ~std::exchange(announced_ports_, up)) != 0) announcer_->repeat(now);
+  announcer_->step(now);
+}
+
 void Engine::keep_house(Clock::time_point now) {
   reclaimer_->collect();
   ask_for_neighbors(now);
+  announce(now);
   if (state_->unsaved() && now >= next_save_) {
     if (const absl::Status s = state_->save(); !s.ok()) spdlog::error("{}", std::string(s.message()));
     next_save_ = now + kSaveInterval;
@@ -352,7 +371,7 @@ engine::Status Engine::status() {
     m->set_queues(static_cast<uint32_t>(p.queues.size()));
     const Link* link = routes_->rib().link(p.facts.ifindex);
     m->set_mtu(link != nullptr ? link->mtu : p.facts.mtu);
-    m->set_up(p.facts.declared || (link != nullptr && link->up && link->lower_up));
+    m->set_up(is_up(p));
   }
   for (unsigned i = 0; i < workers_->count(); ++i) {
     const path::Counters& c = (*workers_)[i].counters();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dataplane/control/af_xdp_port.h"
+#include "dataplane/control/announcer.h"
 #include "dataplane/control/contract/server.h"
 #include "dataplane/control/contract/state.h"
 #include "dataplane/control/engine_port.h"
@@ -64,6 +65,8 @@ class Engine {
   void steer();
   void follow_routes();
   void ask_for_neighbors(Clock::time_point now);
+  void announce(Clock::time_point now);
+  bool is_up(const EnginePort& port) const;
   void keep_house(Clock::time_point now);
   engine::Hello hello() const;
   engine::Status status();
@@ -84,12 +87,15 @@ class Engine {
   std::unique_ptr<Forwarding> forwarding_;
   std::unique_ptr<WantedNeighbors> wanted_neighbors_;
   std::unique_ptr<Workers> workers_;
+  std::unique_ptr<Announcer> announcer_;
   std::unique_ptr<Sweep> sweep_;
   std::unique_ptr<ContractState> state_;
   std::unique_ptr<ContractServer> server_;
   std::atomic<bool> stop_workers_{false};
   bool launched_ = false;
   uint64_t steered_version_ = ~0ULL;
+  uint64_t announced_version_ = ~0ULL;
+  unsigned announced_ports_ = 0;
   Clock::time_point next_tick_{};
   Clock::time_point next_save_{};
 };

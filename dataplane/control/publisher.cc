@@ -78,8 +78,10 @@ Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTa
       next_hops_(*setup.rib, setup.ports, reclaimer, std::move(setup.keep)),
       tables_(std::make_unique<path::Tables>()),
       workers_(setup.workers) {
-  for (const PortFacts& p : setup.ports)
+  for (const PortFacts& p : setup.ports) {
     if (p.ifindex > 0) ports_.insert(p.ifindex);
+    tables_->port_macs[p.index] = p.mac;
+  }
   tables_->slots = maglev_->base();
   tables_->exceptions = exceptions_.workers_view();
   tables_->new_flow_rate = gateway_.new_flow_rate;
@@ -418,15 +420,19 @@ void Publisher::rebuild_addresses() {
     while (places[at].flags != 0 && places[at].address != address) at = (at + 1) & mask;
     places[at] = {address, static_cast<uint8_t>(places[at].flags | flags)};
   };
+  std::set<net::IpAddress> announced;
   for (const auto& [name, record] : records_) {
     add(record.vip.address, path::kAddressVip);
-    if (record.announced) add(record.vip.address, path::kAddressAnnounced);
+    if (record.announced) announced.insert(record.vip.address);
   }
   for (const net::IpAddress& a : own) add(a, path::kAddressOurs);
   for (size_t i = 0; i < gateway_.snat.size(); ++i) {
     add(gateway_.snat[i].address, path::kAddressSnat);
-    if (i < gateway_.announced.size() && gateway_.announced[i]) add(gateway_.snat[i].address, path::kAddressAnnounced);
+    if (i < gateway_.announced.size() && gateway_.announced[i]) announced.insert(gateway_.snat[i].address);
   }
+  for (const net::IpAddress& a : announced) add(a, path::kAddressAnnounced);
+  if (announced != announced_) ++announced_version_;
+  announced_ = std::move(announced);
   auto fresh = std::make_shared<Placed<path::AddressTable>>(std::move(places));
   tables_->addresses = &fresh->table;
   reclaimer_.later([old = std::exchange(addresses_, std::move(fresh))] {});

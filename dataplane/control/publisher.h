@@ -55,6 +55,10 @@ class Publisher {
   // Counts changes of the set of VIPs and SNAT addresses: XDP steers by it.
   uint64_t steering_version() const { return steering_version_; }
 
+  // What is to be answered for on the link; the version counts its changes.
+  const std::set<net::IpAddress>& announced() const { return announced_; }
+  uint64_t announced_version() const { return announced_version_; }
+
   // For the sweep.
   // True once tables were rebuilt, or rows removed, since the last call.
   bool take_sweep_wish() { return std::exchange(sweep_wish_, false); }
@@ -133,6 +137,8 @@ class Publisher {
   bool vips_changed_ = true;
   std::shared_ptr<void> addresses_;
   bool addresses_changed_ = true;
+  std::set<net::IpAddress> announced_;
+  uint64_t announced_version_ = 0;
   uint64_t steering_version_ = 0;
   bool sweep_wish_ = false;
   std::map<uint32_t, uint32_t> marked_;  // offset → size of the tables that have `moved` bits

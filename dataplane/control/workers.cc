@@ -88,7 +88,7 @@ absl::Status Workers::connect(std::span<const EnginePort> ports) {
       auto ring = new_ring();
       if (!ring.ok()) return ring.status();
       from.setup.handover.to[to.setup.id] = *ring;
-      to.rx.push_back({*ring});
+      to.rx.push_back({*ring, 0});
     }
   return absl::OkStatus();
 }
@@ -97,10 +97,14 @@ absl::Status Workers::connect_port(const EnginePort& port) {
   const size_t queues = port.queues.size();
   for (size_t q = 0; q < queues; ++q) {
     Wiring& w = wirings_[q % wirings_.size()];
-    w.rx.push_back({port.queues[q].get()});
+    w.rx.push_back({port.queues[q].get(), port.facts.index});
     auto& tx = w.setup.tx[port.facts.index].target;
     if (std::holds_alternative<std::monostate>(tx)) tx = port.queues[q].get();
   }
+  auto inject = new_ring();
+  if (!inject.ok()) return inject.status();
+  inject_[port.facts.index] = *inject;
+  wirings_[0].forwarding.push_back({*inject, port.queues[0].get()});
   for (size_t i = queues; i < wirings_.size(); ++i) {
     auto ring = new_ring();
     if (!ring.ok()) return ring.status();

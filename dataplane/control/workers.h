@@ -4,6 +4,7 @@
 #include <absl/status/statusor.h>
 #include <rte_ring.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <span>
@@ -34,6 +35,8 @@ class Workers {
   path::Worker& operator[](unsigned i) { return *workers_[i]; }
   unsigned count() const { return static_cast<unsigned>(workers_.size()); }
   std::vector<const path::Worker*> all() const;
+  // For control's own frames: a worker sends by the port, of this index, what is put there.
+  rte_ring* inject(uint8_t port) const { return inject_[port]; }
   uint32_t connection_limit() const { return connections_; }
   bool huge() const;  // whether all tables are on 2 MB pages
   size_t bytes() const;
@@ -58,6 +61,7 @@ class Workers {
   uint32_t connections_ = 0;
   std::vector<Mapping> memory_;
   std::vector<Ring> rings_;
+  std::array<rte_ring*, path::kMaxPorts> inject_{};
   std::vector<Wiring> wirings_;
   std::vector<std::unique_ptr<path::Worker>> workers_;
 };

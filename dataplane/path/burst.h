@@ -23,6 +23,7 @@ enum class Fate : uint8_t {
   kForward,     // on its way
   kDrop,        // `reason` says why; send() frees it
   kHandedOver,  // another worker's now
+  kFinished,    // complete as it stands: leaves by out_port
 };
 
 enum class Kind : uint8_t {
@@ -67,7 +68,7 @@ struct alignas(64) Packet {
   bool learn = false;    // the decision is new: remember it
   Mode mode = Mode::kNat;
   Direction direction = Direction::kForward;
-  uint8_t out_port = 0;  // frame
+  uint8_t out_port = 0;  // frame, announce
   bool answer = false;   // made by us: goes to the destination in its header, as it stands
   uint32_t fit = 0;      // ConnectionTable::candidates
   SlotRef slot;
@@ -88,6 +89,10 @@ struct alignas(64) Packet {
     fate = Fate::kDrop;
     reason = why;
   }
+  void finish(uint8_t port) {
+    fate = Fate::kFinished;
+    out_port = port;
+  }
   bool is(net::Protocol what) const { return protocol == static_cast<uint8_t>(what); }
   // Of a protocol whose connections open and close, so that what doesn't open one belongs to one.
   bool connected() const { return is(net::Protocol::kTcp) || is(net::Protocol::kSctp); }
@@ -104,6 +109,7 @@ struct Burst {
   std::array<Packet, kBurst + kMade> packets;
   unsigned count = 0;
   bool handed_over = false;  // came over a ring: not handed on again
+  uint8_t port = 0;          // that it came in by, if it wasn't handed over
   uint8_t kinds = 0;         // a bit for each Kind that some packet has, so that a stage for rare ones asks but once
 
   bool has(Kind kind) const { return (kinds >> static_cast<unsigned>(kind) & 1) != 0; }

@@ -8,6 +8,7 @@
 #include "dataplane/path/icmp.h"
 #include "net/checksum.h"
 #include "net/flow.h"
+#include "net/neighbor.h"
 
 namespace guideway::path {
 
@@ -77,12 +78,24 @@ DropReason parse_ipv4(Packet& p, uint8_t* l3, uint32_t length) {
   return DropReason::NONE;
 }
 
+// Who asks for duplicates has no address yet, so this comes before sources are judged.
+bool is_solicitation(const net::Ipv6Header* h, uint32_t payload) {
+  return h->next_header == static_cast<uint8_t>(net::Protocol::kIcmpv6) && payload > 0 &&
+         *reinterpret_cast<const uint8_t*>(h + 1) == net::kNeighborSolicitation;
+}
+
 DropReason parse_ipv6(Packet& p, uint8_t* l3, uint32_t length) {
   if (length < sizeof(net::Ipv6Header)) return DropReason::TRUNCATED;
   const auto* h = reinterpret_cast<const net::Ipv6Header*>(l3);
   const unsigned payload = h->payload_length.host();
   if (h->version() != 6) return DropReason::BAD_IP_HEADER;
   if (payload + sizeof *h > length) return DropReason::TRUNCATED;
+  if (is_solicitation(h, payload)) [[unlikely]] {
+    p.kind = Kind::kNeighbor;
+    p.family = Family::kIpv6;
+    p.l3_length = static_cast<uint16_t>(payload + sizeof *h);
+    return DropReason::NONE;
+  }
   if (is_impossible_source(h->source)) return DropReason::BAD_ADDRESS;
   const auto total = static_cast<uint32_t>(payload + sizeof *h);
   Ipv6Chain chain{.protocol = h->next_header, .offset = sizeof *h};
@@ -102,6 +115,13 @@ DropReason parse_ipv6(Packet& p, uint8_t* l3, uint32_t length) {
   return DropReason::NONE;
 }
 
+DropReason parse_arp(Packet& p, uint32_t length) {
+  p.kind = Kind::kNeighbor;
+  p.family = Family::kIpv4;
+  p.l3_length = static_cast<uint16_t>(length);
+  return DropReason::NONE;
+}
+
 }  // namespace
 
 void parse(Packet& p, uint8_t* frame, uint32_t length) {
@@ -112,6 +132,7 @@ void parse(Packet& p, uint8_t* frame, uint32_t length) {
   DropReason r = DropReason::NOT_IP;
   if (ethernet->type == net::Be16{static_cast<uint16_t>(net::EtherType::kIpv4)}) r = parse_ipv4(p, p.l3, rest);
   if (ethernet->type == net::Be16{static_cast<uint16_t>(net::EtherType::kIpv6)}) r = parse_ipv6(p, p.l3, rest);
+  if (ethernet->type == net::Be16{static_cast<uint16_t>(net::EtherType::kArp)}) r = parse_arp(p, rest);
   if (r != DropReason::NONE) p.drop(r);
 }
 

@@ -28,6 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   }
   const bool v4 = p.family == path::Family::kIpv4;
   require(p.l3 == frame.get() + 14 && size_t{14} + p.l3_length <= size);
+  if (p.kind == path::Kind::kNeighbor) return 0;  // has neither ports nor key
   require(p.l4_offset >= (v4 ? 20 : 40));
   const size_t l4 = p.l3_length - p.l4_offset;
   require(p.l3_length >= p.l4_offset);

@@ -1,4 +1,5 @@
 // The life of a burst, all of it: whoever reads this has seen the path.
+#include "dataplane/path/announce.h"
 #include "dataplane/path/answer.h"
 #include "dataplane/path/apply.h"
 #include "dataplane/path/balance.h"
@@ -20,6 +21,7 @@ bool Worker::round(Tick now) {
     if (receive(q) == 0) continue;
     Burst& b = burst_;
     parse(b, {t.hash_seed, learner_.table_seed});  // L2 to L4, the flow and its hashes
+    announce(b, t);                                // who asks on the link for an address of ours is told
     answer(b, t);                                  // pings of VIPs go back
     track(b, conns_, t, now);                      // known connection: what to do was decided by its first packet
     hand(b, t, handover_, counters_);              // unknown, and its state is another worker's to keep: over the ring

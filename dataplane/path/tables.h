@@ -136,8 +136,9 @@ struct Tables {
   uint32_t snat_count = 0;
   std::array<AddressRange, 2> encap_sources{};    // that are configured: what comes from there, we have encapsulated
   std::array<uint8_t, kSnatBlocks> snat_owner{};  // block → worker
-  uint32_t new_flow_rate = 0;                     // entries a second and worker, above which the flood guard acts
-  uint32_t icmp_rate = 0;                         // ICMP errors of ours a second and worker
+  std::array<net::MacAddress, kMaxPorts> port_macs{};
+  uint32_t new_flow_rate = 0;  // entries a second and worker, above which the flood guard acts
+  uint32_t icmp_rate = 0;      // ICMP errors of ours a second and worker
 };
 
 inline constexpr uint16_t kSlotMoved = 0x8000;

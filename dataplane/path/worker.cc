@@ -43,6 +43,7 @@ unsigned Worker::receive(const RxQueue& queue) {
     n = receive_from(*port, mbufs);
     counters_.received.add(n);
     burst_.handed_over = false;
+    burst_.port = queue.port;
   } else {
     n = rte_ring_sc_dequeue_burst(*std::get_if<rte_ring*>(&queue.source), reinterpret_cast<void**>(mbufs.data()),
                                   kBurst, nullptr);
@@ -61,7 +62,7 @@ void Worker::drop(rte_mbuf* mbuf, DropReason why) {
 void Worker::send(Burst& burst) {
   uint32_t ports = 0;  // a bit for each that has something to send
   for (Packet& p : burst.all()) {
-    if (p.fate == Fate::kForward) {
+    if (p.fate == Fate::kForward || p.fate == Fate::kFinished) {
       Outbox& box = outbox_[p.out_port];
       box.mbufs[box.count++] = p.mbuf;
       ports |= 1U << p.out_port;

@@ -27,6 +27,7 @@ namespace guideway::path {
 // What a worker polls: a port's queue, or the ring over which another worker hands packets to their owner.
 struct RxQueue {
   std::variant<PortQueue*, rte_ring*> source;
+  uint8_t port = 0;  // its index, where it is one's
 };
 
 // How a worker reaches a port: by a queue of its own, or over a ring to the worker that has one.

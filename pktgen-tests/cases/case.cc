@@ -65,7 +65,7 @@ uint64_t flow_hash(const Frame& frame) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> all;
-  for (auto table : {parse_cases, dsr_cases, encap_cases, fit_cases, nat_cases, route_cases, icmp_cases}) {
+  for (auto table : {parse_cases, dsr_cases, encap_cases, fit_cases, nat_cases, route_cases, icmp_cases, announce_cases}) {
     auto cases = table();
     all.insert(all.end(), std::make_move_iterator(cases.begin()), std::make_move_iterator(cases.end()));
   }

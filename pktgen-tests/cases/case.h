@@ -25,6 +25,7 @@ struct Case {
   unsigned out_port = 1;
   net::DropReason reason = net::DropReason::NONE;  // why it was dropped, though something may leave in its place
   rig::Bytes raw = {};                             // instead of `in`, where no builder makes such a packet
+  rig::Bytes raw_out = {};                         // likewise instead of `out`
   unsigned in_port = 0;
   uint16_t headroom = RTE_PKTMBUF_HEADROOM;  // bytes before the packet in its buffer
 };
@@ -56,6 +57,7 @@ std::vector<Case> fit_cases();
 std::vector<Case> nat_cases();
 std::vector<Case> route_cases();
 std::vector<Case> icmp_cases();
+std::vector<Case> announce_cases();
 std::vector<Case> all_cases();
 
 // What takes more than one packet to happen: each function makes the reason count.

@@ -15,13 +15,15 @@ void run(const Case& c) {
   for (const Frame& f : c.before) rig.send(f.bytes());
   const auto sent = rig.send(c.raw.empty() ? c.in.bytes() : c.raw, c.in_port, 0, c.headroom);
   CHECK(net::to_string(rig.dropped()) == net::to_string(c.reason));
-  std::vector<Frame> out = c.more;
-  if (c.out) out.insert(out.begin(), *c.out);
+  std::vector<rig::Bytes> out;
+  if (c.out) out.push_back(c.out->bytes());
+  if (!c.raw_out.empty()) out.push_back(c.raw_out);
+  for (const Frame& f : c.more) out.push_back(f.bytes());
   REQUIRE(sent.size() == out.size());
   for (size_t i = 0; i < out.size(); ++i) {
     CHECK(sent[i].port == c.out_port);
-    CHECK(rig::describe(sent[i].bytes) == rig::describe(out[i].bytes()));
-    CHECK(sent[i].bytes == out[i].bytes());
+    CHECK(rig::describe(sent[i].bytes) == rig::describe(out[i]));
+    CHECK(sent[i].bytes == out[i]);
   }
 }
 

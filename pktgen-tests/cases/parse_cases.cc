@@ -50,7 +50,7 @@ constexpr size_t kTcp = kL3 + 20;
 
 std::vector<Case> parse_cases() {
   std::vector<Case> cases{
-      dropped("an ARP request isn't for us", DropReason::NOT_IP, Frame().pad_to(60).bytes()),
+      dropped("neither IP nor ARP", DropReason::NOT_IP, with(Frame().pad_to(60), 13, 0x07)),
       dropped("an Ethernet header cut short", DropReason::TRUNCATED, cut(client(), 13)),
       dropped("an IPv4 header cut short", DropReason::TRUNCATED, cut(client(), kL3 + 19)),
       dropped("an IPv4 packet shorter than it says", DropReason::TRUNCATED, cut(client(), kTcp + 19)),
