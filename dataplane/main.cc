@@ -76,7 +76,8 @@ int main(int argc, char** argv) {
   std::string level = "info";
   bool no_huge = false;
   app.add_option("--port", port_texts,
-                 "af_xdp:IFNAME[:QUEUES], or dpdk:DEVARGS@NEXT_HOP_MAC for DPDK's ring and null; repeat for more")
+                 "af_xdp:IFNAME[:QUEUES], or dpdk:DEVARGS@NEXT_HOP_MAC for DPDK's memif, pcap, ring and null, such as "
+                 "dpdk:net_memif0,role=server,socket=/run/memif.sock@02:00:00:00:00:01; repeat for more")
       ->required();
   auto* count = app.add_option("--workers", workers, "how many, on the machine's last cores")
                     ->check(CLI::Range(1U, guideway::path::kMaxWorkers))

@@ -15,16 +15,20 @@ namespace {
 
 constexpr uint16_t kDescriptors = 1024;
 
+// Drivers that don't say why return -1, which would read as EPERM.
+std::string reason(int error) { return error == -1 ? "the driver refuses" : rte_strerror(-error); }
+
 absl::Status failed(const std::string& name, std::string_view what, int error) {
-  return absl::InternalError(absl::StrCat("port ", name, ": cannot ", absl::string_view(what.data(), what.size()), ": ",
-                                          rte_strerror(-error)));
+  return absl::InternalError(
+      absl::StrCat("port ", name, ": cannot ", absl::string_view(what.data(), what.size()), ": ", reason(error)));
 }
 
-// DPDK logs lines of its own when a probe fails; our one sentence says it.
-int probe_quietly(const std::string& devargs) {
+// DPDK and its drivers log lines of their own when they fail; our one sentence says it.
+template <typename F>
+int quietly(F call) {
   const uint32_t level = rte_log_get_global_level();
   rte_log_set_global_level(RTE_LOG_CRIT);
-  const int result = rte_dev_probe(devargs.c_str());
+  const int result = call();
   rte_log_set_global_level(level);
   return result;
 }
@@ -39,9 +43,11 @@ std::string name_of(uint16_t ethdev) {
 
 absl::StatusOr<EnginePort> open_ethdev_port(const std::string& devargs, const net::MacAddress& next_hop, uint8_t index,
                                             unsigned workers, rte_mempool* pool) {
-  if (const int e = probe_quietly(devargs); e < 0)
-    return absl::InvalidArgumentError(absl::StrCat("port dpdk:", devargs, ": DPDK can't make it: ", rte_strerror(-e),
-                                                   "; give a driver and its arguments, such as net_null0,size=60"));
+  if (const int e = quietly([&] { return rte_dev_probe(devargs.c_str()); }); e < 0)
+    return absl::InvalidArgumentError(
+        absl::StrCat("port dpdk:", devargs, ": DPDK can't make it: ", reason(e),
+                     "; give a driver and its arguments, with files that there are, such as "
+                     "net_memif0,role=server,socket=/run/memif.sock or net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap"));
   rte_dev_iterator iterator;
   uint16_t ethdev = RTE_MAX_ETHPORTS;
   const std::string name = devargs.substr(0, devargs.find(','));
@@ -74,7 +80,10 @@ absl::StatusOr<EnginePort> start_ethdev_port(uint16_t ethdev, const net::MacAddr
       return failed(port.name, "set up a transmit queue", e);
     port.queues.push_back(std::make_unique<path::PortQueue>(path::EthdevQueue(ethdev, q)));
   }
-  if (const int e = rte_eth_dev_start(ethdev); e != 0) return failed(port.name, "be started", e);
+  if (const int e = quietly([&] { return rte_eth_dev_start(ethdev); }); e != 0) {
+    const bool memif = port.name.starts_with("net_memif");
+    return failed(port.name, memif ? "be started (a memif's client needs its server to be there)" : "be started", e);
+  }
   rte_ether_addr mac{};
   rte_eth_macaddr_get(ethdev, &mac);
   uint16_t mtu = 1500;

@@ -1,5 +1,5 @@
-// DPDK's own ports without a kernel interface (net_ring, net_null), by their devargs. They know no neighbours: one next
-// hop is declared for all that leaves by them.
+// DPDK's own ports without a kernel interface (net_memif, net_pcap, net_ring, net_null), by their devargs. They know no
+// neighbours: one next hop is declared for all that leaves by them.
 #pragma once
 
 #include <absl/status/statusor.h>

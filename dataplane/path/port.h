@@ -14,7 +14,7 @@
 
 namespace guideway::path {
 
-// A queue of a DPDK port (ring, null).
+// A queue of a DPDK port (memif, pcap, ring, null).
 class EthdevQueue {
  public:
   EthdevQueue(uint16_t ethdev, uint16_t queue) : ethdev_(ethdev), queue_(queue) {}
