@@ -5,6 +5,7 @@ datagrams of SIZE bytes, each from a port of its own, its fragments in that orde
 two seconds; nothing is sent twice. Needs root, for raw sockets.
 """
 import collections
+import itertools
 import random
 import socket
 import struct
@@ -40,8 +41,12 @@ def ipv6(source, destination, identity, offset, more, data):
     return struct.pack("!IHBB", 6 << 28, len(fragment) + len(data), 44, 64) + source + destination + fragment + data
 
 
+# One after the other, as a host counts them: at random two of some hundred were the same, within the gateway's memory.
+identities = itertools.count(random.getrandbits(31))
+
+
 def fragments(family, source, destination, whole):
-    identity = random.getrandbits(32)
+    identity = next(identities)
     wrap = ipv6 if family == socket.AF_INET6 else ipv4
     return [wrap(source, destination, identity, at, at + PIECE < len(whole), whole[at:at + PIECE])
             for at in range(0, len(whole), PIECE)]

@@ -10,14 +10,6 @@ manifests=$LAB_RUN/manifests
 ipip=${LAB_VIP4[dsr-ipip]} nat=${LAB_VIP4[nat]}
 engine=$(cat "$LAB_RUN/pids/engine")
 
-# `edit FILE PYTHON`: the expression makes the new text from `text`; whole files only, by rename.
-edit() {
-  /usr/bin/python3 -B -c "
-import os, sys
-text = open(sys.argv[1]).read()
-open(sys.argv[1] + '.new', 'w').write($2)
-os.rename(sys.argv[1] + '.new', sys.argv[1])" "$manifests/$1"
-}
 # `becomes VIP SERVERS`: within a few seconds these servers answer, and no others.
 becomes() {
   answer_now() { [ "$(servers_behind "$1" 40)" = "$2" ]; }

@@ -64,6 +64,15 @@ import endpoints
 endpoints.Endpoints('$LAB_RUN/manifests').set('$1', ready=$2, serving=$3, terminating=$4)")
 }
 
+# `edit MANIFEST PYTHON`: the expression makes the new text from `text`; whole files only, by rename.
+edit() {
+  /usr/bin/python3 -B -c "
+import os, sys
+text = open(sys.argv[1]).read()
+open(sys.argv[1] + '.new', 'w').write($2)
+os.rename(sys.argv[1] + '.new', sys.argv[1])" "$LAB_RUN/manifests/$1"
+}
+
 # Load on a VIP in the background, on connections that stay: `load SECONDS VIP`, then `load_ended` judges it.
 load() {
   ip netns exec "$LAB_PREFIX-client" wrk -t 1 -c 20 -d "$1" --timeout 5s "http://$(in_url "$2")/" >"$LAB_RUN/log/wrk.log" 2>&1 &
