@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "dataplane/path/poison.h"
 #include "net/neighbor.h"
 
 namespace guideway::path {
@@ -55,6 +56,7 @@ DropReason answer_solicitation(const Packet& p, const Tables& t, const net::MacA
   const net::Advertisement answer(m->target, mac, solicited ? ip->source : net::kAllNodes, solicited);
   const uint8_t* room = static_cast<uint8_t*>(p.mbuf->buf_addr) + p.mbuf->buf_len;
   if (p.l3 + sizeof answer > room) return DropReason::NO_HEADROOM;
+  make_whole(p.mbuf);
   std::memcpy(p.l3, &answer, sizeof answer);
   turn_round(p, mac, sizeof answer);
   if (!solicited) std::memcpy(rte_pktmbuf_mtod(p.mbuf, uint8_t*), &net::kAllNodesMac, sizeof net::kAllNodesMac);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dataplane/path/handed_over.h"
+#include "dataplane/path/poison.h"
 
 namespace guideway::path {
 
@@ -76,6 +77,7 @@ void Fragments::forget_oldest() {
 
 bool Fragments::wait(rte_mbuf* mbuf, const net::FlowKey6& datagram) {
   if (waiting_count_ + released_count_ == kWaiting) return false;
+  make_whole(mbuf);
   waiting_[waiting_count_++] = {mbuf, datagram, now_};
   return true;
 }

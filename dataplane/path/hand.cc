@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "dataplane/path/affinity.h"
+#include "dataplane/path/poison.h"
 
 namespace guideway::path {
 
@@ -78,6 +79,7 @@ bool note_next(const Packet& p, const typename Entry::KeyType& key, ConnectionTa
 
 void give(Packet& p, const HandedOver& with, rte_ring* ring, int metadata, Counters& counters) {
   handed_over(p.mbuf, metadata) = with;
+  make_whole(p.mbuf);
   if (rte_ring_sp_enqueue(ring, p.mbuf) != 0) return p.drop(DropReason::HANDOVER_FULL);
   p.fate = Fate::kHandedOver;
   counters.handed_over.add(1);

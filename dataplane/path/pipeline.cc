@@ -10,6 +10,7 @@
 #include "dataplane/path/hand.h"
 #include "dataplane/path/learn.h"
 #include "dataplane/path/parse.h"
+#include "dataplane/path/poison.h"
 #include "dataplane/path/route.h"
 #include "dataplane/path/track.h"
 #include "dataplane/path/worker.h"
@@ -34,6 +35,7 @@ bool Worker::round(Tick now) {
     hand_on(b, conns_, t, handover_, counters_, now);    // what found no SNAT port here: to the next worker
     route(b, conns_, t, glean_);                         // the next hop
     count(b, ledger_.reals());                           // what its real gets or answers
+    make_whole(b);                                       // (sanitizers) so far packets were only read
     fit(b, t, icmp_errors_, counters_, glean_);          // too large for that link: cut, or its sender is told
     apply(b, conns_, t);                                 // translate or encapsulate, TTL, checksums
     frame(b, t);                                         // L2 header

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "dataplane/path/poison.h"
+
 namespace guideway::path {
 
 namespace {
@@ -58,6 +60,7 @@ unsigned Worker::receive(const RxQueue& queue) {
   for (unsigned i = 0; i < n; ++i) {
     Packet& p = burst_.packets[i];
     p.mbuf = mbufs[i];
+    poison(p.mbuf);
     p.hops = burst_.handed_over ? path::handed_over(mbufs[i], handover_.metadata).hops : uint8_t{0};
   }
   burst_.count = n;
