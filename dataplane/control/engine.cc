@@ -362,6 +362,7 @@ engine::Hello Engine::hello() const {
   m.set_idle_seconds(limits.idle_seconds);
   m.set_connections(options_.connections);
   m.set_exceptions(limits.exceptions);
+  m.set_fragments(limits.fragments);
   m.set_snat_destinations(limits.snat_destinations);
   m.set_workers(limits.workers);
   m.set_ports(limits.ports);

@@ -7,6 +7,7 @@
 #include "dataplane/control/exceptions.h"
 #include "dataplane/control/maglev_tables.h"
 #include "dataplane/path/connection.h"
+#include "dataplane/path/fragments.h"
 #include "dataplane/path/snat_ports.h"
 #include "dataplane/path/tables.h"
 #include "lb/maglev.h"
@@ -24,6 +25,7 @@ struct Limits {
   uint32_t affinity_seconds = path::kMaxIdle;
   uint32_t idle_seconds = path::kMaxIdle;
   uint32_t exceptions = kMaxExceptions;
+  uint32_t fragments = path::Fragments::kDatagrams;
   uint32_t snat_destinations = path::SnatPorts::kDestinations;
   uint32_t workers = path::kMaxWorkers;
   uint32_t ports = path::kMaxPorts;
