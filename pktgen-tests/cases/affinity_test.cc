@@ -9,11 +9,6 @@
 namespace guideway::cases {
 namespace {
 
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
 constexpr unsigned kTimeout = 100;  // seconds
 
 enum class State { kReady, kDraining, kTerminating, kGone };

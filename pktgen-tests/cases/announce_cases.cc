@@ -7,13 +7,8 @@ namespace guideway::cases {
 
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
 using rig::Bytes;
 
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
 constexpr const char* kAsker = "10.0.0.99";
 constexpr const char* kAsker6 = "2001:db8:0::99";
 

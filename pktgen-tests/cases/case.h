@@ -12,6 +12,9 @@
 
 namespace guideway::cases {
 
+using net::DropReason;
+using net::Protocol;
+using path::Mode;
 using rig::Frame;
 using rig::Rig;
 
@@ -40,7 +43,10 @@ inline constexpr const char* kPort1Mac = "02:00:00:00:00:02";
 inline constexpr const char* kRouterMac = "02:00:00:00:01:fe";
 std::string real_mac(unsigned n);  // of 10.0.1.<n> and 2001:db8:1::<n>
 
-// A service on the VIP 192.0.2.10 or 2001:db8:ff::10.
+// The VIPs of most cases.
+inline constexpr const char* kVip = "192.0.2.10";
+inline constexpr const char* kVip6 = "2001:db8:ff::10";
+
 control::ServiceSpec service(std::string_view vip, uint16_t port, net::Protocol protocol, path::Mode mode,
                              std::initializer_list<std::string_view> reals, uint16_t real_port = 0);
 // One dedicated SNAT address of each family, 10.0.1.200 and 2001:db8:1::200, with these ports.

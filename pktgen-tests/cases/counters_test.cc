@@ -11,11 +11,6 @@
 namespace guideway::cases {
 namespace {
 
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
-
 Frame client(uint16_t port, uint8_t flags) { return Frame().ip("10.0.0.99", kVip).tcp(port, 80, flags).payload(60); }
 
 std::vector<engine::ServiceCounters> all_of(Rig& rig) {

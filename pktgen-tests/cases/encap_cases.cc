@@ -8,13 +8,6 @@ namespace guideway::cases {
 
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
-
 Frame client(bool v4) {
   return v4 ? Frame().ip("10.0.0.99", kVip).tcp(40'000, 80).syn()
             : Frame().ip("2001:db8:0::99", kVip6).tcp(40'000, 80).syn();

@@ -10,11 +10,6 @@
 namespace guideway::cases {
 namespace {
 
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
 constexpr size_t kOuter = 14;
 constexpr size_t kUdp = kOuter + 40;
 constexpr size_t kInner = kUdp + 8;

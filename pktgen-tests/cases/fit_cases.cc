@@ -5,12 +5,6 @@ namespace guideway::cases {
 
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
 constexpr uint16_t kDontFragment = 0x4000;
 constexpr uint16_t kPort = 20'000;
 

@@ -11,10 +11,6 @@
 namespace guideway::cases {
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
 constexpr size_t kEthernet = 14;
 
 net::Ipv4Header header_of(const rig::Bytes& packet) {

@@ -8,11 +8,6 @@
 namespace guideway::cases {
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
 constexpr unsigned kEstablished = 1'000;
 
 Frame client(uint16_t port, uint8_t flags) { return Frame().ip("10.0.0.99", kVip).tcp(port, 80, flags); }

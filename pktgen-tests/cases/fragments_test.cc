@@ -13,13 +13,8 @@
 namespace guideway::cases {
 namespace {
 
-using net::DropReason;
-using net::Protocol;
 using path::Fragments;
-using path::Mode;
 
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
 constexpr size_t kPayload = 88;  // with UDP's header 96 bytes: four pieces of 24
 constexpr size_t kPiece = 24;
 

@@ -5,13 +5,6 @@ namespace guideway::cases {
 
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
-
 void web(Rig& rig) {
   rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {"10.0.1.10"}));
   rig.service(service(kVip6, 80, Protocol::kTcp, Mode::kDsrIpip, {"2001:db8:1::10"}));

@@ -5,10 +5,6 @@ namespace guideway::cases {
 
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
 Frame syn(uint16_t port) { return Frame().ip("10.0.0.99", "192.0.2.10").tcp(port, 80).syn(); }
 
 // Nobody takes what leaves: the port's queue runs full.

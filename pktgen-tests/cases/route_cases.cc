@@ -5,10 +5,6 @@ namespace guideway::cases {
 
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
 Frame client() { return Frame().ip("10.0.0.99", "192.0.2.10").tcp(40'000, 80).syn(); }
 
 auto to(const char* real) {

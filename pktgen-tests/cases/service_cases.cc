@@ -5,13 +5,6 @@ namespace guideway::cases {
 
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
-
 Frame client(uint8_t flags = net::kTcpSyn) { return Frame().ip("10.0.0.99", kVip).tcp(40'000, 80, flags); }
 Frame client6() { return Frame().ip("2001:db8:0::99", kVip6).tcp(40'000, 80).syn(); }
 Frame to_real(Frame f) { return f.ethernet(kPort1Mac, real_mac(10)); }

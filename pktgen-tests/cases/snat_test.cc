@@ -11,13 +11,7 @@
 namespace guideway::cases {
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
 using path::SnatPorts;
-
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
 
 struct Kind {
   Protocol protocol;

@@ -9,11 +9,6 @@
 namespace guideway::cases {
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
 constexpr const char* kA = "10.0.1.10";
 constexpr const char* kB = "10.0.1.11";
 constexpr uint8_t kAck = net::kTcpAck;

@@ -8,13 +8,6 @@
 namespace guideway::cases {
 namespace {
 
-using net::DropReason;
-using net::Protocol;
-using path::Mode;
-
-constexpr const char* kVip = "192.0.2.10";
-constexpr const char* kVip6 = "2001:db8:ff::10";
-
 unsigned real_of(const std::vector<rig::Sent>& sent) { return sent.size() == 1 ? sent[0].bytes.at(5) : 0; }
 
 uint16_t port_at(const rig::Bytes& frame, size_t at) {
