@@ -26,9 +26,11 @@ struct Told {
 class Fragments {
  public:
   static constexpr unsigned kDatagrams = 1'024;
-  static constexpr unsigned kWaiting = 64;   // packets
-  static constexpr uint32_t kWait = 50;      // milliseconds that a packet waits for its first fragment
-  static constexpr uint32_t kLife = 30'000;  // milliseconds that a datagram is known: about what hosts give it
+  static constexpr unsigned kWaiting = 64;  // packets
+  static constexpr uint32_t kWait = 50;     // milliseconds that a packet waits for its first fragment
+  // Milliseconds that a datagram is known: longer than networks reorder by. A fragment that comes before the first one
+  // of its datagram must not find another's of the same id, and IPv4 has 65,536 of them.
+  static constexpr uint32_t kLife = 1'000;
 
   // `metadata`: offset of HandedOver in an mbuf.
   explicit Fragments(int metadata) : metadata_(metadata) { head_.fill(kNobody); }

@@ -149,7 +149,7 @@ TEST_CASE("a fragment waits 50 ms for its first, and no longer", "[fragments]") 
   CHECK(rig.send(piece(true, 5'353, 8, 0)).size() == 1);
 }
 
-TEST_CASE("a datagram is known for 30 s", "[fragments]") {
+TEST_CASE("a datagram is known for a while", "[fragments]") {
   Rig rig;
   dns(rig, Mode::kDsrIpip);
   for (const auto& [after, leaves] : {std::pair{Fragments::kLife - 1, size_t{1}}, {Fragments::kLife, size_t{0}}}) {

@@ -10,8 +10,10 @@ import random
 import socket
 import struct
 import sys
+import time
 
 WAIT = 2.0
+FORGOTTEN = 1.2  # seconds after which the gateway knows no fragments any more
 PIECE = 1400  # of a datagram, a multiple of 8
 
 
@@ -41,7 +43,7 @@ def ipv6(source, destination, identity, offset, more, data):
     return struct.pack("!IHBB", 6 << 28, len(fragment) + len(data), 44, 64) + source + destination + fragment + data
 
 
-# One after the other, as a host counts them: at random two of some hundred were the same, within the gateway's memory.
+# One after the other, as a host counts them: at random two of some hundred are the same within the gateway's memory.
 identities = itertools.count(random.getrandbits(31))
 
 
@@ -60,6 +62,8 @@ def ordered(packets, order):
 def main():
     address, port, count, size, order = sys.argv[1:]
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    if family == socket.AF_INET:
+        time.sleep(FORGOTTEN)  # ids of 16 bits might be those of the kernel's own fragments, just sent
     raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
     destination = socket.inet_pton(family, address)
     answers = collections.Counter()

@@ -8,7 +8,7 @@ needs_gateway
 begin
 for n in {3..12}; do
   lab_in client ip address add 10.77.1.$n/24 dev gw0
-  lab_in client ip address add fd77:1::$n/64 dev gw0 nodad
+  lab_in client ip address add fd77:1::$(printf %x $n)/64 dev gw0 nodad
 done
 lab_start_gateway --workers 2 || fail "the gateway doesn't start"
 meet_neighbors
@@ -17,7 +17,7 @@ vips=()
 for mode in "${modes[@]}"; do vips+=("${LAB_VIP4[$mode]}" "${LAB_VIP6[$mode]}"); done
 
 # `client N VIP`: the client's Nth address of the VIP's family.
-client() { case $2 in *:*) echo "fd77:1::$1" ;; *) echo "10.77.1.$1" ;; esac; }
+client() { case $2 in *:*) printf "fd77:1::%x\n" "$1" ;; *) echo "10.77.1.$1" ;; esac; }
 # `from N VIP [CURL ARGUMENT...]`: who answers it.
 from() { get "$2" / --interface "$(client "$1" "$2")" --connect-timeout 1 "${@:3}" 2>/dev/null; }
 everywhere() {
