@@ -7,6 +7,11 @@ needs_gateway
 begin
 lab_start_gateway --workers 2 || fail "the gateway doesn't start"
 meet_neighbors
+# The servers' links take larger packets than the client's. In nat their first large answers over IPv6 are lost, as the
+# gateway tells them so; then they know the path's MTU.
+lab_wait_until 20 lab_ask "${LAB_VIP6[nat]}" 60 4000 || fail "the servers don't learn the path MTU: $(dropped)"
+equal "what was dropped besides" '["mtu_exceeded"]' "$(jq -c 'del(.no_neighbor) | keys' <<<"$(dropped)")"
+dropped_first=$(dropped)
 
 # `seen WHAT SIZE ANSWERS`: what servers saw, besides their names, was SIZE bytes from the one address.
 seen() { equal "$1" "$2" "$(awk '{print $3, $4}' <<<"$3" | sort -u)"; }
