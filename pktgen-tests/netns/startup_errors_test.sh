@@ -81,7 +81,7 @@ refused 1 "a socket that can't be" 'nosuch.*--socket' \
 refused 1 "a file in the socket's place" 'is there and no socket' \
   "$engine" --port af_xdp:cl0 --socket "$LAB_RUN/ssh/host_key" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_RUN/bpf/guideway"
 [ -s "$LAB_RUN/ssh/host_key" ] || fail "a file of somebody's was removed for the socket"
-refused 1 "a DPDK device that can't be" 'net_nosuch0.*net_null0' \
+refused 1 "a DPDK device that can't be" 'net_nosuch0.*net_memif0' \
   "$engine" --port af_xdp:cl0 --port dpdk:net_nosuch0@02:00:00:00:00:01 "${places[@]}"
 
 lab_in gateway ip link set dev cl0 xdpdrv object "$foreign" section xdp
