@@ -31,7 +31,7 @@ struct Snapshot {
   uint64_t uptime_seconds = 0;
   std::string engine_socket;
   std::string engine_trouble;
-  std::optional<engine::Hello> hello;    // unset: not connected
+  std::optional<engine::Hello> hello;  // unset: not connected
   // Unset: it wasn't asked for, or the engine didn't answer.
   std::optional<engine::Status> status;
   std::optional<std::unordered_map<std::string, engine::ServiceCounters>> counters;  // by Entry::name

@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "net/prefix.h"
 #include "net/address.h"
+#include "net/prefix.h"
 
 namespace guideway::control {
 

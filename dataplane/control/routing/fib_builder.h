@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "dataplane/control/routing/fib_writer.h"
-#include "net/prefix.h"
 #include "dataplane/path/fib.h"
+#include "net/prefix.h"
 
 namespace guideway::control {
 

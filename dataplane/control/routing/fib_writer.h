@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
-#include "net/prefix.h"
 #include "dataplane/path/fib.h"
+#include "net/prefix.h"
 
 namespace guideway::control {
 

@@ -20,7 +20,9 @@ Link link(int ifindex, bool up = true, bool lower_up = true) {
 Route unicast(net::Prefix p, std::vector<Hop> hops, uint32_t metric = 0) {
   return {.prefix = p, .metric = metric, .hops = std::move(hops)};
 }
-Route of_kind(net::Prefix p, RouteKind kind, uint32_t metric = 0) { return {.prefix = p, .kind = kind, .metric = metric}; }
+Route of_kind(net::Prefix p, RouteKind kind, uint32_t metric = 0) {
+  return {.prefix = p, .kind = kind, .metric = metric};
+}
 
 Rib two_links() {
   Rib rib;
@@ -161,7 +163,8 @@ TEST_CASE("links that are down take no packets; without carrier only for want of
   CHECK(rib.lookup(ip("10.1.0.1")).hops == std::vector<Hop>{two});
   const Changes c = rib.take_changes();
   CHECK(c.links);
-  CHECK(c.routes == std::vector<net::Prefix>{prefix("10.0.0.0", 8), prefix("10.1.0.0", 16), prefix("198.51.100.0", 24)});
+  CHECK(c.routes ==
+        std::vector<net::Prefix>{prefix("10.0.0.0", 8), prefix("10.1.0.0", 16), prefix("198.51.100.0", 24)});
   CHECK_FALSE(rib.stale());
 
   rib.apply({Action::kAdd, link(2, false, false)});
