@@ -42,6 +42,12 @@ inline uint64_t sum_of(const Ipv4Header& h) {
   return (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + c;
 }
 
+// The same of an IP header's two addresses, of either family, as pseudo headers have them.
+template <typename Header>
+uint64_t address_sum(const Header* h) {
+  return sum_of(&h->source, sizeof h->source) + sum_of(&h->destination, sizeof h->destination);
+}
+
 // Zero if the IPv4 header (20 bytes and its options) carries its right checksum; else what is missing.
 inline uint16_t ipv4_header_error(const Ipv4Header* h, size_t header_length) {
   const uint64_t sum = header_length == sizeof *h ? sum_of(*h) : sum_of(h, header_length);

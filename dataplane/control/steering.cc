@@ -22,7 +22,7 @@ Steering steering_of(const Publisher& publisher) {
     s.vips.push_back({address(spec.vip.address), spec.vip.port.wire(), spec.vip.protocol, 0});
     uint32_t& flags = addresses[spec.vip.address].flags;
     flags |= GW_ADDRESS_VIP;
-    if (spec.vip.port == net::Be16{0}) flags |= GW_ADDRESS_ANY_PORT;
+    if (spec.vip.port == path::kAnyPort) flags |= GW_ADDRESS_ANY_PORT;
     // Whether it has a backend, the workers judge: what is asked while it has none counts as a drop.
     if (spec.announce) flags |= GW_ADDRESS_ANNOUNCED;
   }

@@ -12,17 +12,12 @@ using net::DropReason;
 
 constexpr uint8_t kTtl = 64;
 
-template <typename Header>
-uint64_t address_sum(const Header* h) {
-  return net::sum_of(&h->source, sizeof h->source) + net::sum_of(&h->destination, sizeof h->destination);
-}
-
 // The ICMP message's sum, with RFC 8200's pseudo header: folded and inverted it is 0 if the checksum is right.
 uint64_t message_sum(const Packet& p, const net::IcmpHeader* icmp) {
   const auto length = static_cast<uint32_t>(p.l3_length - p.l4_offset);
   const uint64_t sum = net::sum_of(icmp, length);
   if (p.family == Family::kIpv4) return sum;
-  return sum + address_sum(reinterpret_cast<const net::Ipv6Header*>(p.l3)) + net::Be32{length}.wire() +
+  return sum + net::address_sum(reinterpret_cast<const net::Ipv6Header*>(p.l3)) + net::Be32{length}.wire() +
          net::Be16{static_cast<uint16_t>(net::Protocol::kIcmpv6)}.wire();
 }
 

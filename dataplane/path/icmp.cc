@@ -85,14 +85,9 @@ void adjust_l4(uint8_t* l4, uint32_t length, uint8_t protocol, uint16_t delta) {
 void adjust_l3(net::Ipv4Header* h, uint16_t delta) { h->checksum = net::adjust(h->checksum, delta); }
 void adjust_l3(net::Ipv6Header*, uint16_t) {}
 
-template <typename Header>
-uint64_t address_sum(const Header* h) {
-  return net::sum_of(&h->source, sizeof h->source) + net::sum_of(&h->destination, sizeof h->destination);
-}
-
 // What the ICMP checksum covers of the outer header: in IPv6 its addresses.
 uint64_t pseudo_sum(const net::Ipv4Header*) { return 0; }
-uint64_t pseudo_sum(const net::Ipv6Header* h) { return address_sum(h); }
+uint64_t pseudo_sum(const net::Ipv6Header* h) { return net::address_sum(h); }
 
 template <typename Header, typename Address>
 void translate_error_of(const Packet& p, const Translation<Address>& to) {
@@ -108,10 +103,10 @@ void translate_error_of(const Packet& p, const Translation<Address>& to) {
   const size_t covered = std::min<size_t>(length & ~1U, q.l4 + sizeof(net::TcpHeader));
 
   const uint64_t before = net::sum_of(inner, covered) + pseudo_sum(outer);
-  const uint64_t ends = address_sum(outer);
+  const uint64_t ends = net::address_sum(outer);
   outer->source = to.source;
   outer->destination = to.destination;
-  adjust_l3(outer, net::checksum_delta(ends, address_sum(outer)));
+  adjust_l3(outer, net::checksum_delta(ends, net::address_sum(outer)));
   quoted->source = to.destination;
   quoted->destination = to.source;
   adjust_l3(quoted, to.l3_delta);  // the sum over both addresses is the same in either order
