@@ -2,6 +2,7 @@
 // wire; a one's complement sum doesn't care for byte order as long as it is the same throughout.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -10,11 +11,10 @@
 
 namespace guideway::net {
 
-// Of at most 2^48: more words than any packet has.
+// One half is added to the other with its carry: the upper half of the sum of a number and of its halves exchanged.
 constexpr uint16_t fold(uint64_t sum) {
-  sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>((sum & 0xffff) + (sum >> 16));
+  const auto words = static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32);
+  return static_cast<uint16_t>((words + std::rotl(words, 16)) >> 16);
 }
 
 // One's complement sum of `length` bytes, unfolded: add several, then fold once.
