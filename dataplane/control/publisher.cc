@@ -14,15 +14,6 @@ namespace guideway::control {
 
 namespace {
 
-// The outer IPv4 header's sum but for what differs by packet: TOS, total length, protocol and the flow's bits.
-uint32_t outer_sum(const net::IpAddress& source, const net::IpAddress& destination) {
-  net::Ipv4Header h;
-  h.fragment = net::Be16{net::kIpv4DontFragment};
-  h.source = source.as_v4();
-  h.destination = destination.as_v4();
-  return net::fold(net::sum_of(&h, sizeof h));
-}
-
 using Words = std::array<uint64_t, 2>;
 
 // The bits of an address that its prefix says, as they stand.
@@ -338,7 +329,6 @@ void Publisher::write_real(path::RealIndex i) {
   row.encap_source = configured ? configured->address : record.resolution.source;
   row.source_mask = configured ? ~mask_of(*configured)[1] : 0;
   row.has_encap_source = !row.encap_source.is_zero() && row.encap_source.is_v4() == row.is_v4;
-  row.outer_sum = row.is_v4 && row.has_encap_source ? outer_sum(row.encap_source, row.address) : 0;
 }
 
 void Publisher::resolve_real(path::RealIndex i) {

@@ -80,15 +80,18 @@ void translate(Packet& p, const ConnectionTable<Entry>& table) {
 
 }  // namespace
 
-void apply(Burst& burst, const Connections& connections, const Tables& t) {
+// In one loop without calls, as in parse.
+[[gnu::flatten]] void apply(Burst& burst, const Connections& connections, const Tables& t) {
   for (Packet& p : burst.all()) {
     if (!p.live() || p.answer) continue;
     switch (p.mode) {
       case Mode::kDsrL2:
         break;
       case Mode::kDsrIpip:
+        put_ipip(p, t.reals[p.real]);
+        break;
       case Mode::kDsrGue:
-        encapsulate(p, t.reals[p.real]);
+        put_gue(p, t.reals[p.real]);
         break;
       case Mode::kNat:
         p.family == Family::kIpv4 ? translate<net::Ipv4Header>(p, connections.v4)

@@ -24,13 +24,13 @@ inline uint32_t overhead(const Packet& p, const Tables& t) {
   return p.mode == Mode::kDsrGue ? ip + static_cast<uint32_t>(sizeof(net::UdpHeader)) : ip;
 }
 
-// Moves l3 back over what is put before it, if the buffer has room for that and an Ethernet header.
-inline bool prepend(Packet& p, size_t bytes) {
+// Moves l3 back over what is put before it and gives it, if the buffer has room for that and an Ethernet header.
+inline uint8_t* prepend(Packet& p, size_t bytes) {
   const auto room = static_cast<size_t>(p.l3 - static_cast<uint8_t*>(p.mbuf->buf_addr));
-  if (room < bytes + sizeof(net::EthernetHeader)) return false;
-  p.l3 -= bytes;
+  if (room < bytes + sizeof(net::EthernetHeader)) [[unlikely]]
+    return nullptr;
   p.l3_length = static_cast<uint16_t>(p.l3_length + bytes);
-  return true;
+  return p.l3 -= bytes;
 }
 
 namespace encapsulation {
@@ -40,41 +40,56 @@ inline uint8_t tos_of(const Packet& p) {
   return reinterpret_cast<const net::Ipv6Header*>(p.l3)->traffic_class();
 }
 
-// Below its prefix the source of ipip carries the flow hash, so that the receiver's RSS spreads the flows; gue has a
-// port for that. Of the address's last 8 bytes, as they stand.
-inline uint64_t source_bits(const Packet& p, const Real& real) {
-  return p.mode == Mode::kDsrIpip ? std::rotl(p.flow_hash, 32) & real.source_mask : 0;
-}
+// What of an outer IP header the packet decides.
+struct Outer {
+  net::Protocol inside;
+  uint8_t tos;
+  uint64_t source_bits;  // of the source's last 8 bytes, as they stand
+};
 
-inline void put_ipv4(Packet& p, const Real& real, net::Protocol inside, uint8_t tos) {
-  auto* outer = new (p.l3) net::Ipv4Header;
-  outer->tos = tos;
-  outer->total_length = net::Be16{p.l3_length};
-  outer->fragment = net::Be16{net::kIpv4DontFragment};
-  outer->protocol = static_cast<uint8_t>(inside);
-  const auto varied = static_cast<uint32_t>(source_bits(p, real) >> 32);
-  const uint64_t sum = real.outer_sum + (static_cast<uint64_t>(tos) << 8) + net::Be16{p.l3_length}.wire() +
-                       (static_cast<uint64_t>(inside) << 8) + (varied & 0xffff) + (varied >> 16);
-  outer->checksum = net::Be16::from_wire(static_cast<uint16_t>(~net::fold(sum)));
+// The whole header in three stores, and its checksum from the same words.
+inline void write(net::Ipv4Header* h, const Packet& p, const Real& real, const Outer& o) {
   uint32_t source;
+  uint32_t destination;
   std::memcpy(&source, real.encap_source.bytes.data() + 12, 4);
-  outer->source = net::Be32::from_wire(source | varied);
-  std::memcpy(&outer->destination, real.address.bytes.data() + 12, 4);
+  std::memcpy(&destination, real.address.bytes.data() + 12, 4);
+  source |= static_cast<uint32_t>(o.source_bits >> 32);
+  const uint64_t first = 0x45 | uint64_t{o.tos} << 8 | uint64_t{net::Be16{p.l3_length}.wire()} << 16 |
+                         uint64_t{net::Be16{net::kIpv4DontFragment}.wire()} << 48;
+  const uint32_t ttl = net::Ipv4Header{}.ttl | static_cast<uint32_t>(o.inside) << 8;
+  const auto checksum = static_cast<uint16_t>(~net::fold(first + ttl + source + destination));
+  const uint64_t second = ttl | uint64_t{checksum} << 16 | uint64_t{source} << 32;
+  auto* const bytes = reinterpret_cast<uint8_t*>(h);
+  std::memcpy(bytes, &first, 8);
+  std::memcpy(bytes + 8, &second, 8);
+  std::memcpy(bytes + 16, &destination, 4);
 }
 
-inline void put_ipv6(Packet& p, const Real& real, net::Protocol inside, uint8_t tos) {
-  auto* outer = new (p.l3) net::Ipv6Header;
+inline void write(net::Ipv6Header* h, const Packet& p, const Real& real, const Outer& o) {
+  auto* outer = new (h) net::Ipv6Header;
   // The flow label carries the flow hash, so that routers spread flows of one real (RFC 6438).
   const auto label = static_cast<uint32_t>(p.flow_hash) & 0xfffff;
-  outer->version_class_flow = net::Be32{6U << 28 | static_cast<uint32_t>(tos) << 20 | label};
+  outer->version_class_flow = net::Be32{6U << 28 | static_cast<uint32_t>(o.tos) << 20 | label};
   outer->payload_length = net::Be16{static_cast<uint16_t>(p.l3_length - sizeof *outer)};
-  outer->next_header = static_cast<uint8_t>(inside);
+  outer->next_header = static_cast<uint8_t>(o.inside);
   uint64_t low;
   std::memcpy(&low, real.encap_source.bytes.data() + 8, 8);
-  low |= source_bits(p, real);
+  low |= o.source_bits;
   std::memcpy(outer->source.bytes.data(), real.encap_source.bytes.data(), 8);
   std::memcpy(outer->source.bytes.data() + 8, &low, 8);
   outer->destination = real.address;
+}
+
+// With `more` bytes between it and the packet.
+template <typename Header>
+void put(Packet& p, const Real& real, const Outer& o, size_t more) {
+  uint8_t* at = prepend(p, sizeof(Header) + more);
+  if (at == nullptr) return p.drop(net::DropReason::NO_HEADROOM);
+  write(reinterpret_cast<Header*>(at), p, real, o);
+}
+
+inline void put_ip(Packet& p, const Real& real, const Outer& o, size_t more) {
+  real.is_v4 ? put<net::Ipv4Header>(p, real, o, more) : put<net::Ipv6Header>(p, real, o, more);
 }
 
 // Whether the packet's own checksum covers all of it but the IP header; what it says is believed.
@@ -125,18 +140,21 @@ inline void put_udp(const Packet& p, size_t ip, uint64_t sum_inside) {
 
 }  // namespace encapsulation
 
-inline void encapsulate(Packet& p, const Real& real) {
+inline void put_ipip(Packet& p, const Real& real) {
   using namespace encapsulation;
   if (!real.has_encap_source) return p.drop(net::DropReason::NO_ENCAP_SOURCE);
-  const bool gue = p.mode == Mode::kDsrGue;
-  const size_t ip = real.is_v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
-  const uint64_t sum_inside = gue && !real.is_v4 ? sum_of_packet(p) : 0;
-  const uint8_t tos = tos_of(p);
-  net::Protocol inside = p.family == Family::kIpv4 ? net::Protocol::kIpIp : net::Protocol::kIpv6;
-  if (gue) inside = net::Protocol::kUdp;
-  if (!prepend(p, gue ? ip + sizeof(net::UdpHeader) : ip)) return p.drop(net::DropReason::NO_HEADROOM);
-  real.is_v4 ? put_ipv4(p, real, inside, tos) : put_ipv6(p, real, inside, tos);
-  if (gue) put_udp(p, ip, sum_inside);
+  // Below its prefix the source carries the flow hash, so that the receiver's RSS spreads the flows.
+  const Outer outer{p.family == Family::kIpv4 ? net::Protocol::kIpIp : net::Protocol::kIpv6, tos_of(p),
+                    std::rotl(p.flow_hash, 32) & real.source_mask};
+  put_ip(p, real, outer, 0);
+}
+
+inline void put_gue(Packet& p, const Real& real) {
+  using namespace encapsulation;
+  if (!real.has_encap_source) return p.drop(net::DropReason::NO_ENCAP_SOURCE);
+  const uint64_t sum_inside = real.is_v4 ? 0 : sum_of_packet(p);
+  put_ip(p, real, {net::Protocol::kUdp, tos_of(p), 0}, sizeof(net::UdpHeader));
+  if (p.live()) put_udp(p, real.is_v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header), sum_inside);
 }
 
 }  // namespace guideway::path

@@ -55,7 +55,6 @@ struct alignas(64) Real {
   net::Be16 port;
   ServiceIndex service = kNone<ServiceIndex>;
   RouteIndex route = kNoRoute;
-  uint32_t outer_sum = 0;    // of the outer IPv4 header without TOS, total length, protocol and the flow's bits
   uint64_t source_mask = 0;  // bits of the source's last 8 bytes, as they stand, that are the flow hash's in dsr-ipip
   net::IpAddress address;
   net::IpAddress encap_source;  // those bits are zero
