@@ -55,7 +55,7 @@ void remember_client(const Packet& p, const typename Entry::KeyType& flow, Conne
   const uint64_t hash = net::flow_hash(e.key, table_seed);
   if (const SlotRef slot = table.find(e.key, hash, now)) {
     std::atomic_ref(table.entry(slot).real).store(p.real, std::memory_order_relaxed);
-    return table.touch(slot, now, ConnectionState::kClient);
+    return table.touch(table.at(slot), now, ConnectionState::kClient);
   }
   e.service = p.service;
   e.real = p.real;

@@ -54,40 +54,53 @@ constexpr uint8_t tcp_effect(uint8_t flags) {
 static_assert(tcp_effect(net::kTcpSyn | net::kTcpPsh) == kOpens && tcp_effect(net::kTcpSyn | net::kTcpAck) == 0);
 static_assert(tcp_effect(net::kTcpFin | net::kTcpAck) == kCloses && tcp_effect(net::kTcpRst) == kResets);
 
-// In the order in which the stages fill it.
 struct alignas(64) Packet {
   rte_mbuf* mbuf = nullptr;
   // parse
   uint8_t* l3 = nullptr;   // the IP header
   uint16_t l3_length = 0;  // bytes from there on, without padding
   uint16_t l4_offset = 0;  // from l3
+  Family family = Family::kIpv4;
+  uint8_t protocol = 0;
+  Mode mode = Mode::kNat;  // track, balance
+  uint8_t out_port = 0;    // frame, announce
+  // Set back by parse, side by side so that it takes few stores.
   Fate fate = Fate::kForward;
   net::DropReason reason = net::DropReason::NONE;
-  Family family = Family::kIpv4;
-  Kind kind = Kind::kFlow;
-  uint8_t protocol = 0;
-  uint8_t effect = 0;  // bits of Effect
+  Kind kind = Kind::kFlow;  // parse
+  uint8_t effect = 0;       // parse: bits of Effect
   // track, hand, balance
   bool decided = false;  // real and mode hold
   bool learn = false;    // the decision is new: remember it
-  Mode mode = Mode::kNat;
-  Direction direction = Direction::kForward;
-  uint8_t out_port = 0;  // frame, announce
   bool answer = false;   // made by us: goes to the destination in its header, as it stands
-  uint32_t fit = 0;      // ConnectionTable::candidates
+  Direction direction = Direction::kForward;
   SlotRef slot;
-  NextHopIndex hop = kNone<NextHopIndex>;  // route
-  uint64_t flow_hash = 0;                  // the group's
-  uint64_t table_hash = 0;                 // ours alone
   ServiceIndex service = kNone<ServiceIndex>;
   RealIndex real = kNone<RealIndex>;
-  RouteIndex route = kNoRoute;
+
+  uint64_t flow_hash = 0;        // the group's
+  uint64_t table_hash = 0;       // ours alone
+  const NextHop* hop = nullptr;  // route
+  RouteIndex route = kNoRoute;   // track, balance
   union {
-    net::FlowKey4 key4;
-    net::FlowKey6 key6;
+    alignas(8) net::FlowKey4 key4;
+    alignas(8) net::FlowKey6 key6;
   };
   uint8_t hops = 0;     // receive: how often it has been handed on; a fragment, since its ports are known
   Packet() : key6{} {}  // NOLINT: the union is filled by parse
+
+  // As a packet begins, before anything is known of it.
+  void begin() {
+    fate = Fate::kForward;
+    reason = net::DropReason::NONE;
+    kind = Kind::kFlow;
+    effect = 0;
+    decided = learn = answer = false;
+    direction = Direction::kForward;
+    slot = {};
+    service = kNone<ServiceIndex>;
+    real = kNone<RealIndex>;
+  }
 
   bool live() const { return fate == Fate::kForward; }
   void drop(net::DropReason why) {
@@ -113,6 +126,7 @@ static_assert(sizeof(Packet) == 128);
 struct Burst {
   std::array<Packet, kBurst + kMade> packets;
   unsigned count = 0;
+  bool undecided = false;     // of some no connection says what to do
   bool without_port = false;  // some found no SNAT port here
   bool handed_over = false;   // came over a ring, or has waited: the mbufs carry a HandedOver
   uint8_t port = 0;           // that it came in by, if it wasn't handed over

@@ -2,8 +2,8 @@
 //
 // A lookup is three passes over a burst, because the cache miss is the cost and only many at once hide it:
 //   prefetch_bucket(hash)      hash all
-//   candidates(hash)           compare tags, prefetch the entry that matches
-//   verify(key, …)             compare full keys
+//   guess(hash)                compare tags, prefetch the entry that matches
+//   holds(at(guess), key, …)   compare full keys; find() where the guess was wrong
 //
 //   bucket, 64 bytes: 8 × { tag 16 | time 16 | reference 32 }
 //   reference: state 4 bits | overflow 1 bit (first slot only) | index of the entry 27 bits
@@ -42,6 +42,15 @@ struct SlotRef {
   friend bool operator==(const SlotRef&, const SlotRef&) = default;
 };
 
+// An entry and what its slot says of it, read once.
+template <typename Entry>
+struct Found {
+  SlotRef slot;
+  const Entry* entry = nullptr;
+  ConnectionState state{};
+  Tick time = 0;  // of its last packet
+};
+
 template <typename Entry>
 class ConnectionTable {
  public:
@@ -62,31 +71,40 @@ class ConnectionTable {
 
   void prefetch_bucket(uint64_t hash) const { rte_prefetch0(&buckets_[home(hash)]); }
 
-  // Bits of the slots in the home bucket whose tag fits; the first one's entry is on its way.
-  uint32_t candidates(uint64_t hash) const {
-    const Bucket& b = buckets_[home(hash)];
+  // The slot that the hash's entry has, as far as tags can tell; its entry is on its way. Nothing: there is none.
+  SlotRef guess(uint64_t hash) const {
+    const uint32_t at = home(hash);
+    const Bucket& b = buckets_[at];
     const uint32_t fit = matches(b, tag_of(hash));
-    if (fit != 0) prefetch_entry(b.reference[std::countr_zero(fit)]);
-    return fit;
+    if (fit == 0) return overflowed(b) ? SlotRef{at, 0} : SlotRef{};
+    const auto slot = static_cast<uint32_t>(std::countr_zero(fit));
+    prefetch_entry(b.reference[slot]);
+    return {at, slot};
   }
 
-  // The slot of `key`, or nothing; an entry whose time is up doesn't count. `fit` is what candidates() said.
-  SlotRef verify(const Key& key, uint64_t hash, uint32_t fit, Tick now) const {
+  // Whether it is the entry of `key`, and its time isn't up.
+  bool holds(const Found<Entry>& f, const Key& key, Tick now) const {
+    return f.entry->key == key && !is_over(f.time, f.state, now, idle_);
+  }
+
+  // The slot of `key`, or nothing; an entry whose time is up doesn't count.
+  [[gnu::noinline]] SlotRef find(const Key& key, uint64_t hash, Tick now) const {
     const uint32_t at = home(hash);
-    if (const SlotRef s = among(at, fit, key, now)) return s;
-    if (!overflowed(buckets_[at])) [[likely]]
-      return {};
-    for (uint32_t other = 1; other < kGroup; ++other)
-      if (const SlotRef s = among(at ^ other, matches(buckets_[at ^ other], tag_of(hash)), key, now)) return s;
+    const uint32_t buckets = overflowed(buckets_[at]) ? kGroup : 1;
+    for (uint32_t other = 0; other < buckets; ++other)
+      if (const SlotRef s = among(at ^ other, tag_of(hash), key, now)) return s;
     return {};
   }
 
-  SlotRef find(const Key& key, uint64_t hash, Tick now) const { return verify(key, hash, candidates(hash), now); }
+  Found<Entry> at(SlotRef s) const {
+    const Bucket& b = buckets_[s.bucket];
+    const uint32_t reference = b.reference[s.slot];
+    return {s, &entries_[index(reference)], state_of(reference), b.time[s.slot]};
+  }
 
   Entry& entry(SlotRef s) const { return entries_[index(buckets_[s.bucket].reference[s.slot])]; }
   uint32_t index_of(SlotRef s) const { return index(buckets_[s.bucket].reference[s.slot]); }
   Tick idle_time(SlotRef s, Tick now) const { return static_cast<Tick>(now - buckets_[s.bucket].time[s.slot]); }
-  ConnectionState state(SlotRef s) const { return state_of(buckets_[s.bucket].reference[s.slot]); }
 
   // The other direction's slot, if the entry has one.
   SlotRef partner(SlotRef s) const {
@@ -95,12 +113,10 @@ class ConnectionTable {
   }
 
   // The one write per packet, and only when a tick or the state has changed; both directions of a nat flow live alike.
-  void touch(SlotRef s, Tick now, ConnectionState state) {
-    Bucket& b = buckets_[s.bucket];
-    if (b.time[s.slot] == now && state_of(b.reference[s.slot]) == state) [[likely]]
+  void touch(const Found<Entry>& f, Tick now, ConnectionState state) {
+    if (f.time == now && f.state == state) [[likely]]
       return;
-    stamp(s, now, state);
-    if (const SlotRef p = partner(s)) stamp(p, now, state);
+    stamp_both(f.slot, now, state);
   }
 
   // Nothing if all entries are taken (expire() frees those that idled out), or the group of buckets that the hash
@@ -193,8 +209,11 @@ class ConnectionTable {
   }
   uint32_t home(uint64_t hash) const { return static_cast<uint32_t>(hash) & mask_; }
 
+  static bool is_over(Tick time, ConnectionState state, Tick now, const IdleTimeouts& idle) {
+    return static_cast<Tick>(now - time) >= idle[static_cast<size_t>(state)];
+  }
   static bool expired(const Bucket& b, uint32_t slot, Tick now, const IdleTimeouts& idle) {
-    return static_cast<Tick>(now - b.time[slot]) >= idle[static_cast<size_t>(state_of(b.reference[slot]))];
+    return is_over(b.time[slot], state_of(b.reference[slot]), now, idle);
   }
   bool expired(const Bucket& b, uint32_t slot, Tick now) const { return expired(b, slot, now, idle_); }
 
@@ -214,11 +233,10 @@ class ConnectionTable {
     for (size_t line = 0; line < sizeof(Entry); line += 64) rte_prefetch0(e + line);
   }
 
-  SlotRef among(uint32_t bucket, uint32_t fit, const Key& key, Tick now) const {
-    for (; fit != 0; fit &= fit - 1) {
-      const auto slot = static_cast<uint32_t>(std::countr_zero(fit));
-      const Bucket& b = buckets_[bucket];
-      if (entries_[index(b.reference[slot])].key == key && !expired(b, slot, now)) return {bucket, slot};
+  SlotRef among(uint32_t bucket, uint16_t tag, const Key& key, Tick now) const {
+    for (uint32_t fit = matches(buckets_[bucket], tag); fit != 0; fit &= fit - 1) {
+      const SlotRef s{bucket, static_cast<uint32_t>(std::countr_zero(fit))};
+      if (holds(at(s), key, now)) return s;
     }
     return {};
   }
@@ -233,6 +251,11 @@ class ConnectionTable {
         return {bucket, slot};
       }
     return {};
+  }
+
+  [[gnu::noinline]] void stamp_both(SlotRef s, Tick now, ConnectionState state) {
+    stamp(s, now, state);
+    if (const SlotRef p = partner(s)) stamp(p, now, state);
   }
 
   void stamp(SlotRef s, Tick now, ConnectionState state) {

@@ -129,7 +129,7 @@ class Walk {
       const SlotRef s = find(n);
       REQUIRE(s);
       REQUIRE(table_->entry(s).key == table_.key(n));
-      REQUIRE(table_->state(s) == twin_.find(n, now_)->state);
+      REQUIRE(table_->at(s).state == twin_.find(n, now_)->state);
     }
   }
   bool was_full() const { return full_ > 0; }
@@ -199,7 +199,7 @@ class Walk {
     REQUIRE(bool(slot) == (twin_.find(n, now_) != nullptr));
     if (!slot) return;
     const ConnectionState s = any_state();
-    table_->touch(slot, tick(), s);
+    table_->touch(table_->at(slot), tick(), s);
     twin_.touch(n, now_, s);
   }
 
@@ -262,7 +262,7 @@ TEST_CASE("a thirty-third entry of a group has no room until one idles out", "[c
 TEST_CASE("peek sees an entry used after the reader looked at the clock", "[connections]") {
   Table<Connection4> t(4, 4);
   const SlotRef s = t->insert(t.entry(1), 0, 10, ConnectionState::kEstablished);
-  t->touch(s, 12, ConnectionState::kEstablished);
+  t->touch(t->at(s), 12, ConnectionState::kEstablished);
   CHECK(t.peek_all(11) == std::vector<uint32_t>{1});
   CHECK(t.peek_all(12 + 7'439) == std::vector<uint32_t>{1});
   CHECK(t.peek_all(12 + 7'440).empty());

@@ -15,7 +15,7 @@ using net::DropReason;
 
 // Of the way on, outer header included; a service's MTU is that of the way to its reals.
 uint32_t mtu_of(const Packet& p, const Tables& t) {
-  const uint32_t link = t.next_hops[p.hop].mtu;
+  const uint32_t link = p.hop->mtu;
   if (p.answer || p.direction == Direction::kReply) return link;
   const uint32_t service = t.services[p.service].mtu;
   return service == 0 ? link : std::min(link, service);
@@ -31,7 +31,7 @@ bool may_be_cut(const Packet& p) {
 void tell(Packet& p, uint32_t room, const Tables& t, TokenBucket& icmp, Counters& counters, Glean& glean) {
   if (!is_told_too_big(p, room) || !icmp.take() || !become_too_big(p, room)) return p.drop(DropReason::MTU_EXCEEDED);
   route_answer(p, t, glean);
-  if (!p.live() || p.l3_length > t.next_hops[p.hop].mtu) return p.drop(DropReason::MTU_EXCEEDED);
+  if (!p.live() || p.l3_length > p.hop->mtu) return p.drop(DropReason::MTU_EXCEEDED);
   counters.drops[static_cast<size_t>(DropReason::MTU_EXCEEDED)].add(1);
 }
 
@@ -43,7 +43,8 @@ void fit(Burst& burst, const Tables& t, TokenBucket& icmp, Counters& counters, G
     Packet& p = burst.packets[i];
     if (!p.live()) continue;
     // Mostly a packet fits whatever is put around it, so that nothing else need be looked at.
-    if (p.l3_length + kMostOverhead <= std::min<uint32_t>(t.next_hops[p.hop].mtu, kMinServiceMtu)) continue;
+    if (p.l3_length + kMostOverhead <= std::min<uint32_t>(p.hop->mtu, kMinServiceMtu)) [[likely]]
+      continue;
     const uint32_t around = overhead(p, t);
     const uint32_t mtu = mtu_of(p, t);
     if (p.l3_length + around <= mtu) continue;

@@ -8,7 +8,8 @@ namespace {
 
 constexpr net::Be16 wire(net::EtherType type) { return net::Be16{static_cast<uint16_t>(type)}; }
 
-void leave(Packet& p, const NextHop& hop) {
+void leave(Packet& p) {
+  const NextHop& hop = *p.hop;
   const net::Be16 type = wire((*p.l3 >> 4) == 4 ? net::EtherType::kIpv4 : net::EtherType::kIpv6);
   auto* const buffer = static_cast<uint8_t*>(p.mbuf->buf_addr);
   size_t header = sizeof(net::EthernetHeader);
@@ -31,9 +32,9 @@ void leave(Packet& p, const NextHop& hop) {
 
 }  // namespace
 
-void frame(Burst& burst, const Tables& t) {
+void frame(Burst& burst) {
   for (Packet& p : burst.all())
-    if (p.live()) leave(p, t.next_hops[p.hop]);
+    if (p.live()) leave(p);
 }
 
 }  // namespace guideway::path

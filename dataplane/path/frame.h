@@ -2,10 +2,9 @@
 #pragma once
 
 #include "dataplane/path/burst.h"
-#include "dataplane/path/tables.h"
 
 namespace guideway::path {
 
-void frame(Burst& burst, const Tables& t);
+void frame(Burst& burst);
 
 }  // namespace guideway::path

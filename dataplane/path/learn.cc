@@ -62,7 +62,8 @@ void stay(Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
   p.mode = e.mode;
   p.direction = e.direction;
   p.learn = false;
-  table.touch(p.slot, now, p.opens() ? ConnectionState::kSetup : table.state(p.slot));
+  const auto found = table.at(p.slot);
+  table.touch(found, now, p.opens() ? ConnectionState::kSetup : found.state);
 }
 
 // Has an older connection in setup make room, unless a packet of this burst goes by it.
@@ -112,7 +113,8 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
     Entry& e = table.entry(p.slot);
     if (stands_on(p, e)) {
       e.epoch = t.services[p.service].epoch;
-      table.touch(p.slot, now, next_state(p, table.state(p.slot), e.direction));
+      const auto found = table.at(p.slot);
+      table.touch(found, now, next_state(p, found.state, e.direction));
       return;
     }
     if (!vacate(burst, p, table)) return stay(p, table, t, now);

@@ -29,17 +29,19 @@ bool Worker::round(Tick now) {
     announce(b, t);                                      // who asks on the link for an address of ours is told
     answer(b, t);                                        // pings of VIPs go back
     track(b, conns_, t, now);                            // known connection: what to do was decided by its first packet
-    hand(b, t, handover_, counters_);                    // unknown, and another worker's to keep: over the ring
-    balance(b, conns_, t, learner_.table_seed, now);     // the others: VIP → real
-    learn(b, conns_, t, learner_, guard_, now);          // remember
-    hand_on(b, conns_, t, handover_, counters_, now);    // what found no SNAT port here: to the next worker
-    route(b, conns_, t, glean_);                         // the next hop
-    count(b, ledger_.reals());                           // what its real gets or answers
-    make_whole(b);                                       // (sanitizers) so far packets were only read
-    fit(b, t, icmp_errors_, counters_, glean_);          // too large for that link: cut, or its sender is told
-    apply(b, conns_, t);                                 // translate or encapsulate, TTL, checksums
-    frame(b, t);                                         // L2 header
-    send(b);                                             // and free what was dropped, counting the reason
+    if (b.undecided) {                                   // some belong to no connection that we know
+      hand(b, t, handover_, counters_);                  // unknown, and another worker's to keep: over the ring
+      balance(b, conns_, t, learner_.table_seed, now);   // the others: VIP → real
+      learn(b, conns_, t, learner_, guard_, now);        // remember
+      hand_on(b, conns_, t, handover_, counters_, now);  // what found no SNAT port here: to the next worker
+    }
+    route(b, conns_, t, glean_);                 // the next hop
+    count(b, ledger_.reals());                   // what its real gets or answers
+    make_whole(b);                               // (sanitizers) so far packets were only read
+    fit(b, t, icmp_errors_, counters_, glean_);  // too large for that link: cut, or its sender is told
+    apply(b, conns_, t);                         // translate or encapsulate, TTL, checksums
+    frame(b);                                    // L2 header
+    send(b);                                     // and free what was dropped, counting the reason
     busy = true;
   }
   ring_doorbells();  // what was queued leaves, what has left comes back

@@ -58,14 +58,14 @@ void send_towards(Packet& p, const Tables& t) {
   if (route.unusable != DropReason::NONE) return p.drop(route.unusable);
   // Other bits than Maglev's, or the flows of one real would all take one of its ways.
   const uint32_t n = route.count == 1 ? 0 : gw_slot(p.flow_hash << 32, route.count);
-  p.hop = route.hops[n];
-  if (const DropReason r = t.next_hops[p.hop].unusable; r != DropReason::NONE) p.drop(r);
+  p.hop = &t.next_hops[route.hops[n]];
+  if (p.hop->unusable != DropReason::NONE) p.drop(p.hop->unusable);
 }
 
 void send_on_link(Packet& p, const Tables& t) {
   if (!t.reals[p.real].on_link) return p.drop(DropReason::NOT_ON_LINK);
   send_towards(p, t);
-  if (p.live() && bounced(p, t.next_hops[p.hop])) p.drop(DropReason::LOOP);
+  if (p.live() && bounced(p, *p.hop)) p.drop(DropReason::LOOP);
 }
 
 void route_by_fib(Burst& burst, const Connections& c, const Tables& t, Glean& glean) {

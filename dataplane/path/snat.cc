@@ -113,7 +113,7 @@ DropReason open_nat(Burst& burst, Entry& forward, const Packet& p, ConnectionTab
     const uint16_t port = walk.next();
     if (port == 0) break;
     const SlotRef s = holder(port);
-    if (!s || !has_ended(table.state(s)) || in_use(burst, p.family, table, s)) continue;
+    if (!s || !has_ended(table.at(s).state) || in_use(burst, p.family, table, s)) continue;
     table.erase(s);
     found = true;
     destination = ports.find(key);  // the port may have been its last

@@ -7,12 +7,12 @@ namespace {
 // Whether a packet of a known flow begins a new decision.
 bool begins_anew(const Packet& p, ConnectionState state, lb::RealState real) {
   if (p.opens()) return state != ConnectionState::kEstablished || real != lb::RealState::kReady;
-  return p.kind != Kind::kIcmpError && !p.connected() && real == lb::RealState::kGone;
+  return real == lb::RealState::kGone && !p.connected() && p.kind != Kind::kIcmpError;
 }
 
 }  // namespace
 
-ConnectionState next_state(const Packet& p, ConnectionState state, Direction direction) {
+ConnectionState changed_state(const Packet& p, ConnectionState state, Direction direction) {
   if (!p.connected()) return state;
   if (p.resets()) return ConnectionState::kClosed;
   if (state == ConnectionState::kClosed || state == ConnectionState::kClosing) return state;
@@ -33,29 +33,26 @@ void judge_again(Packet& p, const Entry& e) {
 
 // Another worker has the SNAT port of this flow. A SYN of a new connection tries to find one here again.
 template <typename Entry>
-void follow_on(Packet& p, ConnectionTable<Entry>& table, SlotRef slot, Tick now) {
-  const ConnectionState state = table.state(slot);
-  p.service = table.entry(slot).service;
-  if (p.opens() && state != ConnectionState::kEstablished) return;
+void follow_on(Packet& p, ConnectionTable<Entry>& table, const Found<Entry>& found, Tick now) {
+  p.service = found.entry->service;
+  if (p.opens() && found.state != ConnectionState::kEstablished) return;
   p.direction = Direction::kNext;
-  if (p.kind != Kind::kIcmpError) table.touch(slot, now, next_state(p, state, Direction::kForward));
+  if (p.kind != Kind::kIcmpError) table.touch(found, now, next_state(p, found.state, Direction::kForward));
 }
 
 template <typename Entry>
-void follow(Packet& p, ConnectionTable<Entry>& table, SlotRef slot, const Tables& t, Tick now) {
-  const Entry& e = table.entry(slot);
+void follow(Packet& p, ConnectionTable<Entry>& table, const Found<Entry>& found, const Tables& t, Tick now) {
+  const Entry& e = *found.entry;
   const Service& service = t.services[e.service];
-  p.slot = slot;
   if (e.direction == Direction::kNext) [[unlikely]] {
-    if (service.present) follow_on(p, table, slot, now);
+    if (service.present) follow_on(p, table, found, now);
     return;
   }
   const Real& real = t.reals[e.real];
-  const ConnectionState state = table.state(slot);
   if (e.direction == Direction::kForward) {
     if (!service.present) return;  // its VIP is gone; another service may have it now
     p.service = e.service;
-    if (begins_anew(p, state, real.state)) return;
+    if (begins_anew(p, found.state, real.state)) return;
     if (e.epoch != service.epoch) return judge_again(p, e);
   }
   p.real = e.real;
@@ -65,15 +62,20 @@ void follow(Packet& p, ConnectionTable<Entry>& table, SlotRef slot, const Tables
   p.route = real.route;
   p.decided = true;
   // Anybody can send an error: it neither keeps a connection alive nor changes it.
-  if (p.kind == Kind::kIcmpError) [[unlikely]]
-    p.learn = false;
-  else
-    table.touch(slot, now, next_state(p, state, e.direction));
+  if (p.kind != Kind::kIcmpError) [[likely]]
+    table.touch(found, now, next_state(p, found.state, e.direction));
 }
 
 template <typename Entry, typename Key>
 void settle(Packet& p, const Key& key, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
-  if (const SlotRef slot = table.verify(key, p.table_hash, p.fit, now)) follow(p, table, slot, t, now);
+  if (!p.slot) return;
+  auto found = table.at(p.slot);
+  if (!table.holds(found, key, now)) [[unlikely]] {
+    p.slot = table.find(key, p.table_hash, now);
+    if (!p.slot) return;
+    found = table.at(p.slot);
+  }
+  follow(p, table, found, t, now);
 }
 
 }  // namespace
@@ -85,14 +87,16 @@ void track(Burst& burst, Connections& connections, const Tables& t, Tick now) {
                               : connections.v6.prefetch_bucket(p.table_hash);
   }
   for (Packet& p : burst.all()) {
-    if (!p.live()) continue;
-    p.fit =
-        p.family == Family::kIpv4 ? connections.v4.candidates(p.table_hash) : connections.v6.candidates(p.table_hash);
+    if (!p.live() || p.decided) continue;  // decided: an answer of our own
+    p.slot = p.family == Family::kIpv4 ? connections.v4.guess(p.table_hash) : connections.v6.guess(p.table_hash);
   }
+  bool all = true;
   for (Packet& p : burst.all()) {
-    if (!p.live() || p.decided) continue;  // an answer of our own
+    if (!p.live()) continue;
     p.family == Family::kIpv4 ? settle(p, p.key4, connections.v4, t, now) : settle(p, p.key6, connections.v6, t, now);
+    all &= p.decided;
   }
+  burst.undecided = !all;
 }
 
 }  // namespace guideway::path

@@ -12,7 +12,14 @@ namespace guideway::path {
 // replaced and `real` set if it is to be kept.
 void track(Burst& burst, Connections& connections, const Tables& t, Tick now);
 
-// What a packet of a connection makes of its state.
-ConnectionState next_state(const Packet& p, ConnectionState state, Direction direction);
+// What a packet that opens, closes, resets or answers makes of its connection's state.
+ConnectionState changed_state(const Packet& p, ConnectionState state, Direction direction);
+
+// What a packet of a connection makes of its state; most change nothing.
+inline ConnectionState next_state(const Packet& p, ConnectionState state, Direction direction) {
+  if (p.effect == 0 && state != ConnectionState::kSetup) [[likely]]
+    return state;
+  return changed_state(p, state, direction);
+}
 
 }  // namespace guideway::path
