@@ -101,8 +101,9 @@ lab_in gateway ip -6 address replace fd77:1::1/64 dev cl0 nodad
 lab_wait_until 5 port_is cl0 true || fail "the port isn't shown as up"
 for vip in "$ipip" "$ipip6" "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}"; do becomes "$vip" 'web1 web2 web3'; done
 say "a client whose neighbour entry the kernel has lost"
-for vip in "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}"; do
-  lab_in gateway ip neigh flush dev cl0
+for family in 4 6; do
+  if [ $family = 4 ]; then vip=${LAB_VIP4[nat]} client=10.77.1.2; else vip=${LAB_VIP6[nat]} client=fd77:1::2; fi
+  lab_in gateway ip neigh del $client dev cl0
   equal "who answers" web "$(get "$vip" | tr -d '123')"
 done
 say "dropped in all of this: $(dropped)"
