@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <cstring>
@@ -26,30 +27,26 @@ static_assert(sizeof(MacAddress) == 6 && alignof(MacAddress) == 1);
 struct IpAddress {
   std::array<uint8_t, 16> bytes{};
 
-  static constexpr IpAddress v4(Be32 a) {
-    const uint32_t h = a.host();
-    IpAddress r;
-    r.bytes[10] = r.bytes[11] = 0xff;
-    r.bytes[12] = static_cast<uint8_t>(h >> 24);
-    r.bytes[13] = static_cast<uint8_t>(h >> 16);
-    r.bytes[14] = static_cast<uint8_t>(h >> 8);
-    r.bytes[15] = static_cast<uint8_t>(h);
-    return r;
-  }
-  constexpr bool is_v4() const {
-    for (int i = 0; i < 10; ++i)
-      if (bytes[i] != 0) return false;
-    return bytes[10] == 0xff && bytes[11] == 0xff;
-  }
+  // In two words, as they stand: written byte by byte, they could not be read at once before the bytes are in the
+  // cache.
+  using Words = std::array<uint64_t, 2>;
+  static constexpr IpAddress of(const Words& w) { return std::bit_cast<IpAddress>(w); }
+  constexpr Words words() const { return std::bit_cast<Words>(bytes); }
+
+  static constexpr IpAddress v4(Be32 a) { return of({0, uint64_t{a.wire()} << 32 | kMapped}); }
+  constexpr bool is_v4() const { return words()[0] == 0 && (words()[1] & 0xffffffff) == kMapped; }
   // The IPv4 address; only if is_v4().
-  constexpr Be32 as_v4() const {
-    return Be32{static_cast<uint32_t>(bytes[12]) << 24 | static_cast<uint32_t>(bytes[13]) << 16 |
-                static_cast<uint32_t>(bytes[14]) << 8 | bytes[15]};
-  }
+  constexpr Be32 as_v4() const { return Be32::from_wire(static_cast<uint32_t>(words()[1] >> 32)); }
   constexpr bool is_zero() const { return *this == IpAddress{}; }
+  friend constexpr bool operator==(const IpAddress& a, const IpAddress& b) { return a.words() == b.words(); }
   friend constexpr auto operator<=>(const IpAddress&, const IpAddress&) = default;
+
+ private:
+  static constexpr uint32_t kMapped = 0xffff0000;  // two bytes of zeros, two of ones
 };
 static_assert(sizeof(IpAddress) == 16 && alignof(IpAddress) == 1);
+static_assert(IpAddress::v4(Be32{0xc0000201}).bytes ==
+              std::array<uint8_t, 16>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1});
 
 // "192.0.2.1", "2001:db8::1" as inet_pton(3) takes them; no zone, no brackets, no leading zeros. Nothing otherwise.
 std::optional<IpAddress> parse_ip(std::string_view text);

@@ -38,8 +38,7 @@ class AddressTable {
   }
 
   static uint64_t hash(const net::IpAddress& address) {
-    uint64_t words[2];
-    std::memcpy(words, address.bytes.data(), sizeof words);
+    const auto words = address.words();
     return gw_mix(words[0] ^ gw_mix(words[1]));
   }
 

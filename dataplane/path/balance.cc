@@ -33,7 +33,7 @@ RealIndex pick(const Packet& p, const Service& service, const Tables& t, const C
   const uint64_t hash = balance_hash(p, service, t.hash_seed);
   const uint16_t slot = t.slots[service.table_offset + gw_slot(hash, service.table_size)];
   // A SYN begins a new flow, whatever an earlier one of the same ports was off to.
-  if ((slot & kSlotMoved) != 0 && !p.opens())
+  if (!p.opens() && (slot & kSlotMoved) != 0)
     if (const RealIndex r = exception_of(p, t); r != kNone<RealIndex>) return r;
   if (service.affinity != 0)
     if (const RealIndex r = clients.real_of(p, t); r != kNone<RealIndex>) return r;
@@ -51,8 +51,7 @@ bool joins_midway(const Packet& p, const Service& service) {
 bool admits(const Service& service, const Packet& p) {
   if (service.range_count == 0) [[likely]]
     return true;
-  const net::IpAddress client = p.family == Family::kIpv4 ? net::IpAddress::v4(p.key4.source) : p.key6.source;
-  return lb::holds({service.ranges, service.range_count}, client) != service.ranges_deny;
+  return lb::holds({service.ranges, service.range_count}, p.source()) != service.ranges_deny;
 }
 
 void decide(Packet& p, const Tables& t, const Clients& clients) {

@@ -117,6 +117,8 @@ struct alignas(64) Packet {
   bool opens() const { return (effect & kOpens) != 0; }
   bool closes() const { return (effect & kCloses) != 0; }
   bool resets() const { return (effect & kResets) != 0; }
+  // As the flow's key has it.
+  net::IpAddress source() const { return family == Family::kIpv4 ? net::IpAddress::v4(key4.source) : key6.source; }
   const auto& key(const Connection4*) const { return key4; }
   const auto& key(const Connection6*) const { return key6; }
 };
@@ -127,6 +129,7 @@ struct Burst {
   std::array<Packet, kBurst + kMade> packets;
   unsigned count = 0;
   bool undecided = false;     // of some no connection says what to do
+  bool learned = false;       // from some, what track didn't know yet
   bool without_port = false;  // some found no SNAT port here
   bool handed_over = false;   // came over a ring, or has waited: the mbufs carry a HandedOver
   uint8_t port = 0;           // that it came in by, if it wasn't handed over

@@ -11,14 +11,9 @@ namespace {
 
 using net::DropReason;
 
-struct Ends {
-  net::IpAddress source;
-  VipKey destination;
-};
-
-Ends ends_of(const Packet& p) {
-  const net::FlowKey6 k = p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6;
-  return {k.source, {k.destination, k.destination_port, p.protocol}};
+VipKey destination_of(const Packet& p) {
+  if (p.family == Family::kIpv4) return {net::IpAddress::v4(p.key4.destination), p.key4.destination_port, p.protocol};
+  return {p.key6.destination, p.key6.destination_port, p.protocol};
 }
 
 // What we sent ourselves, encapsulated or translated, and that comes back in: from an address of ours.
@@ -37,14 +32,16 @@ bool is_snat(const Tables& t, const VipKey& destination) {
 
 // The worker that keeps the flow's state, `self` if anybody may; or drops it.
 unsigned owner_of(Packet& p, const Tables& t, unsigned self, unsigned workers) {
-  const Ends ends = ends_of(p);
-  if (p.service == kNone<ServiceIndex>) p.service = t.vips->service_of(ends.destination);
   if (p.service == kNone<ServiceIndex>) {
-    if (is_snat(t, ends.destination)) return t.snat_owner[ends.destination.port.host() >> kSnatBlockBits];
-    p.drop(DropReason::NO_VIP);
-    return self;
+    const VipKey destination = destination_of(p);
+    p.service = t.vips->service_of(destination);
+    if (p.service == kNone<ServiceIndex>) {
+      if (is_snat(t, destination)) return t.snat_owner[destination.port.host() >> kSnatBlockBits];
+      p.drop(DropReason::NO_VIP);
+      return self;
+    }
   }
-  if (is_ours(t, ends.source)) {
+  if (is_ours(t, p.source())) {
     p.drop(DropReason::LOOP);
     return self;
   }

@@ -121,7 +121,7 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
     table.erase(p.slot);
   }
   // An earlier packet of this burst may have taught us the flow.
-  p.slot = table.find(key, p.table_hash, now);
+  p.slot = burst.learned ? table.find(key, p.table_hash, now) : SlotRef{};
   if (p.slot) {
     p.real = table.entry(p.slot).real;
     p.route = t.reals[p.real].route;
@@ -135,6 +135,7 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
   } else {
     remember_dsr(burst, e, p, table, guard, now);
   }
+  burst.learned |= bool{p.slot};
   if (p.live() && p.slot && t.services[p.service].affinity != 0)
     remember_client(p, key, table, learner.table_seed, now);
 }
@@ -143,7 +144,7 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
 
 void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, TokenBucket& guard,
            Tick now) {
-  burst.without_port = false;
+  burst.learned = burst.without_port = false;
   for (Packet& p : burst.all()) {
     if (!p.live() || !p.learn) continue;
     if (p.family == Family::kIpv4)

@@ -25,10 +25,8 @@ bool is_impossible_source(net::Be32 a) {
 
 // RFC 4291, 2.7 and 2.5: multicast, unspecified, loopback.
 bool is_impossible_source(const net::IpAddress& a) {
-  if (a.bytes[0] == 0xff) return true;
-  for (int i = 0; i < 15; ++i)
-    if (a.bytes[i] != 0) return false;
-  return a.bytes[15] <= 1;
+  const auto words = a.words();
+  return a.bytes[0] == 0xff || (words[0] == 0 && (words[1] & ~net::Be64{1}.wire()) == 0);
 }
 
 // Of a datagram's first fragment the header must be there.

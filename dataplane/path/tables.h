@@ -86,8 +86,7 @@ struct AddressRange {
   std::array<uint64_t, 2> value{1, 0};  // no address masked by nothing
   std::array<uint64_t, 2> mask{};
   bool holds(const net::IpAddress& a) const {
-    std::array<uint64_t, 2> words;
-    std::memcpy(words.data(), a.bytes.data(), sizeof words);
+    const auto words = a.words();
     return (words[0] & mask[0]) == value[0] && (words[1] & mask[1]) == value[1];
   }
 };

@@ -4,7 +4,6 @@
 
 #include <bit>
 #include <cstdint>
-#include <cstring>
 #include <span>
 
 #include "dataplane/path/index.h"
@@ -21,6 +20,10 @@ struct VipKey {
   net::Be16 port;
   uint8_t protocol = 0;
   uint8_t zero = 0;
+  // By its parts, which have just been written one by one.
+  friend bool operator==(const VipKey& a, const VipKey& b) {
+    return a.address == b.address && a.port == b.port && a.protocol == b.protocol;
+  }
   friend auto operator<=>(const VipKey&, const VipKey&) = default;
 };
 static_assert(sizeof(VipKey) == 20);
@@ -50,8 +53,7 @@ class VipTable {
   }
 
   static uint64_t hash(const VipKey& key) {
-    uint64_t words[2];
-    std::memcpy(words, key.address.bytes.data(), sizeof words);
+    const auto words = key.address.words();
     return gw_mix(gw_mix(words[0] ^ words[1]) ^ (static_cast<uint64_t>(key.port.wire()) << 8 | key.protocol));
   }
 
