@@ -100,8 +100,8 @@ void configure(rig::Rig& rig, const Scenario& s) {
   g.snat = {{net::parse_ip("10.0.1.200").value(), 1'024, 65'535},
             {net::parse_ip("2001:db8:1::200").value(), 1'024, 65'535}};
   g.dedicated = {true, true};
-  // The flood guard lets so many pass at once that all flows are learned.
-  g.new_flow_rate = std::max(g.new_flow_rate, 20 * s.flows);
+  // The flood guard lets so many pass at once (a twentieth of this) that all flows are learned, some of them twice.
+  g.new_flow_rate = std::max(g.new_flow_rate, 40 * s.flows);
   rig.gateway(g);
   rig.pass(0);
   rig.service(service);
