@@ -12,8 +12,7 @@ namespace guideway::lb {
 
 namespace {
 
-constexpr uint16_t kEmpty = 0xffff;
-constexpr uint32_t kAhead = 32;  // a bit each in Walk::empty
+constexpr uint32_t kAhead = 32;  // a bit each in Walk::ahead
 
 // n (mod size) without a branch; n is below 2 × size.
 uint32_t wrap(uint32_t n, uint32_t size) { return std::min(n, n - size); }
@@ -31,7 +30,7 @@ uint32_t inverse(uint32_t n, uint32_t prime) {
 }
 
 // A real's permutation of the slots: offset + rank × skip (mod size). Only this is kept of it, as the permutations
-// themselves would take reals × size numbers. A turn takes the empty slot of least rank.
+// themselves would take reals × size numbers. A turn takes the free slot of least rank.
 struct Walk {
   Walk(const MaglevReal& real, uint32_t size)
       : offset(gw_slot(real.hash, size)),
@@ -42,23 +41,24 @@ struct Walk {
     stride = wrap(next + size - offset, size);
   }
 
-  // Whether a slot is empty is a coin toss, which branch prediction loses: the answers of a block go into a mask.
-  void look_ahead(std::span<const uint16_t> slots) {
-    for (uint32_t& at : block) at = wrap(at + stride, static_cast<uint32_t>(slots.size()));
+  // Whether a slot is free is a coin toss, which branch prediction loses: the answers of a block go into a mask.
+  void look_ahead(std::span<const uint8_t> free) {
+    for (uint32_t& at : block) at = wrap(at + stride, static_cast<uint32_t>(free.size()));
     std::array<uint32_t, 4> bytes{};  // side by side, for one long mask is one long chain of additions
     for (size_t bit = 8; bit-- > 0;)
-      for (size_t i = 0; i < 4; ++i) bytes[i] = 2 * bytes[i] + (slots[block[8 * i + bit]] == kEmpty);
-    empty = bytes[0] | bytes[1] << 8 | bytes[2] << 16 | bytes[3] << 24;
+      for (size_t i = 0; i < 4; ++i) bytes[i] = 2 * bytes[i] + free[block[8 * i + bit]];
+    ahead = bytes[0] | bytes[1] << 8 | bytes[2] << 16 | bytes[3] << 24;
   }
 
-  uint32_t next_empty(std::span<const uint16_t> slots) {
+  uint32_t take(std::span<uint8_t> free) {
     uint32_t at;
     do {
-      while (empty == 0) look_ahead(slots);
-      at = block[static_cast<size_t>(std::countr_zero(empty))];
-      empty &= empty - 1;
-    } while (slots[at] != kEmpty);  // taken since
-    if (empty == 0) look_ahead(slots);  // already now, so that its next turn needn't wait for memory
+      while (ahead == 0) look_ahead(free);
+      at = block[static_cast<size_t>(std::countr_zero(ahead))];
+      ahead &= ahead - 1;
+    } while (free[at] == 0);  // taken since
+    free[at] = 0;
+    if (ahead == 0) look_ahead(free);  // already now, so that its next turn needn't wait for memory
     return at;
   }
 
@@ -68,7 +68,7 @@ struct Walk {
   uint32_t credit = 0;
   std::array<uint32_t, kAhead> block;  // slots of kAhead ranks
   uint32_t stride;                     // from one block to the next: kAhead × skip (mod size)
-  uint32_t empty = 0xffff'ffff;        // those of the block that were empty and weren't taken yet
+  uint32_t ahead = 0xffff'ffff;        // those of the block that were free and weren't taken yet
   uint32_t inverse_skip = 0;           // once LastSlots needs it
 };
 
@@ -76,11 +76,12 @@ struct Walk {
 class LastSlots {
  public:
   // Until they are taken, `slots` tells their places here.
-  LastSlots(std::span<uint16_t> slots, uint32_t count) : slots_(slots), empty_(count + 1) {
+  LastSlots(std::span<uint16_t> slots, std::span<const uint8_t> free, uint32_t count)
+      : slots_(slots), empty_(count + 1) {
     uint32_t* next = empty_.data();
     for (uint32_t at = 0; at < slots.size(); ++at) {
       *next = at;  // without a branch, as above
-      next += slots[at] == kEmpty;
+      next += free[at];
     }
     empty_.pop_back();
     for (size_t i = 0; i < count; ++i) slots[empty_[i]] = static_cast<uint16_t>(i);
@@ -133,7 +134,7 @@ void build_maglev(std::span<const MaglevReal> reals, std::span<uint16_t> slots) 
   walks.reserve(reals.size());
   for (const MaglevReal& r : reals) walks.emplace_back(r, size);
   const uint32_t heaviest = std::ranges::max(reals, {}, &MaglevReal::weight).weight;
-  std::ranges::fill(slots, kEmpty);
+  std::vector<uint8_t> free(size, 1);  // a byte each: a word and a shift would cost the inner loop twice as much
 
   // Turns interleave by cumulative weight over the whole table: a real takes one whenever its credit reaches the
   // heaviest weight, so that a partial last round costs each at most one turn.
@@ -152,8 +153,8 @@ void build_maglev(std::span<const MaglevReal> reals, std::span<uint16_t> slots) 
   // A step of a walk costs about three ranks (measured), so that from here on these are cheaper.
   uint32_t few = 1;
   while (few * few < 3 * size) ++few;
-  const size_t next = turns(few, 0, [&](Walk& w) { return w.next_empty(slots); });
-  LastSlots last(slots, left);
+  const size_t next = turns(few, 0, [&](Walk& w) { return w.take(free); });
+  LastSlots last(slots, free, left);
   turns(0, next, [&](Walk& w) { return last.take(w); });
 }
 
