@@ -139,8 +139,10 @@ class FloodBench {
 Flood run_flood(unsigned runs, bool v4, bool huge) {
   FloodBench bench(v4, huge);
   std::vector<double> ns;
-  for (unsigned i = 0; i < runs; ++i) ns.push_back(bench.flood());
-  return bench.result(ns);
+  const unsigned shared = measure_on_whole_core(runs, ns, [&] { return bench.flood(); });
+  Flood flood = bench.result(ns);
+  flood.shared = shared;
+  return flood;
 }
 
 }  // namespace guideway::bench

@@ -10,6 +10,7 @@ struct Flood {
   double ns_per_packet = 0;  // gross; median of the runs
   double ns_min = 0;
   double ns_max = 0;
+  unsigned shared = 0;  // runs set aside, for another guest shared the core
   uint64_t syns = 0;
   uint32_t established = 0;  // before the flood
   uint32_t kept = 0;         // of them: met their real each time

@@ -14,11 +14,12 @@ struct Result {
   double ns_min = 0;
   double ns_max = 0;
   double floor_ns_per_packet = 0;  // receive, parse and send alone, in the same runs in turn
-  uint64_t packets = 0;            // in all timed runs
+  unsigned shared = 0;             // runs set aside, for another guest shared the core
+  uint64_t packets = 0;            // in the runs that count
   uint64_t dropped = 0;            // of them; none, or the figure means nothing
 };
 
-// `runs` pairs of floor and pipeline, each of about a million packets.
+// `runs` pairs of floor and pipeline, each of about a million packets, on a core of its own (source.h).
 Result run(const Scenario& scenario, unsigned runs, bool huge);
 
 }  // namespace guideway::bench

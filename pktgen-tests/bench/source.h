@@ -73,6 +73,40 @@ inline double cpu_nanoseconds() {
   return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
 }
 
+// Whether the thread has its core to itself just now. Additions that wait for each other take a cycle each; of others a
+// core does four a cycle, but only two while another machine's guest runs on the other half of it (SMT): whatever is
+// measured then takes up to twice as long.
+inline bool has_whole_core() {
+  constexpr unsigned kRounds = 20'000;
+  std::array<uint64_t, 4> sums{};
+  const double start = cpu_nanoseconds();
+  for (unsigned i = 0; i < kRounds; ++i) asm volatile(".rept 16\n\tadd $1, %0\n\t.endr" : "+r"(sums[0]));
+  const double between = cpu_nanoseconds();
+  for (unsigned i = 0; i < kRounds; ++i)
+    asm volatile(".rept 16\n\tadd $1, %0\n\tadd $1, %1\n\tadd $1, %2\n\tadd $1, %3\n\t.endr"
+                 : "+r"(sums[0]), "+r"(sums[1]), "+r"(sums[2]), "+r"(sums[3]));
+  const double four_times_as_many = cpu_nanoseconds() - between;
+  return four_times_as_many < (between - start) * 4 / 3;
+}
+
+// Calls `measure` until it has run `runs` times on a whole core, but at most eight times as often; it adds to `all`
+// what it has measured. What is left in `all` are those runs, or all if there were none. Gives how many were set aside.
+template <typename Measure, typename T>
+unsigned measure_on_whole_core(unsigned runs, std::vector<T>& all, Measure measure) {
+  std::vector<T> whole;
+  bool before = has_whole_core();
+  for (unsigned i = 0; i < 8 * runs && whole.size() < runs; ++i) {
+    all.push_back(measure());
+    const bool after = has_whole_core();
+    if (before && after) whole.push_back(all.back());
+    before = after;
+  }
+  const auto aside = static_cast<unsigned>(all.size() - whole.size());
+  if (whole.empty()) return 0;
+  all = std::move(whole);
+  return aside;
+}
+
 inline double median(std::vector<double> v) {
   std::ranges::sort(v);
   return v[v.size() / 2];

@@ -19,6 +19,7 @@ commit  changes manifests of 100 objects under the real guidewayd and guideway-e
 scale   writes 10,000 services with ten backends each, and prints how long after the daemon's start they are in force,
         and the memory that daemon and engine took
 
+lb and flood set runs aside in which another guest shared the core (they take up to twice as long), and say how many.
 As root, 2 MB hugepages are reserved for the run where there are too few, and given back; without them the figures
 are worse, and it is said.
 EOF
