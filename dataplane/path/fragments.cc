@@ -15,7 +15,7 @@ using net::DropReason;
 net::FlowKey6 datagram_of(const Packet& p) { return p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6; }
 
 // From here on a packet of its flow, which has not been handed on yet.
-void become(Packet& p, const Told& told, const HashSeeds& seeds) {
+void become(Packet& p, const Told& told) {
   if (p.family == Family::kIpv4) {
     std::memcpy(static_cast<void*>(&p.key4.source_port), &told.ports, sizeof told.ports);
     p.key4.protocol = told.protocol;
@@ -24,13 +24,12 @@ void become(Packet& p, const Told& told, const HashSeeds& seeds) {
     p.key6.protocol = told.protocol;
   }
   p.protocol = told.protocol;
-  hash(p, seeds);
 }
 
-void settle(Packet& p, Fragments& fragments, const HashSeeds& seeds) {
+void settle(Packet& p, Fragments& fragments) {
   const net::FlowKey6 datagram = datagram_of(p);
   if (p.kind == Kind::kFragment) {
-    if (const Told* told = fragments.find(datagram, p.table_hash)) return become(p, *told, seeds);
+    if (const Told* told = fragments.find(datagram, p.table_hash)) return become(p, *told);
     if (!fragments.wait(p.mbuf, datagram)) return p.drop(DropReason::FRAGMENTS_FULL);
     p.fate = Fate::kWaits;
     return;
@@ -39,7 +38,7 @@ void settle(Packet& p, Fragments& fragments, const HashSeeds& seeds) {
   std::memcpy(&told.ports, p.l3 + p.l4_offset, sizeof told.ports);
   if (!fragments.remember(datagram, p.table_hash, told)) return p.drop(DropReason::FRAGMENTS_FULL);
   fragments.release(datagram, told);
-  become(p, told, seeds);
+  become(p, told);
 }
 
 }  // namespace
@@ -121,14 +120,15 @@ void match(Burst& burst, Fragments& fragments, const HashSeeds& seeds, const Han
     return;
   for (Packet& p : burst.all()) {
     if (!p.live() || !is_fragment(p.kind)) continue;
+    hash(p, seeds);
     if (burst.handed_over) {
       const HandedOver& h = handed_over(p.mbuf, handover.metadata);
-      h.has_ports ? become(p, {h.ports, h.protocol}, seeds) : settle(p, fragments, seeds);
+      h.has_ports ? become(p, {h.ports, h.protocol}) : settle(p, fragments);
       continue;
     }
     const unsigned owner = gw_slot(p.flow_hash, handover.workers);
     if (owner == handover.self)
-      settle(p, fragments, seeds);
+      settle(p, fragments);
     else
       give(p, {}, handover.to[owner], handover.metadata, counters);
   }

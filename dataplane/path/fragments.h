@@ -12,7 +12,7 @@
 #include "dataplane/path/burst.h"
 #include "dataplane/path/counters.h"
 #include "dataplane/path/hand.h"
-#include "dataplane/path/parse.h"
+#include "dataplane/path/hash.h"
 
 namespace guideway::path {
 

@@ -176,30 +176,18 @@ inline void parse_frame(Packet& p, uint8_t* frame, uint32_t length) {
     p.drop(r);
 }
 
-template <typename Key>
-void hash_key(Packet& p, const Key& key, const HashSeeds& seeds) {
-  p.flow_hash = net::flow_hash(key, seeds.flow);
-  p.table_hash = net::flow_hash(key, seeds.table);
-}
-
 }  // namespace
 
 void parse(Packet& p, uint8_t* frame, uint32_t length) { parse_frame(p, frame, length); }
 
-void hash(Packet& p, const HashSeeds& seeds) {
-  p.family == Family::kIpv4 ? hash_key(p, p.key4, seeds) : hash_key(p, p.key6, seeds);
-}
-
 // All that a packet needs in one loop without calls: a third of them would be for saving registers.
-[[gnu::flatten]] void parse(Burst& burst, const HashSeeds& seeds) {
+[[gnu::flatten]] void parse(Burst& burst) {
   for (Packet& p : burst.all()) rte_prefetch0(rte_pktmbuf_mtod(p.mbuf, void*));
   uint32_t kinds = 0;
   for (Packet& p : burst.all()) {
     p.begin();
     parse_frame(p, rte_pktmbuf_mtod(p.mbuf, uint8_t*), rte_pktmbuf_data_len(p.mbuf));
-    if (!p.live()) continue;
-    kinds |= 1U << static_cast<unsigned>(p.kind);
-    hash(p, seeds);
+    if (p.live()) kinds |= 1U << static_cast<unsigned>(p.kind);
   }
   burst.kinds = static_cast<uint8_t>(kinds);
 }

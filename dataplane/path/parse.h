@@ -8,16 +8,8 @@
 
 namespace guideway::path {
 
-struct HashSeeds {
-  uint64_t flow = 0;   // the group's: which real
-  uint64_t table = 0;  // this worker's own: which bucket, so that nobody outside can aim at one
-};
-
-// Sets everything up to the hashes, or drops with the reason.
-void parse(Burst& burst, const HashSeeds& seeds);
-
-// Both hashes of its key.
-void hash(Packet& p, const HashSeeds& seeds);
+// Sets everything up to the key, or drops with the reason.
+void parse(Burst& burst);
 
 // One packet of `length` bytes at `frame`; what parse() does to each.
 void parse(Packet& p, uint8_t* frame, uint32_t length);

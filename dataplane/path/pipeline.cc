@@ -24,11 +24,11 @@ bool Worker::round(Tick now) {
   for (const RxQueue& q : rx_) {  // the ports' queues, the rings from other workers, and fragments that have waited
     if (receive(q) == 0) continue;
     Burst& b = burst_;
-    parse(b, seeds);                                     // L2 to L4, the flow and its hashes
+    parse(b);                                            // L2 to L4, the flow
     match(b, *fragments_, seeds, handover_, counters_);  // a later fragment has the ports of its first
     announce(b, t);                                      // who asks on the link for an address of ours is told
     answer(b, t);                                        // pings of VIPs go back
-    track(b, conns_, t, now);                            // known connection: what to do was decided by its first packet
+    track(b, conns_, t, seeds, now);                     // known connection: what to do was decided by its first packet
     if (b.undecided) {                                   // some belong to no connection that we know
       hand(b, t, handover_, counters_);                  // unknown, and another worker's to keep: over the ring
       balance(b, conns_, t, learner_.table_seed, now);   // the others: VIP → real

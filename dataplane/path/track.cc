@@ -80,9 +80,10 @@ void settle(Packet& p, const Key& key, ConnectionTable<Entry>& table, const Tabl
 
 }  // namespace
 
-void track(Burst& burst, Connections& connections, const Tables& t, Tick now) {
+void track(Burst& burst, Connections& connections, const Tables& t, const HashSeeds& seeds, Tick now) {
   for (Packet& p : burst.all()) {
     if (!p.live()) continue;
+    hash(p, seeds);
     p.family == Family::kIpv4 ? connections.v4.prefetch_bucket(p.table_hash)
                               : connections.v6.prefetch_bucket(p.table_hash);
   }

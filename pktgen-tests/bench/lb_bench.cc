@@ -40,7 +40,7 @@ class LbBench {
       const auto port = static_cast<uint16_t>(in_port_);
       burst_.count = rte_eth_rx_burst(ethdev(port), 0, mbufs, kBurst);
       for (unsigned i = 0; i < burst_.count; ++i) burst_.packets[i].mbuf = mbufs[i];
-      path::parse(burst_, {1, 2});
+      path::parse(burst_);
       rte_eth_tx_burst(ethdev(static_cast<uint16_t>(1 - port)), 0, mbufs, static_cast<uint16_t>(burst_.count));
       return source.drain(rig_.tx(1 - in_port_, 0));
     });
