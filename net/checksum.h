@@ -65,4 +65,11 @@ constexpr Be16 adjust(Be16 checksum, uint16_t delta) {
   return Be16::from_wire(static_cast<uint16_t>(~fold(sum)));
 }
 
+// The same of UDP's: zero means that there is none (RFC 768) and stays, and what becomes zero is sent as ones.
+constexpr Be16 adjust_udp(Be16 checksum, uint16_t delta) {
+  if (checksum == Be16{0}) return checksum;
+  const Be16 sum = adjust(checksum, delta);
+  return sum == Be16{0} ? Be16{0xffff} : sum;
+}
+
 }  // namespace guideway::net

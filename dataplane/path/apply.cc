@@ -42,7 +42,7 @@ void set_addresses(net::Ipv6Header* h, const Translation<net::IpAddress>& to) {
   h->destination = to.destination;
 }
 
-// A wrong checksum stays as wrong, for it isn't ours to judge; UDP's zero means none (RFC 768) and stays.
+// A wrong checksum stays as wrong, for it isn't ours to judge.
 template <typename Address>
 void set_ports(const Packet& p, uint8_t* l4, const Translation<Address>& to) {
   if (p.is(net::Protocol::kSctp)) {
@@ -57,9 +57,7 @@ void set_ports(const Packet& p, uint8_t* l4, const Translation<Address>& to) {
     return;
   }
   auto* h = reinterpret_cast<net::UdpHeader*>(l4);
-  if (h->checksum == net::Be16{0}) return;
-  h->checksum = net::adjust(h->checksum, to.l4_delta);
-  if (h->checksum == net::Be16{0}) h->checksum = net::Be16{0xffff};
+  h->checksum = net::adjust_udp(h->checksum, to.l4_delta);
 }
 
 // A later piece has no ports, and the checksum is in the first.

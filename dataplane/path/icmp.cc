@@ -68,7 +68,7 @@ DropReason parse_error(Packet& p, const uint8_t* inner, uint32_t length, Key& ke
   return DropReason::NONE;
 }
 
-// A wrong checksum stays as wrong; UDP's zero means none (RFC 768) and stays.
+// A wrong checksum stays as wrong.
 void adjust_l4(uint8_t* l4, uint32_t length, uint8_t protocol, uint16_t delta) {
   const bool udp = protocol == static_cast<uint8_t>(net::Protocol::kUdp);
   const size_t at = udp ? offsetof(net::UdpHeader, checksum) : offsetof(net::TcpHeader, checksum);
@@ -76,9 +76,7 @@ void adjust_l4(uint8_t* l4, uint32_t length, uint8_t protocol, uint16_t delta) {
   // SCTP's covers no addresses, and can't be told from a part of its packet.
   if (protocol == static_cast<uint8_t>(net::Protocol::kSctp) || length < at + sizeof sum) return;
   std::memcpy(&sum, l4 + at, sizeof sum);
-  if (udp && sum == net::Be16{0}) return;
-  sum = net::adjust(sum, delta);
-  if (udp && sum == net::Be16{0}) sum = net::Be16{0xffff};
+  sum = udp ? net::adjust_udp(sum, delta) : net::adjust(sum, delta);
   std::memcpy(l4 + at, &sum, sizeof sum);
 }
 
