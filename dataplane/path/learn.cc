@@ -42,9 +42,7 @@ template <typename Entry>
 bool vacate(Burst& burst, const Packet& p, const ConnectionTable<Entry>& table) {
   const Entry& e = table.entry(p.slot);
   const SlotRef back = table.partner(p.slot);
-  const auto shares = [&](const Packet& q) {
-    return &q != &p && q.live() && q.slot && q.family == p.family && (q.slot == p.slot || q.slot == back);
-  };
+  const auto shares = [&](const Packet& q) { return &q != &p && goes_by(q, p.family, p.slot, back); };
   if (e.mode == Mode::kNat)
     for (const Packet& q : burst.all())
       if (shares(q) && stands_on(q, e)) return false;
@@ -74,18 +72,20 @@ bool shed(Burst& burst, const Packet& p, ConnectionTable<Entry>& table, Tick now
 
 // Above the guard's rate a new flow takes the place of another in setup.
 template <typename Entry>
-DropReason remember_nat(Burst& burst, Entry& e, Packet& p, ConnectionTable<Entry>& table, const Tables& t,
-                        const Learner& learner, TokenBucket& guard, Tick now) {
+DropReason remember_nat(Burst& burst, Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table,
+                        const Tables& t, const Learner& learner, TokenBucket& guard, Tick now) {
   if (!guard.take() && !shed(burst, p, table, now)) return DropReason::FLOOD_GUARD;
+  auto e = entry_for<Entry>(p, key, t);
   const DropReason r = open_nat(burst, e, p, table, t, learner, now, &p.slot);
   if (r != DropReason::CONNECTIONS_FULL || !shed(burst, p, table, now)) return r;
   return open_nat(burst, e, p, table, t, learner, now, &p.slot);
 }
 
 template <typename Entry>
-void remember_dsr(Burst& burst, const Entry& e, Packet& p, ConnectionTable<Entry>& table, TokenBucket& guard,
-                  Tick now) {
+void remember_dsr(Burst& burst, Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table,
+                  const Tables& t, TokenBucket& guard, Tick now) {
   if (is_ending(p) || !guard.take()) return;
+  const auto e = entry_for<Entry>(p, key, t);
   p.slot = table.insert(e, p.table_hash, now, first_state(p));
   if (!p.slot && shed(burst, p, table, now)) p.slot = table.insert(e, p.table_hash, now, first_state(p));
 }
@@ -127,13 +127,12 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
     p.route = t.reals[p.real].route;
     return;
   }
-  Entry e = entry_for<Entry>(p, key, t);
   if (p.mode == Mode::kNat) {
-    const DropReason r = remember_nat(burst, e, p, table, t, learner, guard, now);
+    const DropReason r = remember_nat(burst, p, key, table, t, learner, guard, now);
     if (r != DropReason::NONE) p.drop(r);
     burst.without_port |= r == DropReason::NO_SNAT_PORT;
   } else {
-    remember_dsr(burst, e, p, table, guard, now);
+    remember_dsr(burst, p, key, table, t, guard, now);
   }
   burst.learned |= bool{p.slot};
   if (p.live() && p.slot && t.services[p.service].affinity != 0)

@@ -18,13 +18,16 @@ struct Learner {
   SnatPorts* ports = nullptr;
 };
 
-// Whether a packet of the burst goes by the entry, or by its other direction.
+// Whether a packet goes by the entry at `slot`, or by its other direction at `back`.
+inline bool goes_by(const Packet& q, Family family, SlotRef slot, SlotRef back) {
+  return q.live() && q.slot && q.family == family && (q.slot == slot || q.slot == back);
+}
+
+// Whether any of the burst does.
 template <typename Entry>
 bool in_use(Burst& burst, Family family, const ConnectionTable<Entry>& table, SlotRef slot) {
   const SlotRef back = table.partner(slot);
-  return std::ranges::any_of(burst.all(), [&](const Packet& q) {
-    return q.live() && q.slot && q.family == family && (q.slot == slot || q.slot == back);
-  });
+  return std::ranges::any_of(burst.all(), [&](const Packet& q) { return goes_by(q, family, slot, back); });
 }
 
 // DSR forwards also what there is no room for, or what the flood guard doesn't admit: Maglev answers again. nat needs

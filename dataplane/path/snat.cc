@@ -71,72 +71,113 @@ Key reversed(const Key& k) {
   return {k.destination, k.source, k.destination_port, k.source_port, k.protocol, {}};
 }
 
+// What a real will see of a new flow, and what its answers look like. The SNAT port is ours once `take_…` has said so.
+template <typename Entry>
+class Outside {
+ public:
+  using Key = typename Entry::KeyType;
+
+  Outside(const Packet& p, const Entry& forward, const SnatAddress& snat, ConnectionTable<Entry>& table,
+          const Tables& t, const Learner& learner, Tick now)
+      : snat_(snat),
+        table_(table),
+        learner_(learner),
+        now_(now),
+        walk_(snat, t, learner.worker, p.table_hash),
+        random_(gw_mix(p.table_hash)) {
+    const Real& real = t.reals[forward.real];
+    assign(to_real_.source, snat.address);
+    assign(to_real_.destination, real.address);
+    to_real_.destination_port = real.port == kAnyPort ? forward.key.destination_port : real.port;
+    to_real_.protocol = p.protocol;
+    place_ = {snat.address, real.address, to_real_.destination_port, p.protocol, 0};
+    destination_ = learner.ports->find(place_);
+  }
+
+  // A port that no flow towards the same real uses.
+  bool take_free() {
+    for (unsigned tries = 0; tries < kSnatTries; ++tries, random_ = gw_mix(random_)) {
+      const bool known = destination_ != SnatPorts::kNone;
+      const uint16_t port = known ? learner_.ports->free_port(destination_, snat_, random_) : walk_.next();
+      if (port == 0) return false;
+      if (!holder(port)) return true;
+    }
+    return false;
+  }
+
+  // One whose connection has ended, and is forgotten now.
+  bool take_ended(Burst& burst, Family family) {
+    for (unsigned tries = 0; tries < kEndedTries; ++tries) {
+      const uint16_t port = walk_.next();
+      if (port == 0) return false;
+      const SlotRef s = holder(port);
+      if (!s || !has_ended(table_.at(s).state) || in_use(burst, family, table_, s)) continue;
+      table_.erase(s);
+      destination_ = learner_.ports->find(place_);  // the port may have been its last
+      return true;
+    }
+    return false;
+  }
+
+  void give_up() {
+    if (destination_ != SnatPorts::kNone) learner_.ports->release_unused(destination_);
+  }
+
+  const Key& to_real() const { return to_real_; }
+  const Key& reply() const { return reply_; }
+  uint64_t reply_hash() const { return reply_hash_; }
+  SnatPorts::Index destination() const { return destination_; }
+
+ private:
+  // The reply of who uses the port already.
+  SlotRef holder(uint16_t port) {
+    to_real_.source_port = net::Be16{port};
+    reply_ = reversed(to_real_);
+    reply_hash_ = net::flow_hash(reply_, learner_.table_seed);
+    return table_.find(reply_, reply_hash_, now_);
+  }
+
+  const SnatAddress& snat_;
+  ConnectionTable<Entry>& table_;
+  const Learner& learner_;
+  Tick now_;
+  PortWalk walk_;
+  uint64_t random_;
+  Key to_real_{};
+  Key reply_{};
+  uint64_t reply_hash_ = 0;
+  SnatDestination place_{};
+  SnatPorts::Index destination_ = SnatPorts::kNone;
+};
+
 }  // namespace
 
 template <typename Entry>
 DropReason open_nat(Burst& burst, Entry& forward, const Packet& p, ConnectionTable<Entry>& table, const Tables& t,
                     const Learner& learner, Tick now, SlotRef* slot) {
   using Key = typename Entry::KeyType;
-  const Real& real = t.reals[forward.real];
+  using Address = typename Entry::AddressType;
   const SnatAddress* snat = choose_address(t, p.family == Family::kIpv4, p.flow_hash);
   if (snat == nullptr) return DropReason::NO_SNAT_ADDRESS;
-
-  // What the real will see, and what its answers look like.
-  Key to_real{.source = {},
-              .destination = {},
-              .source_port = {},
-              .destination_port = real.port == kAnyPort ? forward.key.destination_port : real.port,
-              .protocol = p.protocol,
-              .zero = {}};
-  assign(to_real.source, snat->address);
-  assign(to_real.destination, real.address);
-  Key reply_key;
-  uint64_t reply_hash = 0;
-  const auto holder = [&](uint16_t port) {
-    to_real.source_port = net::Be16{port};
-    reply_key = reversed(to_real);
-    reply_hash = net::flow_hash(reply_key, learner.table_seed);
-    return table.find(reply_key, reply_hash, now);
-  };
-  SnatPorts& ports = *learner.ports;
-  const SnatDestination key{snat->address, real.address, to_real.destination_port, p.protocol, 0};
-  SnatPorts::Index destination = ports.find(key);
-  PortWalk walk(*snat, t, learner.worker, p.table_hash);
-  bool found = false;
-  uint64_t random = gw_mix(p.table_hash);
-  for (unsigned tries = 0; tries < kSnatTries && !found; ++tries, random = gw_mix(random)) {
-    const uint16_t port = destination != SnatPorts::kNone ? ports.free_port(destination, *snat, random) : walk.next();
-    if (port == 0) break;
-    found = !holder(port);
-  }
-  for (unsigned tries = 0; tries < kEndedTries && !found; ++tries) {
-    const uint16_t port = walk.next();
-    if (port == 0) break;
-    const SlotRef s = holder(port);
-    if (!s || !has_ended(table.at(s).state) || in_use(burst, p.family, table, s)) continue;
-    table.erase(s);
-    found = true;
-    destination = ports.find(key);  // the port may have been its last
-  }
-  if (!found) {
-    if (destination != SnatPorts::kNone) ports.release_unused(destination);
+  Outside<Entry> outside(p, forward, *snat, table, t, learner, now);
+  if (!outside.take_free() && !outside.take_ended(burst, p.family)) {
+    outside.give_up();
     return DropReason::NO_SNAT_PORT;
   }
 
-  using Address = typename Entry::AddressType;
-  forward.translation = translation<Key, Address>(forward.key, to_real);
+  forward.translation = translation<Key, Address>(forward.key, outside.to_real());
   Entry reply = forward;
-  reply.key = reply_key;
+  reply.key = outside.reply();
   reply.direction = Direction::kReply;
-  reply.snat_destination = destination;
-  reply.translation = translation<Key, Address>(reply_key, reversed(forward.key));
+  reply.snat_destination = outside.destination();
+  reply.translation = translation<Key, Address>(reply.key, reversed(forward.key));
   reply.partner_hash = p.table_hash;
-  forward.partner_hash = reply_hash;
+  forward.partner_hash = outside.reply_hash();
 
   const ConnectionState state = p.connected() ? ConnectionState::kSetup : ConnectionState::kUdp;
-  const SlotRef back = table.insert(reply, reply_hash, now, state);
+  const SlotRef back = table.insert(reply, outside.reply_hash(), now, state);
   if (!back) {
-    if (destination != SnatPorts::kNone) ports.release_unused(destination);
+    outside.give_up();
     return DropReason::CONNECTIONS_FULL;
   }
   forward.partner = table.index_of(back);
