@@ -3,7 +3,6 @@
 #include <set>
 #include <utility>
 
-#include "dataplane/path/fit.h"
 #include "net/headers.h"
 
 namespace guideway::control {
@@ -25,6 +24,11 @@ std::optional<net::IpAddress> address(const std::string& bytes) {
 constexpr const char* kAddressShape = "an address has 4 or 16 bytes";
 // As much as an IP packet's length can say.
 constexpr uint32_t kMaxMtu = 65'535;
+
+std::string more_than(uint32_t most) { return "more than " + std::to_string(most); }
+std::string within(uint32_t least, uint32_t most) {
+  return " within " + std::to_string(least) + " to " + std::to_string(most);
+}
 
 std::optional<net::Prefix> prefix(const std::string& bytes, uint32_t length) {
   const auto a = address(bytes);
@@ -89,15 +93,17 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
   if (!forwarding) return refuse("mode", "not a forwarding mode that this engine knows");
   s.mode = *forwarding;
   s.table_size = m.table_size() == 0 ? lb::kDefaultTableSize : m.table_size();
-  if (!lb::is_table_size(s.table_size)) return refuse("table_size", "not a prime from 251 to 655373");
-  if (static_cast<uint32_t>(m.reals_size()) > lb::kMaxReals) return refuse("reals", "more than 32766 reals");
+  if (!lb::is_table_size(s.table_size))
+    return refuse("table_size", "not a prime" + within(lb::kMinTableSize, lb::kMaxTableSize));
+  if (static_cast<uint32_t>(m.reals_size()) > lb::kMaxReals)
+    return refuse("reals", more_than(lb::kMaxReals) + " reals");
   if (m.mtu() != 0 && (m.mtu() < path::kMinServiceMtu || m.mtu() > kMaxMtu))
-    return refuse("mtu", "not within 1280 to 65535");
+    return refuse("mtu", "not" + within(path::kMinServiceMtu, kMaxMtu));
   s.mtu = static_cast<uint16_t>(m.mtu());
-  if (m.affinity_seconds() > path::kMaxIdle) return refuse("affinity_seconds", "more than 65000");
+  if (m.affinity_seconds() > path::kMaxIdle) return refuse("affinity_seconds", more_than(path::kMaxIdle));
   s.affinity_seconds = m.affinity_seconds();
   if (m.source_ranges_size() > static_cast<int>(lb::kMaxSourceRanges))
-    return refuse("source_ranges", "more than 1024 source ranges");
+    return refuse("source_ranges", more_than(lb::kMaxSourceRanges) + " source ranges");
   for (int i = 0; i < m.source_ranges_size(); ++i) {
     const auto p = prefix(m.source_ranges(i).address(), m.source_ranges(i).length());
     if (!p) return refuse("source_ranges[" + std::to_string(i) + "]", "not a prefix of 4 or 16 bytes");
@@ -121,7 +127,8 @@ Checked<GatewaySpec> decode(const engine::Gateway& m) {
   const auto refuse = [](std::string field, std::string why) {
     return Refusal{"gateway", std::move(field), std::move(why)};
   };
-  if (m.snat_size() > static_cast<int>(path::kMaxSnatAddresses)) return refuse("snat", "more than 16 SNAT addresses");
+  if (m.snat_size() > static_cast<int>(path::kMaxSnatAddresses))
+    return refuse("snat", more_than(path::kMaxSnatAddresses) + " SNAT addresses");
   for (int i = 0; i < m.snat_size(); ++i) {
     const auto& s = m.snat(i);
     const std::string field = "snat[" + std::to_string(i) + "]";
@@ -154,7 +161,7 @@ Checked<GatewaySpec> decode(const engine::Gateway& m) {
   const engine::IdleTimeouts& t = m.idle_timeouts();
   if (!idle(t.established(), path::ConnectionState::kEstablished) || !idle(t.setup(), path::ConnectionState::kSetup) ||
       !idle(t.closing(), path::ConnectionState::kClosing) || !idle(t.udp(), path::ConnectionState::kUdp))
-    return refuse("idle_timeouts", "more than 65000 seconds");
+    return refuse("idle_timeouts", more_than(path::kMaxIdle) + " seconds");
   if (m.new_flow_rate() != 0) g.new_flow_rate = m.new_flow_rate();
   if (m.icmp_rate() != 0) g.icmp_rate = m.icmp_rate();
   return g;

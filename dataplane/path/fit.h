@@ -10,9 +10,6 @@
 
 namespace guideway::path {
 
-// The least that Service::mtu may be: RFC 8200, 5, with room for an outer header.
-inline constexpr uint32_t kMinServiceMtu = 1'280;
-
 // Pieces are appended to the burst. Who is told gets an ICMP error in the place of the packet, which counts as dropped.
 void fit(Burst& burst, const Tables& t, TokenBucket& icmp, Counters& counters, Glean& glean);
 

@@ -30,6 +30,9 @@ inline constexpr unsigned kMaxEcmp = 14;
 
 enum class Mode : uint8_t { kDsrL2, kDsrIpip, kDsrGue, kNat };
 
+// The least that Service::mtu may be: RFC 8200, 5.
+inline constexpr uint32_t kMinServiceMtu = 1'280;
+
 // A VIP and what stands behind it.
 struct alignas(64) Service {
   bool present = false;
