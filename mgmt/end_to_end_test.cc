@@ -129,7 +129,7 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
   CHECK(contains(out, "LIMIT               USED   AT-MOST   OF\n"));
   CHECK(contains(out, "services            1      16384     VIPs\n"));
   CHECK(contains(out, "reals_per_service   2      32766     backends of one VIP\n"));
-  CHECK(contains(out, "fragments           -      1024      datagrams in fragments, of one worker\n"));
+  CHECK(contains(out, "fragments           3      1024      datagrams in fragments, of one worker\n"));
   CHECK(contains(out, "the service has no backend to send it to"));
   CHECK(p.cli({"status", "-o", "json"}, out) == 0);
   CHECK(contains(out, "\"reason\": \"no_backend\""));

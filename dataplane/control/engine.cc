@@ -396,6 +396,8 @@ engine::Status Engine::status() {
     m->set_connection_limit(workers_->connection_limit());
     m->set_handed_over(c.handed_over.read());
     m->set_rounds(c.rounds.read());
+    m->set_datagrams(c.datagrams.read());
+    m->set_snat_destinations(c.snat_destinations.read());
   }
   xdp::DropCounters sum{};
   for (const auto& port : af_xdp_)

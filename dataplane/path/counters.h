@@ -29,6 +29,8 @@ struct alignas(64) Counters {
   Counter handed_over;
   Counter connections4;
   Counter connections6;
+  Counter datagrams;          // in fragments, that are followed now
+  Counter snat_destinations;  // that ports are taken towards now
   std::array<Counter, net::kDropReasons> drops;
 };
 

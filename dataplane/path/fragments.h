@@ -51,6 +51,8 @@ class Fragments {
   // Somebody who has waited too long, or nobody.
   rte_mbuf* take_late();
 
+  unsigned datagrams() const { return count_; }
+
  private:
   static constexpr uint16_t kNobody = 0xffff;
 

@@ -51,6 +51,7 @@ SnatPorts::Index SnatPorts::find(const SnatDestination& destination) {
   free_ = rows_[i].next;
   rows_[i] = {.destination = destination, .taken = 0, .next = first};
   first = i;
+  ++destinations_;
   return i;
 }
 
@@ -92,6 +93,7 @@ void SnatPorts::release(Index destination) {
   *link = rows_[destination].next;
   rows_[destination].next = free_;
   free_ = destination;
+  --destinations_;
 }
 
 }  // namespace guideway::path

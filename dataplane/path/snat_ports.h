@@ -46,6 +46,7 @@ class SnatPorts {
   uint16_t free_port(Index destination, const SnatAddress& range, uint64_t random) const;
   void take(Index destination, uint16_t port);
   void give_back(Index destination, uint16_t port);
+  uint32_t destinations() const { return destinations_; }
   // After a find() of which nothing came.
   void release_unused(Index destination) {
     if (rows_[destination].taken == 0) release(destination);
@@ -66,6 +67,7 @@ class SnatPorts {
   Index* buckets_;
   uint64_t* words_;
   Index free_ = 0;
+  uint32_t destinations_ = 0;  // rows that aren't free
 };
 
 }  // namespace guideway::path

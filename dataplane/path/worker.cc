@@ -131,6 +131,8 @@ void Worker::housekeep(Tick now) {
   expire6_ = conns_.v6.expire(expire6_, std::max(1U, conns_.v6.buckets() / kHousekeepingParts), now);
   counters_.connections4.set(conns_.v4.size());
   counters_.connections6.set(conns_.v6.size());
+  counters_.datagrams.set(fragments_->datagrams());
+  counters_.snat_destinations.set(ledger_.ports().destinations());
 }
 
 void Worker::run(const std::atomic<bool>& stop) {

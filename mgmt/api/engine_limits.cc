@@ -18,9 +18,12 @@ Used most(const Snapshot& s, F&& of) {
 
 const Service& service(const Entry& e) { return std::get<Service>(e.service->body); }
 
-Used connections(const engine::Status& s) {
+// The most that a worker has, by `of`.
+template <typename F>
+Used most_of_workers(const Snapshot& s, F&& of) {
+  if (!s.status) return std::nullopt;
   uint64_t n = 0;
-  for (const auto& w : s.workers()) n = std::max({n, w.connections_ipv4(), w.connections_ipv6()});
+  for (const engine::WorkerStatus& w : s.status->workers()) n = std::max<uint64_t>(n, of(w));
   return n;
 }
 
@@ -54,12 +57,18 @@ void fill_limits(const Snapshot& s, v1::Engine& out) {
   add("idle_seconds", limits.idle_seconds(), std::max({idle.established, idle.setup, idle.closing, idle.udp}),
       "idle timeout that GatewayConfig sets, seconds");
   add("snat_addresses", limits.snat_addresses(), s.gateway.snat.size(), "SNAT addresses");
-  add("snat_destinations", limits.snat_destinations(), std::nullopt,
+  const auto of_worker = [&](auto number) {
+    return most_of_workers(s, [number](const engine::WorkerStatus& w) { return (w.*number)(); });
+  };
+  add("snat_destinations", limits.snat_destinations(), of_worker(&engine::WorkerStatus::snat_destinations),
       "(SNAT address, backend, protocol) with ports in use, of one worker");
-  add("connections", limits.connections(), status != nullptr ? connections(*status) : std::nullopt,
+  add("connections", limits.connections(),
+      most_of_workers(
+          s, [](const engine::WorkerStatus& w) { return std::max(w.connections_ipv4(), w.connections_ipv6()); }),
       "connections of one worker and family");
   add("exceptions", limits.exceptions(), told(&engine::Status::exceptions), "connections off their Maglev slot");
-  add("fragments", limits.fragments(), std::nullopt, "datagrams in fragments, of one worker");
+  add("fragments", limits.fragments(), of_worker(&engine::WorkerStatus::datagrams),
+      "datagrams in fragments, of one worker");
   add("workers", limits.workers(), told(&engine::Status::workers_size), "workers");
   add("ports", limits.ports(), told(&engine::Status::ports_size), "ports");
 }

@@ -153,6 +153,7 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
     auto& worker = *status.mutable_status()->add_workers();
     worker.set_received(100);
     worker.set_sent(90);
+    worker.set_datagrams(3);
     auto& other = *status.mutable_status()->add_workers();
     for (size_t i = 0; i < net::kDropReasons; ++i) {
       worker.add_drops(i == GW_DROP_NO_BACKEND ? 5 : 0);
