@@ -18,7 +18,7 @@ import requests_by_curl
 import report
 from timeline import Timeline
 
-MODES = {"dsr-l2": 10, "dsr-ipip": 20, "nat": 30}
+MODES = {"dsr-l2": 10, "dsr-ipip": 20, "dsr-gue": 40, "nat": 30}
 VIPS = {(mode, family): f"192.0.2.{n}" if family == "IPv4" else f"[2001:db8::{n}]"
         for mode, n in MODES.items() for family in ("IPv4", "IPv6")}
 DRAINED, KILLED = "web1", "web2"
