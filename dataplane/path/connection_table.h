@@ -71,7 +71,8 @@ class ConnectionTable {
 
   void prefetch_bucket(uint64_t hash) const { rte_prefetch0(&buckets_[home(hash)]); }
 
-  // The slot that the hash's entry has, as far as tags can tell; its entry is on its way. Nothing: there is none.
+  // The slot that the hash's entry has, as far as tags can tell; its entry is on its way. Nothing: there is none. Where
+  // entries have gone to other buckets any slot is given, also a free one.
   SlotRef guess(uint64_t hash) const {
     const uint32_t at = home(hash);
     const Bucket& b = buckets_[at];
@@ -82,9 +83,10 @@ class ConnectionTable {
     return {at, slot};
   }
 
-  // Whether it is the entry of `key`, and its time isn't up.
+  // Whether it is the entry of `key`, and its time isn't up. A free slot still says what it held.
   bool holds(const Found<Entry>& f, const Key& key, Tick now) const {
-    return f.entry->key == key && !is_over(f.time, f.state, now, idle_);
+    return buckets_[f.slot.bucket].tag[f.slot.slot] != 0 && f.entry->key == key &&
+           !is_over(f.time, f.state, now, idle_);
   }
 
   // The slot of `key`, or nothing; an entry whose time is up doesn't count.

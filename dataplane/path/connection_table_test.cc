@@ -29,8 +29,8 @@ class Table {
     return e;
   }
   static auto key(uint32_t n) { return entry(n).key; }
-  // Four homes, three tags: most lookups meet neighbours, and tags that fit the wrong key.
-  static uint64_t hash(uint32_t n) { return uint64_t{n % 3} << 48 | n % 8; }
+  // Eight homes, a few tags: most lookups meet neighbours, and tags that fit the wrong key.
+  static uint64_t hash(uint32_t n) { return uint64_t{n % 7} << 48 | n % 8; }
 
   // What a reader beside us sees, ordered.
   std::vector<uint32_t> peek_all(Tick now) const {
@@ -139,7 +139,16 @@ class Walk {
   uint32_t below(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
   Tick tick() const { return static_cast<Tick>(now_); }
   ConnectionState any_state() { return static_cast<ConnectionState>(below(5)); }
-  SlotRef find(uint32_t n) { return table_->find(table_.key(n), table_.hash(n), tick()); }
+  // As the path does it, by a guess first.
+  SlotRef find(uint32_t n) {
+    const SlotRef found = table_->find(table_.key(n), table_.hash(n), tick());
+    const SlotRef guess = table_->guess(table_.hash(n));
+    if (!guess)
+      REQUIRE_FALSE(found);
+    else if (table_->holds(table_->at(guess), table_.key(n), tick()))
+      REQUIRE(guess == found);
+    return found;
+  }
 
   // Seconds, or hours; as housekeeping does, all buckets are looked at in between.
   void pass_time() {

@@ -1,8 +1,8 @@
 // Outer headers: IP in IP, or IP in UDP (GUE, variant 1: the bare packet), each in IPv4 or IPv6. In a header, for it is
 // apply()'s inner loop.
 //
-// Written where they belong, field by field: built aside and then copied, their small stores would stall the copy's
-// large loads.
+// Written where they belong, an IPv4 header in whole words: built aside from small stores and then copied, they would
+// stall the copy's large loads.
 #pragma once
 
 #include <bit>
