@@ -155,7 +155,9 @@ constexpr unsigned kMaxTags = 2;  // 802.1ad's around 802.1Q's, or either alone
 constexpr net::Be16 of(net::EtherType type) { return net::Be16{static_cast<uint16_t>(type)}; }
 bool is_tag(net::Be16 type) { return type == of(net::EtherType::kVlan) || type == of(net::EtherType::kServiceVlan); }
 
-inline void parse_frame(Packet& p, uint8_t* frame, uint32_t length) {
+}  // namespace
+
+void parse(Packet& p, uint8_t* frame, uint32_t length) {
   uint32_t at = sizeof(net::EthernetHeader);
   if (length < at) return p.drop(DropReason::TRUNCATED);
   net::Be16 type = reinterpret_cast<const net::EthernetHeader*>(frame)->type;
@@ -176,17 +178,13 @@ inline void parse_frame(Packet& p, uint8_t* frame, uint32_t length) {
     p.drop(r);
 }
 
-}  // namespace
-
-void parse(Packet& p, uint8_t* frame, uint32_t length) { parse_frame(p, frame, length); }
-
 // All that a packet needs in one loop without calls: a third of them would be for saving registers.
 [[gnu::flatten]] void parse(Burst& burst) {
   for (Packet& p : burst.all()) rte_prefetch0(rte_pktmbuf_mtod(p.mbuf, void*));
   uint32_t kinds = 0;
   for (Packet& p : burst.all()) {
     p.begin();
-    parse_frame(p, rte_pktmbuf_mtod(p.mbuf, uint8_t*), rte_pktmbuf_data_len(p.mbuf));
+    parse(p, rte_pktmbuf_mtod(p.mbuf, uint8_t*), rte_pktmbuf_data_len(p.mbuf));
     if (p.live()) kinds |= 1U << static_cast<unsigned>(p.kind);
   }
   burst.kinds = static_cast<uint8_t>(kinds);
