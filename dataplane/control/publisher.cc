@@ -3,7 +3,6 @@
 #include <absl/status/status.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <set>
 
@@ -14,19 +13,17 @@ namespace guideway::control {
 
 namespace {
 
-using Words = std::array<uint64_t, 2>;
-
 // The bits of an address that its prefix says, as they stand.
-Words mask_of(const net::Prefix& p) {
+net::IpAddress::Words mask_of(const net::Prefix& p) {
   net::IpAddress ones;
   ones.bytes.fill(0xff);
   // Of an IPv4 address the ::ffff before it counts too.
-  return std::bit_cast<Words>(net::prefix_of(ones, p.length + 128U - net::address_bits(p.address)).address);
+  return net::prefix_of(ones, p.length + 128U - net::address_bits(p.address)).address.words();
 }
 
 path::AddressRange range_of(const std::optional<net::Prefix>& p) {
   if (!p) return {};
-  return {.value = std::bit_cast<Words>(p->address), .mask = mask_of(*p)};
+  return {.value = p->address.words(), .mask = mask_of(*p)};
 }
 
 // Workers may be reading it; nobody else writes.
