@@ -139,9 +139,9 @@ class FloodBench {
 Flood run_flood(unsigned runs, bool v4, bool huge) {
   FloodBench bench(v4, huge);
   std::vector<double> ns;
-  const unsigned shared = measure_on_whole_core(runs, ns, [&] { return bench.flood(); });
+  const WholeCore whole_core = measure_on_whole_core(runs, ns, [&] { return bench.flood(); });
   Flood flood = bench.result(ns);
-  flood.shared = shared;
+  flood.whole_core = whole_core;
   return flood;
 }
 

@@ -4,13 +4,15 @@
 
 #include <cstdint>
 
+#include "pktgen-tests/bench/source.h"
+
 namespace guideway::bench {
 
 struct Flood {
   double ns_per_packet = 0;  // gross; median of the runs
   double ns_min = 0;
   double ns_max = 0;
-  unsigned shared = 0;  // runs set aside, for another guest shared the core
+  WholeCore whole_core;  // the runs that count
   uint64_t syns = 0;
   uint32_t established = 0;  // before the flood
   uint32_t kept = 0;         // of them: met their real each time

@@ -107,7 +107,7 @@ Result run(const Scenario& scenario, unsigned runs, bool huge) {
   bench.floor();
   bench.pipeline();
   std::vector<std::pair<double, double>> pairs;
-  const unsigned shared = measure_on_whole_core(runs, pairs, [&] {
+  const WholeCore whole_core = measure_on_whole_core(runs, pairs, [&] {
     return std::pair{bench.floor(), bench.pipeline()};
   });
   std::vector<double> floors;
@@ -121,7 +121,7 @@ Result run(const Scenario& scenario, unsigned runs, bool huge) {
           .ns_min = *std::ranges::min_element(pipelines),
           .ns_max = *std::ranges::max_element(pipelines),
           .floor_ns_per_packet = median(floors),
-          .shared = shared,
+          .whole_core = whole_core,
           .packets = uint64_t{pairs.size()} * (kPacketsPerRun / kBurst) * kBurst,
           .dropped = bench.dropped()};
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pktgen-tests/bench/flows.h"
+#include "pktgen-tests/bench/source.h"
 
 namespace guideway::bench {
 
@@ -14,9 +15,9 @@ struct Result {
   double ns_min = 0;
   double ns_max = 0;
   double floor_ns_per_packet = 0;  // receive, parse and send alone, in the same runs in turn
-  unsigned shared = 0;             // runs set aside, for another guest shared the core
+  WholeCore whole_core;            // the runs that count
   uint64_t packets = 0;            // in the runs that count
-  uint64_t dropped = 0;            // of them; none, or the figure means nothing
+  uint64_t dropped = 0;            // in any run; none, or the figure means nothing
 };
 
 // `runs` pairs of floor and pipeline, each of about a million packets, on a core of its own (source.h).

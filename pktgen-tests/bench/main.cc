@@ -60,13 +60,14 @@ int run_lb(const std::string& filter, unsigned runs, const std::string& json) {
   if (!huge)
     std::printf("Without 2 MB pages (%u free, 500 wanted): the large tables cost more than they should.\n",
                 control::free_hugepages());
-  std::printf("%-42s %10s %17s %10s %10s %12s\n", "scenario", "ns/packet", "(min to max)", "floor", "net", "set aside");
+  std::printf("%-42s %10s %17s %10s %10s %12s\n", "scenario", "ns/packet", "(min to max)", "floor", "net",
+              "whole core");
   std::vector<Result> results;
   for (const Scenario& s : lb_scenarios()) {
     if (s.name().find(filter) == std::string::npos) continue;
     const Result r = run(s, runs, huge);
-    std::printf("%-42s %10.1f %8.1f to %5.1f %10.1f %10.1f %12u%s\n", r.scenario.c_str(), r.ns_per_packet, r.ns_min,
-                r.ns_max, r.floor_ns_per_packet, r.ns_per_packet - r.floor_ns_per_packet, r.shared,
+    std::printf("%-42s %10.1f %8.1f to %5.1f %10.1f %10.1f %12s%s\n", r.scenario.c_str(), r.ns_per_packet, r.ns_min,
+                r.ns_max, r.floor_ns_per_packet, r.ns_per_packet - r.floor_ns_per_packet, r.whole_core.text().c_str(),
                 r.dropped != 0 ? "  DROPPED" : "");
     std::fflush(stdout);
     results.push_back(r);
@@ -115,14 +116,15 @@ int churn(ChurnOptions options, const std::string& json) {
 int flood(unsigned runs, const std::string& json) {
   const bool huge = control::free_hugepages() >= 500;
   std::printf("%-20s %10s %17s %24s %10s %12s\n", "unique SYNs", "ns/packet", "(min to max)", "connections kept, of",
-              "off slot", "set aside");
+              "off slot", "whole core");
   std::string records;
   int code = 0;
   for (const bool v4 : {true, false}) {
     const Flood f = run_flood(runs, v4, huge);
     const std::string name = v4 ? "flood dsr-ipip tcp4" : "flood dsr-ipip tcp6";
-    std::printf("%-20s %10.1f %8.1f to %5.1f %14u, %8u %10u %12u%s\n", name.c_str(), f.ns_per_packet, f.ns_min,
-                f.ns_max, f.kept, f.established, f.off_slot, f.shared, f.dropped != 0 ? "  DROPPED" : "");
+    std::printf("%-20s %10.1f %8.1f to %5.1f %14u, %8u %10u %12s%s\n", name.c_str(), f.ns_per_packet, f.ns_min,
+                f.ns_max, f.kept, f.established, f.off_slot, f.whole_core.text().c_str(),
+                f.dropped != 0 ? "  DROPPED" : "");
     if (f.kept != f.established || f.dropped != 0) code = 1;
     records += (v4 ? "" : ",\n") + std::string("  {\"scenario\": \"") + name +
                "\", \"ns_per_packet\": " + std::to_string(f.ns_per_packet) +

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "dataplane/path/burst.h"
@@ -89,10 +90,17 @@ inline bool has_whole_core() {
   return four_times_as_many < (between - start) * 4 / 3;
 }
 
+// Of `all` runs those that had their core to themselves. None: what is shown are all of them.
+struct WholeCore {
+  unsigned runs = 0;
+  unsigned all = 0;
+  std::string text() const { return std::to_string(runs) + " of " + std::to_string(all); }
+};
+
 // Calls `measure` until it has run `runs` times on a whole core, but at most eight times as often; it adds to `all`
-// what it has measured. What is left in `all` are those runs, or all if there were none. Gives how many were set aside.
+// what it has measured. What is left in `all` are those runs, or all if there were none.
 template <typename Measure, typename T>
-unsigned measure_on_whole_core(unsigned runs, std::vector<T>& all, Measure measure) {
+WholeCore measure_on_whole_core(unsigned runs, std::vector<T>& all, Measure measure) {
   std::vector<T> whole;
   bool before = has_whole_core();
   for (unsigned i = 0; i < 8 * runs && whole.size() < runs; ++i) {
@@ -101,10 +109,9 @@ unsigned measure_on_whole_core(unsigned runs, std::vector<T>& all, Measure measu
     if (before && after) whole.push_back(all.back());
     before = after;
   }
-  const auto aside = static_cast<unsigned>(all.size() - whole.size());
-  if (whole.empty()) return 0;
-  all = std::move(whole);
-  return aside;
+  const WholeCore w{static_cast<unsigned>(whole.size()), static_cast<unsigned>(all.size())};
+  if (!whole.empty()) all = std::move(whole);
+  return w;
 }
 
 inline double median(std::vector<double> v) {
