@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -32,10 +33,11 @@ uint32_t inverse(uint32_t n, uint32_t prime) {
 // A real's permutation of the slots: offset + rank × skip (mod size). Only this is kept of it, as the permutations
 // themselves would take reals × size numbers. A turn takes the free slot of least rank.
 struct Walk {
-  Walk(const MaglevReal& real, uint32_t size)
+  Walk(const MaglevReal& real, uint16_t own_ordinal, uint32_t size)
       : offset(gw_slot(real.hash, size)),
         skip(gw_slot(gw_mix(real.hash), size - 1) + 1),  // mixed anew: they must not follow from each other
-        weight(real.weight) {
+        weight(real.weight),
+        ordinal(own_ordinal) {
     uint32_t next = offset;
     for (uint32_t& at : block) at = std::exchange(next, wrap(next + skip, size));
     stride = wrap(next + size - offset, size);
@@ -58,13 +60,22 @@ struct Walk {
       ahead &= ahead - 1;
     } while (free[at] == 0);  // taken since
     free[at] = 0;
-    if (ahead == 0) look_ahead(free);  // already now, so that its next turn needn't wait for memory
     return at;
+  }
+
+  // Turns interleave by cumulative weight over the whole table: a real takes one whenever its credit reaches the
+  // heaviest weight, so that a partial last round costs each at most one turn.
+  bool due(uint32_t heaviest) {
+    credit += weight;
+    if (credit < heaviest) return false;
+    credit -= heaviest;
+    return true;
   }
 
   uint32_t offset;
   uint32_t skip;
   uint32_t weight;
+  uint16_t ordinal;
   uint32_t credit = 0;
   std::array<uint32_t, kAhead> block;  // slots of kAhead ranks
   uint32_t stride;                     // from one block to the next: kAhead × skip (mod size)
@@ -76,14 +87,13 @@ struct Walk {
 class LastSlots {
  public:
   // Until they are taken, `slots` tells their places here.
-  LastSlots(std::span<uint16_t> slots, std::span<const uint8_t> free, uint32_t count)
-      : slots_(slots), empty_(count + 1) {
-    uint32_t* next = empty_.data();
-    for (uint32_t at = 0; at < slots.size(); ++at) {
-      *next = at;  // without a branch, as above
-      next += free[at];
+  LastSlots(std::span<uint16_t> slots, std::span<const uint8_t> free, uint32_t count) : slots_(slots), empty_(count) {
+    const uint8_t* next = free.data();
+    const uint8_t* const end = next + free.size();
+    for (uint32_t& at : empty_) {
+      next = static_cast<const uint8_t*>(std::memchr(next, 1, static_cast<size_t>(end - next)));
+      at = static_cast<uint32_t>(next++ - free.data());
     }
-    empty_.pop_back();
     for (size_t i = 0; i < count; ++i) slots[empty_[i]] = static_cast<uint16_t>(i);
   }
 
@@ -132,30 +142,28 @@ void build_maglev(std::span<const MaglevReal> reals, std::span<uint16_t> slots) 
   const auto size = static_cast<uint32_t>(slots.size());
   std::vector<Walk> walks;
   walks.reserve(reals.size());
-  for (const MaglevReal& r : reals) walks.emplace_back(r, size);
+  for (const MaglevReal& r : reals) walks.emplace_back(r, static_cast<uint16_t>(walks.size()), size);
   const uint32_t heaviest = std::ranges::max(reals, {}, &MaglevReal::weight).weight;
+  const bool equal = std::ranges::all_of(reals, [&](const MaglevReal& r) { return r.weight == heaviest; });
   std::vector<uint8_t> free(size, 1);  // a byte each: a word and a shift would cost the inner loop twice as much
 
-  // Turns interleave by cumulative weight over the whole table: a real takes one whenever its credit reaches the
-  // heaviest weight, so that a partial last round costs each at most one turn.
   uint32_t left = size;
-  const auto turns = [&](uint32_t until, size_t i, auto&& take) {
-    for (; left > until; i = i + 1 == walks.size() ? 0 : i + 1) {
-      Walk& w = walks[i];
-      w.credit += w.weight;
-      if (w.credit < heaviest) continue;
-      w.credit -= heaviest;
-      slots[take(w)] = static_cast<uint16_t>(i);
-      --left;
+  auto w = walks.begin();
+  const auto turns = [&, end = walks.end()](uint32_t until, auto&& take) {
+    while (left > until) {
+      if (equal || w->due(heaviest)) {
+        slots[take(*w)] = w->ordinal;
+        --left;
+      }
+      if (++w == end) w = walks.begin();
     }
-    return i;
   };
   // A step of a walk costs about three ranks (measured), so that from here on these are cheaper.
   uint32_t few = 1;
   while (few * few < 3 * size) ++few;
-  const size_t next = turns(few, 0, [&](Walk& w) { return w.take(free); });
+  turns(few, [&](Walk& real) { return real.take(free); });
   LastSlots last(slots, free, left);
-  turns(0, next, [&](Walk& w) { return last.take(w); });
+  turns(0, [&](Walk& real) { return last.take(real); });
 }
 
 }  // namespace guideway::lb
