@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "pktgen-tests/bench/programs.h"
+#include "pktgen-tests/bench/source.h"
 
 namespace guideway::bench {
 
@@ -20,19 +21,27 @@ std::string services(unsigned count, unsigned changed, bool turn) {
 
 bool measure(Observer& engine, const std::string& file, unsigned objects, unsigned changed, unsigned turns) {
   std::vector<double> ms;
-  for (unsigned turn = 0; turn < turns; ++turn) {
-    const std::string text = services(objects / 2, changed, turn % 2 == 0);
+  bool arrived = true;
+  bool turn = false;
+  const auto change = [&] {
+    if (!arrived) return 0.0;
+    const std::string text = services(objects / 2, changed, turn = !turn);
     const uint64_t before = engine.generation();
     const auto closed = write_file(file, text);
-    if (!engine.wait_above(before, kAtMost)) {
-      std::fprintf(stderr, "a change didn't arrive within ten seconds\n");
-      return false;
-    }
-    ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - closed).count());
+    arrived = engine.wait_above(before, kAtMost);
+    const double took = std::chrono::duration<double, std::milli>(Clock::now() - closed).count();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return took;
+  };
+  const WholeCore whole = measure_on_whole_core(turns, ms, change, has_whole_cores);
+  if (!arrived) {
+    std::fprintf(stderr, "a change didn't arrive within ten seconds\n");
+    return false;
   }
   std::ranges::sort(ms);
-  std::printf("%8u %10u %14.2f %8.2f to %5.2f\n", objects, changed, ms[ms.size() / 2], ms.front(), ms.back());
+  std::printf("%8u %10u %14.2f %8.2f to %5.2f %14s\n", objects, changed, ms[ms.size() / 2], ms.front(), ms.back(),
+              whole.text().c_str());
+  std::fflush(stdout);
   return true;
 }
 
@@ -49,7 +58,7 @@ int run_commit(const std::string& build, unsigned turns) {
     site.complain("the engine doesn't start or gets no state:");
     return 1;
   }
-  std::printf("%8s %10s %14s %17s\n", "objects", "changed", "in force, ms", "(min to max)");
+  std::printf("%8s %10s %14s %17s %14s\n", "objects", "changed", "in force, ms", "(min to max)", "whole cores");
   for (const unsigned changed : {1U, 10U, 50U})
     if (!measure(*observer, file, 100, changed, turns)) return 1;
   return 0;

@@ -107,9 +107,8 @@ Result run(const Scenario& scenario, unsigned runs, bool huge) {
   bench.floor();
   bench.pipeline();
   std::vector<std::pair<double, double>> pairs;
-  const WholeCore whole_core = measure_on_whole_core(runs, pairs, [&] {
-    return std::pair{bench.floor(), bench.pipeline()};
-  });
+  const WholeCore whole_core =
+      measure_on_whole_core(runs, pairs, [&] { return std::pair{bench.floor(), bench.pipeline()}; });
   std::vector<double> floors;
   std::vector<double> pipelines;
   for (const auto& [floor, pipeline] : pairs) {

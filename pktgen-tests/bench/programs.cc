@@ -118,7 +118,7 @@ uint64_t Observer::generation() {
 bool Observer::wait_above(uint64_t before, std::chrono::seconds at_most) {
   for (const auto end = Clock::now() + at_most; Clock::now() < end;) {
     if (generation() > before) return true;
-    std::this_thread::sleep_for(std::chrono::microseconds(100));
+    std::this_thread::sleep_for(std::chrono::microseconds(250));  // each question takes the engine's time
   }
   return false;
 }

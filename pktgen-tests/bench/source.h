@@ -1,6 +1,7 @@
 // Where a benchmark's packets come from, and the clock that it counts by.
 #pragma once
 
+#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -90,6 +91,23 @@ inline bool has_whole_core() {
   return four_times_as_many < (between - start) * 4 / 3;
 }
 
+// The same of every core that the process may use, for what other processes do on any of them.
+inline bool has_whole_cores() {
+  cpu_set_t allowed;
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  bool whole = true;
+  for (unsigned core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &allowed)) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    whole = has_whole_core() && whole;
+  }
+  sched_setaffinity(0, sizeof allowed, &allowed);
+  return whole;
+}
+
 // Of `all` runs those that had their core to themselves. None: what is shown are all of them.
 struct WholeCore {
   unsigned runs = 0;
@@ -100,12 +118,13 @@ struct WholeCore {
 // Calls `measure` until it has run `runs` times on a whole core, but at most eight times as often; it adds to `all`
 // what it has measured. What is left in `all` are those runs, or all if there were none.
 template <typename Measure, typename T>
-WholeCore measure_on_whole_core(unsigned runs, std::vector<T>& all, Measure measure) {
+WholeCore measure_on_whole_core(unsigned runs, std::vector<T>& all, Measure measure,
+                                bool (*is_whole)() = has_whole_core) {
   std::vector<T> whole;
-  bool before = has_whole_core();
+  bool before = is_whole();
   for (unsigned i = 0; i < 8 * runs && whole.size() < runs; ++i) {
     all.push_back(measure());
-    const bool after = has_whole_core();
+    const bool after = is_whole();
     if (before && after) whole.push_back(all.back());
     before = after;
   }

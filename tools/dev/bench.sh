@@ -19,8 +19,8 @@ commit  changes manifests of 100 objects under the real guidewayd and guideway-e
 scale   writes 10,000 services with ten backends each, and prints how long after the daemon's start they are in force,
         and the memory that daemon and engine took
 
-lb and flood count only runs in which no other guest shared the core (those take up to twice as long), and say how many
-they are of how many; where it is none, what is shown are all.
+lb, flood and commit only count runs in which no other guest shared their cores (those take up to twice as long), and
+say how many they are of how many; where it is none, what is shown are all.
 As root, 2 MB hugepages are reserved for the run where there are too few, and given back; without them the figures
 are worse, and it is said.
 EOF
