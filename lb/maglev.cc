@@ -145,7 +145,8 @@ void build_maglev(std::span<const MaglevReal> reals, std::span<uint16_t> slots) 
   for (const MaglevReal& r : reals) walks.emplace_back(r, static_cast<uint16_t>(walks.size()), size);
   const uint32_t heaviest = std::ranges::max(reals, {}, &MaglevReal::weight).weight;
   const bool equal = std::ranges::all_of(reals, [&](const MaglevReal& r) { return r.weight == heaviest; });
-  std::vector<uint8_t> free(size, 1);  // a byte each: a word and a shift would cost the inner loop twice as much
+  std::vector<uint8_t> free(size, 1);     // a byte each: a word and a shift would cost the inner loop twice as much
+  std::ranges::fill(slots, uint16_t{0});  // in order, or each turn would wait for a part that isn't in the core's cache
 
   uint32_t left = size;
   auto w = walks.begin();

@@ -1,29 +1,41 @@
 #include "dataplane/control/eal.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_launch.h>
 #include <rte_log.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <fstream>
+#include <ranges>
 
 namespace guideway::control {
 
 namespace {
 
-// The cores that control may use: those of the process that no worker has, or all where none is left.
-std::string control_cores(const std::vector<unsigned>& workers) {
+// A thread of DPDK's that waits on one of control's cores for work.
+struct Helper {
+  unsigned lcore;
+  unsigned core;
+};
+std::vector<Helper> helpers;  // the process's, as DPDK's environment is
+constexpr size_t kMaxHelpers = 16;
+
+// The cores that control may use: those of the process that no worker has for itself, or all where none is left.
+std::vector<unsigned> control_cores(const EalOptions& options) {
   cpu_set_t set;
   CPU_ZERO(&set);
   sched_getaffinity(0, sizeof set, &set);
-  std::string rest;
-  std::string all;
+  std::vector<unsigned> rest;
+  std::vector<unsigned> all;
   for (unsigned c = 0; c < CPU_SETSIZE; ++c) {
     if (!CPU_ISSET(c, &set)) continue;
-    absl::StrAppend(&all, all.empty() ? "" : ",", c);
-    if (std::ranges::find(workers, c) == workers.end()) absl::StrAppend(&rest, rest.empty() ? "" : ",", c);
+    all.push_back(c);
+    if (options.shared_cores || std::ranges::find(options.worker_cores, c) == options.worker_cores.end())
+      rest.push_back(c);
   }
   return rest.empty() ? all : rest;
 }
@@ -38,9 +50,15 @@ unsigned free_hugepages() {
 }
 
 absl::Status init_eal(const EalOptions& options) {
-  std::string lcores = absl::StrCat("0@(", control_cores(options.worker_cores), ")");
-  for (size_t i = 0; i < options.worker_cores.size(); ++i)
-    absl::StrAppend(&lcores, ",", i + 1, "@", options.worker_cores[i]);
+  const std::vector<unsigned> control = control_cores(options);
+  std::string lcores = absl::StrCat("0@(", absl::StrJoin(control, ","), ")");
+  unsigned lcore = 0;
+  for (const unsigned core : options.worker_cores) absl::StrAppend(&lcores, ",", ++lcore, "@", core);
+  if (control.size() > 1)
+    for (const unsigned core : control | std::views::take(kMaxHelpers)) {
+      helpers.push_back({++lcore, core});
+      absl::StrAppend(&lcores, ",", lcore, "@", core);
+    }
   std::vector<std::string> words{"guideway-engine",
                                  "--lcores",
                                  lcores,
@@ -62,6 +80,20 @@ absl::Status init_eal(const EalOptions& options) {
     return absl::InternalError(absl::StrCat("DPDK can't start: ", rte_strerror(rte_errno), "; give it memory (",
                                             options.memory_mb, " MB), or try --no-huge"));
   return absl::OkStatus();
+}
+
+void on_control_cores(const std::function<void()>& work) {
+  const auto run = [](void* argument) {
+    (*static_cast<const std::function<void()>*>(argument))();
+    return 0;
+  };
+  const auto here = static_cast<unsigned>(sched_getcpu());
+  std::vector<unsigned> launched;
+  for (const Helper& h : helpers)
+    if (h.core != here && rte_eal_remote_launch(run, const_cast<std::function<void()>*>(&work), h.lcore) == 0)
+      launched.push_back(h.lcore);
+  work();
+  for (const unsigned lcore : launched) rte_eal_wait_lcore(lcore);
 }
 
 }  // namespace guideway::control

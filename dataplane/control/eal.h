@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,15 @@ struct EalOptions {
   bool huge = true;          // 2 MB pages; false: plain memory
   unsigned memory_mb = 128;  // of DPDK's own heap: rings, the exception table
   std::vector<unsigned> worker_cores;
+  bool shared_cores = false;  // control may use the workers' cores too
 };
 
-// Threads that it starts stay on `worker_cores`, which become lcores 1, 2, …; the calling thread is lcore 0, anywhere
-// else. No PCI, no files shared with other processes: a second engine is kept out by a lock of ours.
+// Threads that it starts stay on `worker_cores`, which become lcores 1, 2, …; the calling thread is lcore 0, on
+// control's cores. No PCI, no files shared with other processes: a second engine is kept out by a lock of ours.
 absl::Status init_eal(const EalOptions& options);
+
+// Calls `work` here and, at the same time, on each other core that is control's; returns once all have returned.
+void on_control_cores(const std::function<void()>& work);
 
 // Free 2 MB pages on this host.
 unsigned free_hugepages();

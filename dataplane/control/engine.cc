@@ -117,7 +117,9 @@ absl::Status Engine::open_memory() {
                                                 "): plain memory is used, "
                                                 "which is slower; sysctl vm.nr_hugepages=1024")
                                  : "--no-huge: plain memory is used, which is slower");
-  if (const absl::Status s = init_eal({.huge = huge_, .memory_mb = kHeapMb, .worker_cores = options_.cores}); !s.ok())
+  if (const absl::Status s = init_eal(
+          {.huge = huge_, .memory_mb = kHeapMb, .worker_cores = options_.cores, .shared_cores = options_.yield});
+      !s.ok())
     return s;
   // Frames for every queue that there may be; what isn't used is never touched.
   size_t queues = 0;

@@ -1,6 +1,9 @@
 #include "dataplane/control/maglev_tables.h"
 
+#include <atomic>
 #include <utility>
+
+#include "dataplane/control/eal.h"
 
 namespace guideway::control {
 
@@ -34,12 +37,14 @@ void MaglevTables::release(const Table& t) {
   });
 }
 
-MaglevTables::TableRef MaglevTables::build(lb::TableInput input) {
-  const uint64_t digest = lb::digest(input);
+MaglevTables::TableRef MaglevTables::find(const lb::TableInput& input, uint64_t digest) const {
   const auto [first, last] = by_digest_.equal_range(digest);
   for (auto it = first; it != last; ++it)
     if (TableRef t = it->second.lock(); t != nullptr && t->input == input) return t;
+  return nullptr;
+}
 
+MaglevTables::TableRef MaglevTables::add(lb::TableInput input, uint64_t digest) {
   uint32_t offset;
   if (!allocate(input.size, &offset)) return nullptr;
   used_ += input.size;
@@ -48,9 +53,29 @@ MaglevTables::TableRef MaglevTables::build(lb::TableInput input) {
     release(*old);
     delete old;
   });
-  lb::build_maglev(t->input.reals, slots(*t));
   by_digest_.emplace(digest, t);
   return t;
+}
+
+std::vector<MaglevTables::TableRef> MaglevTables::build(std::vector<lb::TableInput> inputs) {
+  std::vector<TableRef> tables;
+  std::vector<const Table*> fresh;
+  for (lb::TableInput& input : inputs) {
+    const uint64_t digest = lb::digest(input);
+    TableRef t = find(input, digest);
+    if (t == nullptr) {
+      t = add(std::move(input), digest);
+      if (t != nullptr) fresh.push_back(t.get());
+    }
+    tables.push_back(std::move(t));
+  }
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < fresh.size();)
+      lb::build_maglev(fresh[i]->input.reals, slots(*fresh[i]));
+  };
+  fresh.size() > 1 ? on_control_cores(work) : work();
+  return tables;
 }
 
 }  // namespace guideway::control

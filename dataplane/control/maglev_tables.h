@@ -32,9 +32,10 @@ class MaglevTables {
 
   static absl::StatusOr<std::unique_ptr<MaglevTables>> create(Reclaimer& reclaimer);
 
-  // Builds it, or finds an equal one. Null if the array is full. Its slots are free again once the last reference is
-  // gone and all workers have passed.
-  TableRef build(lb::TableInput input);
+  // Builds them, side by side on the cores that control may use, or finds equal ones. Null if the array is full. Their
+  // slots are free again once the last reference is gone and all workers have passed.
+  std::vector<TableRef> build(std::vector<lb::TableInput> inputs);
+  TableRef build(lb::TableInput input) { return build(std::vector{std::move(input)}).front(); }
 
   std::span<uint16_t> slots(uint32_t offset, uint32_t size) {
     return array_.as<uint16_t>(kReserved).subspan(offset, size);
@@ -46,6 +47,9 @@ class MaglevTables {
 
  private:
   MaglevTables(Mapping array, Reclaimer& reclaimer) : array_(std::move(array)), reclaimer_(reclaimer) {}
+  TableRef find(const lb::TableInput& input, uint64_t digest) const;
+  // Its slots are yet to be filled.
+  TableRef add(lb::TableInput input, uint64_t digest);
   bool allocate(uint32_t size, uint32_t* offset);
   void release(const Table& t);
 

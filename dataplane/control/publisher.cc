@@ -151,6 +151,7 @@ std::optional<Refusal> Publisher::check_room(const Batch& batch) const {
 
 std::optional<Refusal> Publisher::apply(Batch batch) {
   if (auto refusal = check(batch)) return refusal;
+  const auto tables = build_tables(batch);  // kept, so that each service finds its own
   if (batch.gateway) apply_gateway(*batch.gateway);
   if (batch.full) {
     std::set<std::string> keep;
@@ -167,6 +168,21 @@ std::optional<Refusal> Publisher::apply(Batch batch) {
   }
   publish();
   return std::nullopt;
+}
+
+// All at once, as one after the other would take most of a batch's time.
+std::vector<MaglevTables::TableRef> Publisher::build_tables(const Batch& batch) {
+  const uint64_t seed = batch.gateway ? batch.gateway->hash_seed : gateway_.hash_seed;
+  std::vector<lb::TableInput> inputs;
+  const auto want = [&](const ServiceSpec& s) {
+    if (const auto chosen = lb::select(s.reals); !chosen.empty())
+      inputs.push_back(lb::table_input(s.reals, chosen, s.table_size, seed));
+  };
+  if (seed != gateway_.hash_seed)
+    for (const auto& [name, spec] : desired_) want(spec);
+  for (const ServiceSpec& s : batch.services)
+    if (const auto it = desired_.find(s.name); it == desired_.end() || it->second != s) want(s);
+  return maglev_->build(std::move(inputs));
 }
 
 void Publisher::apply_gateway(const GatewaySpec& spec) {
