@@ -239,9 +239,7 @@ void Publisher::apply_service(const ServiceSpec& spec) {
 // Clients are asked by another hash from now on: any connection may be off its slot.
 void Publisher::change_affinity(const ServiceRecord& record) {
   affinity_changed_ = sweep_wish_ = true;
-  if (record.built.table == nullptr) return;
-  for (uint16_t& slot : maglev_->slots(*record.built.table)) set_slot(slot, slot | path::kSlotMoved);
-  marked_[record.built.table->offset] = record.built.table->size();
+  if (record.built.table != nullptr) mark_moved(*record.built.table);
 }
 
 // The longest that any service remembers a client: its table entry lives as long.
@@ -368,7 +366,7 @@ void Publisher::update_table(ServiceRecord& record, const ServiceSpec& spec) {
   const Built& before = record.built;
   if (before.ordinals != nullptr && before.table == built.table && *before.ordinals == *ordinals) return;
   built.ordinals = std::move(ordinals);
-  if (before.table != nullptr && built.table != nullptr) mark_moved(before, built);
+  if (before.table != nullptr && built.table != nullptr) mark_moved(*built.table);
   reclaimer_.later([before] {});
   path::Service& row = services_.edit(record.index, reclaimer_);
   row.table_offset = built.table != nullptr ? built.table->offset : 0;
@@ -378,25 +376,10 @@ void Publisher::update_table(ServiceRecord& record, const ServiceSpec& spec) {
   sweep_wish_ = true;
 }
 
-// Until the sweep has seen which connections they concern, all slots that changed ask for exceptions.
-void Publisher::mark_moved(const Built& before, const Built& after) {
-  const auto old_slots = maglev_->slots(*before.table);
-  const auto new_slots = maglev_->slots(*after.table);
-  // What an old slot must have become to have stayed: the same real's new ordinal.
-  std::vector<uint16_t> stays(before.ordinals->size(), path::kSlotMoved);
-  std::unordered_map<path::RealIndex, uint16_t> ordinal;
-  for (size_t i = 0; i < after.ordinals->size(); ++i) ordinal[(*after.ordinals)[i]] = static_cast<uint16_t>(i);
-  for (size_t i = 0; i < stays.size(); ++i)
-    if (const auto it = ordinal.find((*before.ordinals)[i]); it != ordinal.end()) stays[i] = it->second;
-  const bool same_size = old_slots.size() == new_slots.size();
-  for (size_t i = 0; i < new_slots.size(); ++i) {
-    const uint16_t old = same_size ? old_slots[i] : path::kSlotMoved;
-    // Never an ordinal where the old slot asked already. No branch: which slots change is anybody's guess.
-    const int expected = stays[old & path::kSlotOrdinal] | (old & path::kSlotMoved);
-    const bool stayed = expected == (new_slots[i] & path::kSlotOrdinal);
-    set_slot(new_slots[i], static_cast<uint16_t>(new_slots[i] | (stayed ? 0 : path::kSlotMoved)));
-  }
-  marked_[after.table->offset] = after.table->size();
+// Until the sweep has seen which connections they concern, all slots ask for exceptions.
+void Publisher::mark_moved(const MaglevTables::Table& table) {
+  for (uint16_t& slot : maglev_->slots(table)) set_slot(slot, slot | path::kSlotMoved);
+  marked_[table.offset] = table.size();
 }
 
 // Another seed moves every flow: what was off its slot before says nothing now.

@@ -126,7 +126,7 @@ class Publisher {
   void update_table(ServiceRecord& record, const ServiceSpec& spec);
   void change_affinity(const ServiceRecord& record);
   path::Tick longest_affinity() const;
-  void mark_moved(const Built& before, const Built& after);
+  void mark_moved(const MaglevTables::Table& table);
   void forget_exceptions();
   path::RealIndex real_of(ServiceRecord& record, const lb::Real& real);
   path::RealIndex add_real(const lb::Real& real, path::ServiceIndex service);
