@@ -33,6 +33,9 @@ std::vector<unsigned> choose_cores(unsigned workers) {
 
 // Empty if all is well.
 std::string check_cores(const std::vector<unsigned>& cores, unsigned workers) {
+  if (cores.size() > guideway::path::kMaxWorkers)
+    return "--cores names " + std::to_string(cores.size()) + " cores, and there are at most " +
+           std::to_string(guideway::path::kMaxWorkers) + " workers; name fewer";
   const std::vector<unsigned> usable = usable_cores();
   for (const unsigned c : cores)
     if (std::ranges::find(usable, c) == usable.end())

@@ -53,6 +53,8 @@ for words in "" "--port" "--port af_xdp:cl0 --workers none" "--port af_xdp:cl0 -
 done
 refused 2 "a core that doesn't exist" 'core 4095.*nproc' "$engine" --port af_xdp:cl0 --cores 4095 "${places[@]}"
 refused 2 "a core named twice" 'twice' "$engine" --port af_xdp:cl0 --cores 0,0 "${places[@]}"
+refused 2 "more cores than workers" '17 cores.*at most 16.*fewer' \
+  "$engine" --port af_xdp:cl0 --cores "$(seq -s, 0 16)" "${places[@]}"
 workers=$(($(nproc) + 1))
 [ $workers -gt 16 ] ||
   refused 2 "more workers than cores" "--workers $workers.*lower" "$engine" --port af_xdp:cl0 --workers $workers "${places[@]}"
