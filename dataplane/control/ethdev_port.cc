@@ -15,6 +15,10 @@ namespace {
 
 constexpr uint16_t kDescriptors = 1024;
 
+// A memif's two ends must have as many pairs of rings, and one is what VPP and DPDK make unasked. Of queues beyond the
+// far end's DPDK doesn't tell, and has them read and write the memory of the first (rte_eth_memif.c).
+constexpr unsigned kMemifQueues = 1;
+
 // Drivers that don't say why return -1, which would read as EPERM.
 std::string reason(int error) { return error == -1 ? "the driver refuses" : rte_strerror(-error); }
 
@@ -67,7 +71,9 @@ absl::StatusOr<EnginePort> start_ethdev_port(uint16_t ethdev, const net::MacAddr
   port.kind = "dpdk";
   rte_eth_dev_info info;
   if (const int e = rte_eth_dev_info_get(ethdev, &info); e != 0) return failed(port.name, "be asked what it is", e);
-  const auto queues = static_cast<uint16_t>(std::min<unsigned>({workers, info.max_rx_queues, info.max_tx_queues}));
+  const bool memif = port.name.starts_with("net_memif");
+  const unsigned wanted = memif ? kMemifQueues : workers;
+  const auto queues = static_cast<uint16_t>(std::min<unsigned>({wanted, info.max_rx_queues, info.max_tx_queues}));
   const rte_eth_conf conf{};
   if (const int e = rte_eth_dev_configure(ethdev, queues, queues, &conf); e != 0)
     return failed(port.name, "be configured", e);
@@ -80,10 +86,8 @@ absl::StatusOr<EnginePort> start_ethdev_port(uint16_t ethdev, const net::MacAddr
       return failed(port.name, "set up a transmit queue", e);
     port.queues.push_back(std::make_unique<path::PortQueue>(path::EthdevQueue(ethdev, q)));
   }
-  if (const int e = quietly([&] { return rte_eth_dev_start(ethdev); }); e != 0) {
-    const bool memif = port.name.starts_with("net_memif");
+  if (const int e = quietly([&] { return rte_eth_dev_start(ethdev); }); e != 0)
     return failed(port.name, memif ? "be started (a memif's client needs its server to be there)" : "be started", e);
-  }
   rte_ether_addr mac{};
   rte_eth_macaddr_get(ethdev, &mac);
   uint16_t mtu = 1500;

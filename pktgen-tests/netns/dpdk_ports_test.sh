@@ -48,8 +48,8 @@ endpoints: [{addresses: [10.1.0.1], conditions: {ready: true}}, {addresses: [10.
 ports: [{name: http, port: 80, protocol: TCP}]
 YAML
 
-start_engine() {
-  ip netns exec "$space" "$LAB_BUILD/dataplane/guideway-engine" --port "$1@$next_hop" --no-huge --yield \
+start_engine() {  # DEVARGS [WORKERS]
+  ip netns exec "$space" "$LAB_BUILD/dataplane/guideway-engine" --port "$1@$next_hop" --workers "${2:-1}" --no-huge --yield \
     --socket "$run/engine.sock" --state-dir "$run/engine" >>"$run/engine.log" 2>&1 </dev/null &
   engine=$!
 }
@@ -85,15 +85,21 @@ sleep 1
 end_engine
 checked "$run/out.pcap"
 
-say "memif"
-start_engine "dpdk:net_memif0,role=server,socket=$run/memif.sock,socket-abstract=no"
-lab_wait_until 10 test -S "$run/memif.sock" || fail "the engine's memif makes no socket"
-ip netns exec "$space" "$LAB_BUILD/pktgen-tests/netns/dpdk_bridge" \
-  "net_pcap0,rx_pcap=$run/in.pcap,tx_pcap=$run/out2.pcap" \
-  "net_memif0,role=client,socket=$run/memif.sock,socket-abstract=no" >"$run/bridge.log" 2>&1 </dev/null &
-bridge=$!
-sleep 3
-kill $bridge
-wait $bridge || fail "dpdk_bridge ended with code $?"
-checked "$run/out2.pcap"
-end_engine
+# The far end has one pair of rings, however many workers there are here.
+for workers in 1 2; do
+  [ $workers -le "$(nproc)" ] || continue
+  say "memif, $workers worker(s)"
+  start_engine "dpdk:net_memif0,role=server,socket=$run/memif.sock,socket-abstract=no" $workers
+  lab_wait_until 10 test -S "$run/memif.sock" || fail "the engine's memif makes no socket"
+  out=$run/memif$workers.pcap
+  ip netns exec "$space" "$LAB_BUILD/pktgen-tests/netns/dpdk_bridge" \
+    "net_pcap0,rx_pcap=$run/in.pcap,tx_pcap=$out" \
+    "net_memif0,role=client,socket=$run/memif.sock,socket-abstract=no" >"$run/bridge.log" 2>&1 </dev/null &
+  bridge=$!
+  sleep 3
+  equal "queues of the memif" 1 "$(sed -n 's/.*port net_memif0: \([0-9]*\) queue.*/\1/p' "$run/engine.log" | tail -n 1)"
+  kill $bridge
+  wait $bridge || fail "dpdk_bridge ended with code $?"
+  checked "$out"
+  end_engine
+done
