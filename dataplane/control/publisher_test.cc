@@ -2,11 +2,10 @@
 #include "dataplane/control/publisher.h"
 
 #include <absl/strings/str_cat.h>
-#include <catch2/catch.hpp>
 
 #include <algorithm>
 
-#include "dataplane/control/eal_for_test.h"
+#include "dataplane/control/publisher_for_test.h"
 
 namespace guideway::control {
 namespace {
@@ -22,30 +21,9 @@ ServiceSpec web(const std::string& name, std::string_view vip, std::vector<std::
   return s;
 }
 
-class Fixture {
+class Fixture : public LonePublisher {
  public:
-  explicit Fixture(const Limits& limits = {}) {
-    start_eal();
-    tally_ = *Tally::create(1);
-    auto p = Publisher::create({.workers = 1,
-                                .limits = limits,
-                                .rib = &rib_,
-                                .tally = tally_.get(),
-                                .ports = {},
-                                .keep = [](const auto&, bool) {}},
-                               reclaimer_);
-    REQUIRE(p.ok());
-    publisher = std::move(*p);
-  }
-
-  // "" if it was taken, else "entry field".
-  std::string apply(std::vector<ServiceSpec> services, bool full = false, std::vector<std::string> removals = {}) {
-    const auto r = publisher->apply(
-        {.full = full, .gateway = {}, .services = std::move(services), .removals = std::move(removals)});
-    if (!r) return "";
-    CHECK_FALSE(r->why.empty());
-    return r->entry + " " + r->field;
-  }
+  using LonePublisher::LonePublisher;
 
   // The name of the service that workers find at the VIP, by the address of its first real; "" for none.
   std::string at(std::string_view vip) const {
@@ -68,14 +46,6 @@ class Fixture {
   unsigned flags(std::string_view address) const {
     return publisher->tables().load()->addresses->flags(net::parse_ip(address).value());
   }
-
- private:
-  Rib rib_;
-  std::unique_ptr<Tally> tally_;
-  Reclaimer reclaimer_{1};
-
- public:
-  std::unique_ptr<Publisher> publisher;
 };
 
 TEST_CASE("a VIP has one service", "[publisher]") {
@@ -143,7 +113,7 @@ TEST_CASE("workers are told what an address is to us", "[publisher]") {
   g.snat = {{net::parse_ip("198.51.100.1").value(), 1, 2}, {net::parse_ip("198.51.100.2").value(), 1, 2}};
   g.dedicated = {true, true};
   g.announced = {false, true};
-  REQUIRE(!f.publisher->apply({.full = false, .gateway = g, .services = {}, .removals = {}}));
+  REQUIRE(f.apply(g) == "");
   CHECK(f.flags("198.51.100.1") == (path::kAddressOurs | path::kAddressSnat));
   CHECK(f.flags("198.51.100.2") == (path::kAddressOurs | path::kAddressSnat | path::kAddressAnnounced));
 }

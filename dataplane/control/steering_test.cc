@@ -1,0 +1,119 @@
+// What XDP is told to steer: nobody but it sees a mistake here, as packets that never come or that the host misses.
+#include "dataplane/control/steering.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <cstring>
+#include <set>
+
+#include "dataplane/control/publisher_for_test.h"
+
+namespace guideway::control {
+namespace {
+
+constexpr uint8_t kTcp = 6;
+constexpr uint8_t kUdp = 17;
+
+ServiceSpec serve(const std::string& name, std::string_view vip, uint16_t port, uint8_t protocol = kTcp) {
+  return {.name = name,
+          .vip = {net::parse_ip(vip).value(), net::Be16{port}, protocol, 0},
+          .table_size = 251,
+          .reals = {{net::parse_ip("10.0.0.1").value(), port, 1, false}}};
+}
+
+std::string text(const gw_address& a) {
+  net::IpAddress ip;
+  std::memcpy(ip.bytes.data(), a.bytes, sizeof a.bytes);
+  return net::to_string(ip);
+}
+
+using Lines = std::set<std::string>;
+
+// "192.0.2.1 80/6".
+Lines vips(const LonePublisher& p) {
+  Lines all;
+  for (const gw_vip_key& v : steering_of(*p.publisher).vips) {
+    CHECK(v.zero == 0);  // the map compares every byte
+    all.insert(absl::StrCat(text(v.address), " ", net::Be16::from_wire(v.port).host(), "/", v.protocol));
+  }
+  return all;
+}
+
+std::string steered(std::string_view address, unsigned flags, unsigned port_min = 0, unsigned port_max = 0) {
+  return absl::StrCat(std::string(address), ": flags ", flags, ", ports ", port_min, " to ", port_max);
+}
+
+Lines addresses(const LonePublisher& p) {
+  Lines all;
+  for (const auto& [address, value] : steering_of(*p.publisher).addresses)
+    all.insert(steered(text(address), value.flags, value.port_min, value.port_max));
+  return all;
+}
+
+TEST_CASE("VIPs are steered by address, port and protocol", "[steering]") {
+  LonePublisher p;
+  CHECK(vips(p).empty());
+  CHECK(addresses(p).empty());
+  REQUIRE(p.apply({serve("a", "192.0.2.1", 80), serve("b", "192.0.2.1", 443), serve("c", "2001:db8::1", 53, kUdp)}) ==
+          "");
+  CHECK(vips(p) == Lines{"192.0.2.1 80/6", "192.0.2.1 443/6", "2001:db8::1 53/17"});
+  CHECK(addresses(p) == Lines{steered("192.0.2.1", GW_ADDRESS_VIP), steered("2001:db8::1", GW_ADDRESS_VIP)});
+}
+
+TEST_CASE("where a VIP has all ports, its address says so", "[steering]") {
+  LonePublisher p;
+  REQUIRE(p.apply({serve("a", "192.0.2.1", 0), serve("b", "192.0.2.1", 80), serve("c", "192.0.2.2", 80)}) == "");
+  CHECK(vips(p) == Lines{"192.0.2.1 0/6", "192.0.2.1 80/6", "192.0.2.2 80/6"});
+  CHECK(addresses(p) ==
+        Lines{steered("192.0.2.1", GW_ADDRESS_VIP | GW_ADDRESS_ANY_PORT), steered("192.0.2.2", GW_ADDRESS_VIP)});
+}
+
+TEST_CASE("SNAT addresses have their ports, and are shared with the host or dedicated", "[steering]") {
+  LonePublisher p;
+  REQUIRE(p.apply({.snat = {{net::parse_ip("198.51.100.1").value(), 20'000, 29'999},
+                            {net::parse_ip("198.51.100.2").value(), 1'024, 65'535},
+                            {net::parse_ip("2001:db8:100::1").value(), 30'000, 30'063}},
+                   .dedicated = {false, true, false},
+                   .announced = {false, true, false}}) == "");
+  CHECK(vips(p).empty());
+  CHECK(addresses(p) ==
+        Lines{steered("198.51.100.1", GW_ADDRESS_SNAT, 20'000, 29'999),
+              steered("198.51.100.2", GW_ADDRESS_SNAT | GW_ADDRESS_DEDICATED | GW_ADDRESS_ANNOUNCED, 1'024, 65'535),
+              steered("2001:db8:100::1", GW_ADDRESS_SNAT, 30'000, 30'063)});
+}
+
+TEST_CASE("an address that is announced by one of its services is, with a backend or without", "[steering]") {
+  LonePublisher p;
+  ServiceSpec quiet = serve("a", "192.0.2.1", 80), announced = serve("b", "192.0.2.1", 443);
+  announced.announce = true;
+  announced.reals.clear();
+  REQUIRE(p.apply({quiet, announced, serve("c", "192.0.2.2", 80)}) == "");
+  CHECK(addresses(p) ==
+        Lines{steered("192.0.2.1", GW_ADDRESS_VIP | GW_ADDRESS_ANNOUNCED), steered("192.0.2.2", GW_ADDRESS_VIP)});
+}
+
+TEST_CASE("an address that is a VIP and SNAT's is steered as both", "[steering]") {
+  LonePublisher p;
+  REQUIRE(p.apply({.snat = {{net::parse_ip("192.0.2.1").value(), 20'000, 29'999}}, .dedicated = {false}}) == "");
+  REQUIRE(p.apply({serve("a", "192.0.2.1", 80)}) == "");
+  CHECK(addresses(p) == Lines{steered("192.0.2.1", GW_ADDRESS_VIP | GW_ADDRESS_SNAT, 20'000, 29'999)});
+}
+
+TEST_CASE("what is withdrawn is the host's again", "[steering]") {
+  LonePublisher p;
+  ServiceSpec all = serve("all", "192.0.2.1", 0);
+  all.announce = true;
+  REQUIRE(p.apply({all, serve("one", "192.0.2.1", 80)}) == "");
+  REQUIRE(p.apply({.snat = {{net::parse_ip("198.51.100.1").value(), 20'000, 29'999}}, .dedicated = {true}}) == "");
+  REQUIRE(p.apply({}, false, {"all"}) == "");
+  CHECK(vips(p) == Lines{"192.0.2.1 80/6"});
+  CHECK(addresses(p) == Lines{steered("192.0.2.1", GW_ADDRESS_VIP),
+                              steered("198.51.100.1", GW_ADDRESS_SNAT | GW_ADDRESS_DEDICATED, 20'000, 29'999)});
+  REQUIRE(p.apply(GatewaySpec{}) == "");
+  REQUIRE(p.apply({}, false, {"one"}) == "");
+  CHECK(vips(p).empty());
+  CHECK(addresses(p).empty());
+}
+
+}  // namespace
+}  // namespace guideway::control
