@@ -146,16 +146,16 @@ class ConnectionTable {
     release(s);
   }
 
-  // Frees the oldest connection in setup of the group of buckets that the hash allows, but none that is `spared`; false
-  // if there is none. Nobody but who opened it loses by that, and an honest client's handshake is over in no time.
+  // Frees the oldest entry of that state in the group of buckets that the hash allows, but none that is `spared`; false
+  // if there is none.
   template <typename Spared>
-  bool shed(uint64_t hash, Tick now, Spared spared) {
+  bool shed(ConnectionState state, uint64_t hash, Tick now, Spared spared) {
     SlotRef oldest;
     for (uint32_t other = 0; other < kGroup; ++other) {
       const uint32_t at = home(hash) ^ other;
       const Bucket& b = buckets_[at];
       for (uint32_t slot = 0; slot < 8; ++slot) {
-        if (b.tag[slot] == 0 || state_of(b.reference[slot]) != ConnectionState::kSetup) continue;
+        if (b.tag[slot] == 0 || state_of(b.reference[slot]) != state) continue;
         if (oldest && idle_time(oldest, now) >= idle_time({at, slot}, now)) continue;
         if (!spared(SlotRef{at, slot})) oldest = {at, slot};
       }

@@ -64,21 +64,30 @@ void stay(Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
   table.touch(found, now, p.opens() ? ConnectionState::kSetup : found.state);
 }
 
-// Has an older connection in setup make room, unless a packet of this burst goes by it.
+// Has an older entry of that state go, unless a packet of this burst goes by it.
 template <typename Entry>
-bool shed(Burst& burst, const Packet& p, ConnectionTable<Entry>& table, Tick now) {
-  return table.shed(p.table_hash, now, [&](SlotRef s) { return in_use(burst, p.family, table, s); });
+bool shed(ConnectionState state, Burst& burst, const Packet& p, ConnectionTable<Entry>& table, Tick now) {
+  return table.shed(state, p.table_hash, now, [&](SlotRef s) { return in_use(burst, p.family, table, s); });
+}
+
+// What a flood leaves behind makes room. Nobody but who opened it loses by a connection in setup, and an honest
+// client's handshake is over in no time; a client of session affinity loses its real only if that isn't Maglev's by
+// now.
+template <typename Entry>
+bool make_room(Burst& burst, const Packet& p, ConnectionTable<Entry>& table, Tick now) {
+  return shed(ConnectionState::kSetup, burst, p, table, now) || shed(ConnectionState::kClient, burst, p, table, now);
 }
 
 // Above the guard's rate a new flow takes the place of another in setup.
 template <typename Entry>
 DropReason remember_nat(Burst& burst, Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table,
                         const Tables& t, const Learner& learner, TokenBucket& guard, Tick now) {
-  if (!guard.take() && !shed(burst, p, table, now)) return DropReason::FLOOD_GUARD;
+  if (!guard.take() && !shed(ConnectionState::kSetup, burst, p, table, now)) return DropReason::FLOOD_GUARD;
   auto e = entry_for<Entry>(p, key, t);
-  const DropReason r = open_nat(burst, e, p, table, t, learner, now, &p.slot);
-  if (r != DropReason::CONNECTIONS_FULL || !shed(burst, p, table, now)) return r;
-  return open_nat(burst, e, p, table, t, learner, now, &p.slot);
+  DropReason r = open_nat(burst, e, p, table, t, learner, now, &p.slot);
+  for (int entries = 2; r == DropReason::CONNECTIONS_FULL && entries > 0 && make_room(burst, p, table, now); --entries)
+    r = open_nat(burst, e, p, table, t, learner, now, &p.slot);
+  return r;
 }
 
 template <typename Entry>
@@ -87,7 +96,7 @@ void remember_dsr(Burst& burst, Packet& p, const typename Entry::KeyType& key, C
   if (is_ending(p) || !guard.take()) return;
   const auto e = entry_for<Entry>(p, key, t);
   p.slot = table.insert(e, p.table_hash, now, first_state(p));
-  if (!p.slot && shed(burst, p, table, now)) p.slot = table.insert(e, p.table_hash, now, first_state(p));
+  if (!p.slot && make_room(burst, p, table, now)) p.slot = table.insert(e, p.table_hash, now, first_state(p));
 }
 
 // A later fragment goes where its first one has gone, perhaps in this very burst; it teaches nothing.

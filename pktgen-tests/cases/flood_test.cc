@@ -61,6 +61,30 @@ TEST_CASE("1,000 established connections under a flood of unique SYNs", "[flood]
       for (const unsigned workers : {1U, 2U}) flood(mode, rate, workers);
 }
 
+TEST_CASE("clients of session affinity that a flood has left behind make room", "[flood]") {
+  Rig rig({.connections = 1'024});
+  network(rig);
+  auto g = snat();
+  g.new_flow_rate = 1'000'000'000;
+  rig.gateway(g);
+  auto affine = service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {"10.0.1.10", "10.0.1.11"});
+  affine.affinity_seconds = 10'800;
+  rig.service(affine);
+  rig.service(service(kVip, 443, Protocol::kTcp, Mode::kNat, {"10.0.1.10"}));
+  rig.pass(0);
+  for (uint32_t n = 0; n < 20'000; ++n) {
+    const std::string source = "10.9." + std::to_string(n / 250) + "." + std::to_string(n % 250);
+    rig.send(Frame().ip(source, kVip).tcp(1'000, 80).syn().bytes());
+    if (n % 1'000 == 0) rig.pass(31);
+  }
+  rig.pass(31);
+  CHECK(rig.workers()[0].counters().connections4.read() > 850);  // of clients: no connection is in setup any more
+  unsigned opened = 0;
+  for (uint16_t port = 1; port <= 100; ++port)
+    opened += rig.send(Frame().ip("10.0.0.99", kVip).tcp(port, 443).syn().bytes()).size() == 1;
+  CHECK(opened == 100);
+}
+
 TEST_CASE("above the guard's rate DSR flows leave no entries", "[flood]") {
   Rig rig;
   network(rig);
