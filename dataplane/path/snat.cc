@@ -1,5 +1,9 @@
 #include "dataplane/path/snat.h"
 
+#include <algorithm>
+#include <optional>
+#include <span>
+
 #include "net/checksum.h"
 
 namespace guideway::path {
@@ -11,14 +15,20 @@ using net::DropReason;
 void assign(net::Be32& to, const net::IpAddress& from) { to = from.as_v4(); }
 void assign(net::IpAddress& to, const net::IpAddress& from) { to = from; }
 
-// One of the SNAT addresses of the family, the same for all packets of a hash.
-const SnatAddress* choose_address(const Tables& t, bool v4, uint64_t hash) {
-  std::array<const SnatAddress*, kMaxSnatAddresses> fit;
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < t.snat_count; ++i)
-    if (t.snat[i].address.is_v4() == v4) fit[count++] = &t.snat[i];
-  return count == 0 ? nullptr : fit[gw_slot(hash, count)];
-}
+// The family's SNAT addresses, another first for each hash, the same for all packets of one.
+class Choice {
+ public:
+  Choice(const Tables& t, bool v4, uint64_t hash) {
+    for (uint32_t i = 0; i < t.snat_count; ++i)
+      if (t.snat[i].address.is_v4() == v4) fit_[count_++] = &t.snat[i];
+    if (count_ != 0) std::rotate(fit_.begin(), fit_.begin() + gw_slot(hash, count_), fit_.begin() + count_);
+  }
+  std::span<const SnatAddress* const> all() const { return {fit_.data(), count_}; }
+
+ private:
+  std::array<const SnatAddress*, kMaxSnatAddresses> fit_;
+  uint32_t count_ = 0;
+};
 
 // Walks the ports of the range that are in blocks of ours, from a random one on.
 class PortWalk {
@@ -64,7 +74,10 @@ Translation<Address> translation(const Key& before, const Key& after) {
           net::checksum_delta(old_addresses + old_ports, new_addresses + new_ports)};
 }
 
-bool has_ended(ConnectionState s) { return s == ConnectionState::kClosing || s == ConnectionState::kClosed; }
+// Reset, or closed by one side and quiet since: while the other still sends, acknowledgements come.
+bool has_ended(ConnectionState s, Tick idle) {
+  return s == ConnectionState::kClosed || (s == ConnectionState::kClosing && idle >= kQuiet);
+}
 
 template <typename Key>
 Key reversed(const Key& k) {
@@ -106,12 +119,12 @@ class Outside {
   }
 
   // One whose connection has ended, and is forgotten now.
-  bool take_ended(Burst& burst, Family family) {
-    for (unsigned tries = 0; tries < kEndedTries; ++tries) {
+  bool take_ended(Burst& burst, Family family, size_t tries) {
+    for (; tries > 0; --tries) {
       const uint16_t port = walk_.next();
       if (port == 0) return false;
       const SlotRef s = holder(port);
-      if (!s || !has_ended(table_.at(s).state) || in_use(burst, family, table_, s)) continue;
+      if (!s || !has_ended(table_.at(s).state, table_.idle_time(s, now_)) || in_use(burst, family, table_, s)) continue;
       table_.erase(s);
       destination_ = learner_.ports->find(place_);  // the port may have been its last
       return true;
@@ -157,27 +170,35 @@ DropReason open_nat(Burst& burst, Entry& forward, const Packet& p, ConnectionTab
                     const Learner& learner, Tick now, SlotRef* slot) {
   using Key = typename Entry::KeyType;
   using Address = typename Entry::AddressType;
-  const SnatAddress* snat = choose_address(t, p.family == Family::kIpv4, p.flow_hash);
-  if (snat == nullptr) return DropReason::NO_SNAT_ADDRESS;
-  Outside<Entry> outside(p, forward, *snat, table, t, learner, now);
-  if (!outside.take_free() && !outside.take_ended(burst, p.family)) {
-    outside.give_up();
+  const Choice choice(t, p.family == Family::kIpv4, p.flow_hash);
+  const auto addresses = choice.all();
+  if (addresses.empty()) return DropReason::NO_SNAT_ADDRESS;
+  std::optional<Outside<Entry>> outside;
+  const auto any = [&](auto&& take) {
+    for (const SnatAddress* snat : addresses) {
+      outside.emplace(p, forward, *snat, table, t, learner, now);
+      if (take()) return true;
+      outside->give_up();
+    }
+    return false;
+  };
+  if (!any([&] { return outside->take_free(); }) &&
+      !any([&] { return outside->take_ended(burst, p.family, kEndedTries / addresses.size()); }))
     return DropReason::NO_SNAT_PORT;
-  }
 
-  forward.translation = translation<Key, Address>(forward.key, outside.to_real());
+  forward.translation = translation<Key, Address>(forward.key, outside->to_real());
   Entry reply = forward;
-  reply.key = outside.reply();
+  reply.key = outside->reply();
   reply.direction = Direction::kReply;
-  reply.snat_destination = outside.destination();
+  reply.snat_destination = outside->destination();
   reply.translation = translation<Key, Address>(reply.key, reversed(forward.key));
   reply.partner_hash = p.table_hash;
-  forward.partner_hash = outside.reply_hash();
+  forward.partner_hash = outside->reply_hash();
 
   const ConnectionState state = p.connected() ? ConnectionState::kSetup : ConnectionState::kUdp;
-  const SlotRef back = table.insert(reply, outside.reply_hash(), now, state);
+  const SlotRef back = table.insert(reply, outside->reply_hash(), now, state);
   if (!back) {
-    outside.give_up();
+    outside->give_up();
     return DropReason::CONNECTIONS_FULL;
   }
   forward.partner = table.index_of(back);

@@ -10,6 +10,8 @@ namespace guideway::path {
 inline constexpr unsigned kSnatTries = 64;
 // Ports that are looked at for one whose connection has ended, when no other is left.
 inline constexpr unsigned kEndedTries = 128;
+// Seconds without a packet after which a connection has ended that only one side has closed.
+inline constexpr Tick kQuiet = 5;
 
 // Inserts `forward` and its reply, both or none. `slot` is where the forward one stands.
 template <typename Entry>

@@ -72,6 +72,48 @@ TEST_CASE("100 flows have 100 of 100 ports, whichever worker owns flow and port"
     }
 }
 
+// Each has half of them; a flow's hash says only which it asks first.
+TEST_CASE("100 flows have 100 ports of two addresses", "[snat]") {
+  for (const Kind& k : kKinds)
+    for (const unsigned workers : {1U, 2U, 3U}) {
+      INFO("protocol " << static_cast<int>(k.protocol) << ", IPv4 " << k.v4 << ", workers " << workers);
+      Rig rig({.workers = workers});
+      configure(rig, k, 20'000, 20'049);
+      auto g = snat(20'000, 20'049);
+      for (const std::string_view second : {"10.0.1.201", "2001:db8:1::201"})
+        g.snat.push_back({net::parse_ip(second).value(), 20'000, 20'049});
+      rig.gateway(g);
+      std::set<std::pair<std::vector<uint8_t>, uint16_t>> sources;
+      for (uint16_t n = 0; n < 100; ++n) {
+        const auto sent = rig.send(client(k, 1'000 + n).bytes(), 0, n % workers);
+        REQUIRE(sent.size() == 1);
+        const auto address = sent[0].bytes.begin() + (k.v4 ? 26 : 22);
+        sources.insert({{address, address + (k.v4 ? 4 : 16)}, port_of(sent, k)});
+      }
+      CHECK(sources.size() == 100);
+      CHECK(rig.send(client(k, 2'000).bytes()).empty());
+      CHECK(net::to_string(rig.dropped()) == net::to_string(DropReason::NO_SNAT_PORT));
+    }
+}
+
+TEST_CASE("a port is another's once its connection was closed and is quiet", "[snat]") {
+  const Kind k{Protocol::kTcp, true};
+  Rig rig;
+  configure(rig, k, 20'000, 20'000);
+  rig.pass(0);
+  CHECK(port_of(rig.send(client(k, 1'000).bytes()), k) == 20'000);
+  rig.send(client(k, 1'000, net::kTcpFin | net::kTcpAck).bytes());
+  CHECK(rig.send(client(k, 2'000).bytes()).empty());
+  // What the server still sends is acknowledged.
+  rig.pass(4);
+  CHECK(port_of(rig.send(client(k, 1'000, net::kTcpAck).bytes()), k) == 20'000);
+  rig.pass(4);
+  CHECK(rig.send(client(k, 2'000).bytes()).empty());
+  rig.pass(1);
+  CHECK(port_of(rig.send(client(k, 2'000).bytes()), k) == 20'000);
+  CHECK(rig.send(client(k, 1'000, net::kTcpAck).bytes()).empty());
+}
+
 TEST_CASE("ports of a large range are used to the last, and again", "[snat]") {
   const Kind k{Protocol::kUdp, true};
   Rig rig({.workers = 2, .connections = 16'384});
