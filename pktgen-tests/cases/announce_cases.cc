@@ -181,6 +181,13 @@ std::vector<Case> announce_cases() {
   Discovery from_afar = solicitation(kVip6);
   from_afar.hop_limit = 254;
   const Bytes whole = discovery(solicitation(kVip6));
+  // VLAN 7, with a priority; and that inside VLAN 9 of a provider.
+  const Bytes one_tag = Builder().numbers({0x81, 0, 0x60, 7});
+  const Bytes two_tags = Builder().numbers({0x88, 0xa8, 0, 9}).add(one_tag);
+  const auto tagged = [](Discovery d, const Bytes& tags) {
+    d.tags = tags;
+    return discovery(d);
+  };
   return {
       asked("an ARP request for a VIP", announced, request(kVip), reply(kVip)),
       asked("an ARP request with padding", announced, padded(request(kVip)), padded(reply(kVip))),
@@ -194,6 +201,14 @@ std::vector<Case> announce_cases() {
       asked("detection of duplicates", announced, discovery(duplicate), discovery(to_all)),
       asked("a neighbour solicitation for a dedicated SNAT address", snat_announced,
             discovery(solicitation("2001:db8:1::200")), discovery(advertisement("2001:db8:1::200"))),
+      asked("an ARP request in a VLAN: tagged as it came", announced, request(kVip, kAsker, one_tag),
+            reply(kVip, kAsker, one_tag)),
+      asked("an ARP request with two tags", announced, request(kVip, kAsker, two_tags), reply(kVip, kAsker, two_tags)),
+      asked("a neighbour solicitation in a VLAN: tagged as it came", announced, tagged(solicitation(kVip6), one_tag),
+            tagged(advertisement(kVip6), one_tag)),
+      asked("a neighbour solicitation with two tags", announced, tagged(solicitation(kVip6), two_tags),
+            tagged(advertisement(kVip6), two_tags)),
+      asked("detection of duplicates in a VLAN", announced, tagged(duplicate, one_tag), tagged(to_all, one_tag)),
       refused("an ARP request for a VIP that isn't announced", quiet, DropReason::NOT_ANNOUNCED, request(kVip)),
       refused("an ARP request for a VIP without a backend", deserted, DropReason::NOT_ANNOUNCED, request(kVip)),
       refused("an ARP request for the host", announced, DropReason::NOT_ANNOUNCED, request("10.0.0.1")),
