@@ -20,9 +20,14 @@ control::ServiceSpec spec(Protocol protocol, Mode mode, std::initializer_list<st
   return service(kVip, 80, protocol, mode, reals);
 }
 
-Frame packet(Protocol protocol, uint16_t port, uint8_t flags = 0) {
-  Frame f = Frame().ip("10.0.0.99", kVip);
-  return protocol == Protocol::kTcp ? f.tcp(port, 80, flags) : f.udp(port, 80).payload(9);
+// `what` it does to its connection: TCP's flags, or SCTP's chunk.
+Frame with_ports(Frame f, Protocol protocol, uint16_t from, uint16_t to, uint8_t what) {
+  if (protocol == Protocol::kTcp) return f.tcp(from, to, what);
+  return protocol == Protocol::kSctp ? f.sctp(from, to, what) : f.udp(from, to).payload(9);
+}
+
+Frame packet(Protocol protocol, uint16_t port, uint8_t what = 0) {
+  return with_ports(Frame().ip("10.0.0.99", kVip), protocol, port, 80, what);
 }
 
 // Real n of 10.0.1.<n>, by the MAC address that the packet left to; 0: it was dropped.
@@ -36,7 +41,18 @@ class Scene {
     rig.gateway(snat());
     rig.service(spec(protocol, mode, {kA}));
   }
-  unsigned send(uint8_t flags = 0) { return real_of(rig.send(packet(protocol_, port_, flags).bytes())); }
+  unsigned send(uint8_t what = 0) {
+    const auto sent = rig.send(packet(protocol_, port_, what).bytes());
+    if (sent.size() == 1)
+      snat_port_ = static_cast<uint16_t>(sent[0].bytes.at(14 + 20) << 8 | sent[0].bytes.at(14 + 21));
+    return real_of(sent);
+  }
+  // In nat: what real A answers to what it has got. True if it leaves to the client.
+  bool answer(uint8_t what) {
+    const Frame f = Frame().ethernet(real_mac(10), kPort1Mac).ip(kA, "10.0.1.200");
+    const auto sent = rig.send(with_ports(f, protocol_, 80, snat_port_, what).bytes(), 1);
+    return sent.size() == 1 && sent[0].port == 0;
+  }
   void send_all(const std::vector<uint8_t>& flags) {
     for (const uint8_t f : flags) REQUIRE(send(f) == 10);
   }
@@ -66,6 +82,7 @@ class Scene {
   Protocol protocol_;
   Mode mode_;
   uint16_t port_;
+  uint16_t snat_port_ = 0;  // of the last packet that left
 };
 
 struct Row {
@@ -138,6 +155,50 @@ TEST_CASE("a connection idles out by its state", "[states]") {
         const bool lost = late && mode == Mode::kNat && age.protocol == Protocol::kTcp;
         CHECK(s.send(kAck) == (lost ? 0U : late ? 11U : 10U));
       }
+}
+
+struct Step {
+  bool by_server;
+  uint8_t what;
+};
+Step client(uint8_t what) { return {false, what}; }
+Step server(uint8_t what) { return {true, what}; }
+
+TEST_CASE("what a server sends ends its connection as well", "[states]") {
+  const Step open = client(kSyn), opened = server(kSyn | kAck), joined = client(kAck);
+  const Step init = client(net::kSctpInit), init_ack = server(2), cookie_echo = client(10), cookie_ack = server(11);
+  struct Talk {
+    Protocol protocol;
+    std::vector<Step> steps;
+    unsigned seconds;
+  };
+  const std::vector<Talk> talks{
+      {Protocol::kTcp, {open, opened}, 30},
+      {Protocol::kTcp, {open, server(kRst | kAck)}, 5},
+      {Protocol::kTcp, {open, opened, joined, server(kAck)}, 7'440},
+      {Protocol::kTcp, {open, opened, joined, server(kFin)}, 60},
+      {Protocol::kTcp, {open, opened, joined, server(kFin), client(kAck)}, 60},
+      {Protocol::kTcp, {open, opened, joined, client(kFin), server(kAck)}, 60},
+      {Protocol::kTcp, {open, opened, joined, server(kRst)}, 5},
+      {Protocol::kTcp, {open, opened, joined, client(kFin), server(kRst)}, 5},
+      {Protocol::kSctp, {init, init_ack}, 30},
+      {Protocol::kSctp, {init, server(net::kSctpAbort)}, 5},
+      {Protocol::kSctp, {init, init_ack, cookie_echo, cookie_ack}, 7'440},
+      {Protocol::kSctp, {init, init_ack, cookie_echo, cookie_ack, server(net::kSctpShutdown)}, 60},
+      {Protocol::kSctp, {init, init_ack, cookie_echo, cookie_ack, server(net::kSctpShutdownAck)}, 60},
+      {Protocol::kSctp, {init, init_ack, cookie_echo, cookie_ack, server(net::kSctpShutdownComplete)}, 5},
+      {Protocol::kSctp, {init, init_ack, cookie_echo, cookie_ack, server(net::kSctpAbort)}, 5},
+  };
+  for (const Talk& talk : talks) {
+    INFO("protocol " << static_cast<int>(talk.protocol) << ", the last of " << talk.steps.size() << " packets "
+                     << static_cast<int>(talk.steps.back().what) << ", " << talk.seconds << " s");
+    Scene s(talk.protocol, Mode::kNat);
+    for (const Step& step : talk.steps) REQUIRE((step.by_server ? s.answer(step.what) : s.send(step.what) == 10));
+    s.rig.pass(talk.seconds - 1);
+    CHECK(s.connections() == 2);
+    s.rig.pass(1);
+    CHECK(s.connections() == 0);
+  }
 }
 
 TEST_CASE("idle timeouts are the gateway's, for standing connections too", "[states]") {
