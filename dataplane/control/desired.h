@@ -21,6 +21,7 @@ struct Refusal {
   std::string entry;  // a service's name, or "gateway"
   std::string field;
   std::string why;
+  bool later = false;  // for room that comes by itself: it may be tried again as it is
 };
 
 template <typename T>

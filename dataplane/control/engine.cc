@@ -356,6 +356,7 @@ engine::Hello Engine::hello() const {
   engine::Limits& m = *h.mutable_limits();
   m.set_services(limits.services);
   m.set_reals(limits.reals);
+  m.set_real_rows(limits.real_rows);
   m.set_reals_per_service(limits.reals_per_service);
   m.set_maglev_slots(limits.maglev_slots);
   m.set_snat_addresses(limits.snat_addresses);
@@ -411,6 +412,7 @@ engine::Status Engine::status() {
   s.mutable_memory()->set_bytes(workers_->bytes() + memory_->frames().size);
   s.set_services(static_cast<uint32_t>(publisher_->services().size()));
   s.set_reals(publisher_->reals());
+  s.set_real_rows(publisher_->real_rows());
   s.set_exceptions(publisher_->exceptions().size());
   s.set_maglev_slots_used(publisher_->maglev().slots_used());
   return s;

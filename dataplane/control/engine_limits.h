@@ -6,6 +6,7 @@
 
 #include "dataplane/control/exceptions.h"
 #include "dataplane/control/maglev_tables.h"
+#include "dataplane/control/tally.h"
 #include "dataplane/path/connection.h"
 #include "dataplane/path/fragments.h"
 #include "dataplane/path/snat_ports.h"
@@ -18,6 +19,7 @@ namespace guideway::control {
 struct Limits {
   uint32_t services = 16'384;
   uint32_t reals = 262'144;
+  uint32_t real_rows = kMaxRealRows;
   uint32_t reals_per_service = lb::kMaxReals;
   uint32_t maglev_slots = MaglevTables::kSlots;
   uint32_t snat_addresses = path::kMaxSnatAddresses;

@@ -123,12 +123,10 @@ std::optional<Refusal> Publisher::check_room(const Batch& batch) const {
     const auto input = lb::table_input(s.reals, lb::select(s.reals), s.table_size, seed);
     if (tables.insert(lb::digest(input)).second) slots += s.table_size;
   }
-  if (reals + reals_.used() > kMaxRealRows)
-    return Refusal{batch.services.back().name, "reals", "too many connections of removed reals are still known"};
   if (!batch.full) {
     // Their sums are known but for what the batch replaces, so that a small batch stays cheap.
     services += desired_.size();
-    reals += reals_.used();
+    reals += desired_reals_;
     slots += maglev_->slots_used();
     for (const std::string& n : named)
       if (const auto it = desired_.find(n); it != desired_.end()) {
@@ -144,6 +142,24 @@ std::optional<Refusal> Publisher::check_room(const Batch& batch) const {
     return Refusal{last, "reals", "more than " + std::to_string(limits_.reals) + " reals in all"};
   if (slots > limits_.maglev_slots)
     return Refusal{last, "table_size", "more than " + std::to_string(limits_.maglev_slots) + " Maglev slots in all"};
+  return check_real_rows(batch);
+}
+
+// Removed reals have their rows for as long as connections may name them: for room that comes by itself.
+std::optional<Refusal> Publisher::check_real_rows(const Batch& batch) const {
+  uint64_t rows = reals_.used();
+  uint64_t named = 0;
+  for (const ServiceSpec& s : batch.services) named += s.reals.size();
+  if (rows + named <= limits_.real_rows) return std::nullopt;  // were they all new
+  for (const ServiceSpec& s : batch.services) {
+    const auto record = records_.find(s.name);
+    for (const lb::Real& r : s.reals) {
+      const RealKey key{r.address, r.port};
+      rows += record == records_.end() || !(record->second.reals.contains(key) || record->second.gone.contains(key));
+    }
+    if (rows > limits_.real_rows)
+      return Refusal{s.name, "reals", "connections of too many removed reals are still known", true};
+  }
   return std::nullopt;
 }
 
@@ -325,6 +341,7 @@ void Publisher::update_reals(ServiceRecord& record, const ServiceSpec& spec) {
     retired_.reals.emplace(i, ++removals_);
     sweep_wish_ = true;
   }
+  desired_reals_ += static_cast<uint32_t>(now.size() - record.reals.size());
   record.reals = std::move(now);
 }
 

@@ -51,7 +51,9 @@ class Publisher {
 
   const std::map<std::string, ServiceSpec>& services() const { return desired_; }
   const GatewaySpec& gateway() const { return gateway_; }
-  uint32_t reals() const { return reals_.used(); }
+  uint32_t reals() const { return desired_reals_; }
+  // With those removed that connections may still name.
+  uint32_t real_rows() const { return reals_.used(); }
   const MaglevTables& maglev() const { return *maglev_; }
   ExceptionTable& exceptions() { return exceptions_; }
   // Counts changes of the set of VIPs and SNAT addresses: XDP steers by it.
@@ -116,6 +118,7 @@ class Publisher {
 
   std::optional<Refusal> check(const Batch& batch) const;
   std::optional<Refusal> check_room(const Batch& batch) const;
+  std::optional<Refusal> check_real_rows(const Batch& batch) const;
   std::vector<MaglevTables::TableRef> build_tables(const Batch& batch);
   void apply_gateway(const GatewaySpec& spec);
   void apply_service(const ServiceSpec& spec);
@@ -148,6 +151,7 @@ class Publisher {
   RowStore<path::RealIndex, path::Real> reals_;
 
   std::map<std::string, ServiceSpec> desired_;
+  uint32_t desired_reals_ = 0;  // of all of them
   GatewaySpec gateway_;
   std::map<std::string, ServiceRecord> records_;
   std::unordered_map<path::ServiceIndex, ServiceRecord*> by_index_;

@@ -42,6 +42,7 @@ class Fixture : public LonePublisher {
       reals.push_back(net::to_string(t.reals[s.reals[t.slots[s.table_offset + i] & path::kSlotOrdinal]].address));
     return reals;
   }
+  void collect() { reclaimer_.collect(); }
   uint64_t builds() const { return publisher->maglev().builds(); }
   unsigned flags(std::string_view address) const {
     return publisher->tables().load()->addresses->flags(net::parse_ip(address).value());
@@ -147,6 +148,34 @@ TEST_CASE("limits are refusals that name the entry", "[publisher]") {
   CHECK(f.apply({web("b", "192.0.2.2", {"10.0.0.3", "10.0.0.4"})}) == "");
   CHECK(f.apply({web("c", "192.0.2.3", {"10.0.0.5"})}, false, {"a"}) == "");
   CHECK(f.apply({web("x", "192.0.2.1", {"10.0.0.1"}), web("y", "192.0.2.2", {"10.0.0.2"})}, true) == "");
+}
+
+TEST_CASE("removed reals count against the rows, not against the limit of reals", "[publisher]") {
+  Limits limits;
+  limits.reals = 2;
+  limits.real_rows = 4;
+  Fixture f(limits);
+  REQUIRE(f.apply({web("a", "192.0.2.1", {"10.0.0.1", "10.0.0.2"})}) == "");
+  REQUIRE(f.apply({web("a", "192.0.2.1", {"10.0.0.3"})}) == "");
+  CHECK(f.publisher->reals() == 1);
+  CHECK(f.publisher->real_rows() == 3);
+  REQUIRE(f.publisher->retired().reals.size() == 2);
+  REQUIRE(f.apply({web("b", "192.0.2.2", {"10.0.0.4"})}) == "");
+  CHECK(f.apply({web("b", "192.0.2.2", {"10.0.0.4", "10.0.0.5"})}) == "b reals");
+
+  // A full table of rows is no lasting refusal; who has rows already needs none.
+  const auto full =
+      f.publisher->apply({.gateway = {}, .services = {web("b", "192.0.2.2", {"10.0.0.5"})}, .removals = {}});
+  REQUIRE(full.has_value());
+  CHECK(full->later);
+  REQUIRE(f.apply({web("a", "192.0.2.1", {"10.0.0.2"}), web("b", "192.0.2.2", {"10.0.0.4"})}, true) == "");
+  const Publisher::Retired unseen = f.publisher->retired();
+  f.publisher->reuse(unseen);
+  f.collect();
+  CHECK(f.publisher->real_rows() == 2);
+  CHECK(f.apply({web("b", "192.0.2.2", {"10.0.0.5"})}) == "");
+  REQUIRE(f.apply({}, false, {"a", "b"}) == "");
+  CHECK(f.publisher->reals() == 0);
 }
 
 TEST_CASE("a full batch builds what has changed, and removes what it doesn't name", "[publisher]") {

@@ -47,6 +47,8 @@ void fill_limits(const Snapshot& s, v1::Engine& out) {
   const IdleTimeouts& idle = s.gateway.idle;
   add("services", limits.services(), told(&engine::Status::services), "VIPs");
   add("reals", limits.reals(), told(&engine::Status::reals), "backends of all VIPs");
+  add("real_rows", limits.real_rows(), told(&engine::Status::real_rows),
+      "backends, and removed ones that connections may still name");
   add("reals_per_service", limits.reals_per_service(), most(s, [](const Entry& e) { return e.reals; }),
       "backends of one VIP");
   add("maglev_slots", limits.maglev_slots(), told(&engine::Status::maglev_slots_used), "slots of all Maglev tables");

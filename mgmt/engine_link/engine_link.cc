@@ -15,6 +15,7 @@ constexpr milliseconds kFirstBackoff{50};
 constexpr milliseconds kLongestBackoff{1000};
 constexpr milliseconds kHelloWithin{5000};
 constexpr milliseconds kAnswerWithin{30000};  // a full state of 10,000 services builds in about ten seconds
+constexpr milliseconds kLater{2000};          // the engine's sweep frees rows about once a second
 constexpr const char* kGateway = "gateway";   // as Refused.entry names it
 
 }  // namespace
@@ -245,7 +246,8 @@ absl::Status EngineLink::take_refused(const engine::Refused& refused) {
   dirty_.insert(batch.removed.begin(), batch.removed.end());
   const auto entry = batch.entries.find(refused.entry());
   if (entry != batch.entries.end()) {
-    refusals_[refused.entry()] = {entry->second->frame, refused.field(), refused.why(), false};
+    refusals_[refused.entry()] = {entry->second->frame, refused.field(), refused.why(), false, refused.later()};
+    if (refused.later()) loop_.call_after(kLater, [this, name = refused.entry()] { try_again(name); });
     // Its last applied form is refused as well: nothing is left to fall back to.
     if (const auto old = engine_.find(refused.entry());
         old != engine_.end() && old->second == entry->second && batch.full)
@@ -261,6 +263,14 @@ absl::Status EngineLink::take_refused(const engine::Refused& refused) {
   send_pending();
   on_change_();
   return absl::OkStatus();
+}
+
+void EngineLink::try_again(const std::string& name) {
+  const auto refusal = refusals_.find(name);
+  if (refusal == refusals_.end() || !refusal->second.later) return;
+  refusals_.erase(refusal);
+  dirty_.insert(name);
+  send_pending();
 }
 
 engine::Generation EngineLink::desired() const {

@@ -25,6 +25,7 @@ class EngineLink {
     std::string field;  // of the contract's message; if for_room, of the object: empty for the VIP's
     std::string why;
     bool for_room = false;  // by us, for a limit of the engine's: tried again when there is room
+    bool later = false;     // by the engine, for room that comes by itself: tried again after a while
   };
 
   // `on_change`: connected, disconnected, applied or refused. Nothing is sent before start().
@@ -60,6 +61,7 @@ class EngineLink {
   absl::Status take_hello(const engine::Hello& hello);
   absl::Status take_applied(const engine::Applied& applied);
   absl::Status take_refused(const engine::Refused& refused);
+  void try_again(const std::string& name);
   void closed(const absl::Status& why);
   bool pending() const { return need_full_ || gateway_dirty_ || !dirty_.empty(); }
   void send_pending();

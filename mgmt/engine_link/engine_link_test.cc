@@ -114,6 +114,22 @@ TEST_CASE("link: what the engine refuses is left out, the rest arrives, and a ne
             .state == EngineLink::EntryState::kApplied);
 }
 
+TEST_CASE("link: what the engine will have room for later is tried again by itself") {
+  Rig rig;
+  rig.engine.set_refuse([](const FakeEngine::Batch& b) {
+    auto r = FakeEngine::refuse_service(vip_name("web2", 2))(b);
+    if (r) r->set_later(true);
+    return r;
+  });
+  rig.manifest("a.yaml", web(1) + web(2));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait([](const State& s) { return s.refused == 2; }));
+  REQUIRE(rig.engine.wait(services(1)));
+  REQUIRE(rig.wait_problem("Service demo/web2", "status.loadBalancer.ingress[0].ip").has_value());
+  rig.engine.set_refuse({});
+  REQUIRE(rig.engine.wait(services(2)));
+}
+
 TEST_CASE("link: a refused change leaves the old form, and the others of its batch arrive") {
   Rig rig;
   rig.manifest("a.yaml", web(1) + web(2));

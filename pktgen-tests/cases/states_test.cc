@@ -299,13 +299,13 @@ TEST_CASE("a removed real's row is used again once no connection names it", "[st
   s.send_all({kSyn, kAck});
   s.becomes(State::kGone);
   s.rig.sweep();
-  CHECK(s.rig.publisher().reals() == 2);
+  CHECK(s.rig.publisher().real_rows() == 2);
   s.rig.service(spec(Protocol::kTcp, Mode::kDsrIpip, {kB, "10.0.1.12"}));
   CHECK(s.send(kAck) == 10);
-  CHECK(s.rig.publisher().reals() == 3);
+  CHECK(s.rig.publisher().real_rows() == 3);
   s.rig.pass(7'440);
   s.rig.sweep();
-  CHECK(s.rig.publisher().reals() == 2);
+  CHECK(s.rig.publisher().real_rows() == 2);
 }
 
 TEST_CASE("a real that comes back gets its row and its connections back", "[states]") {
@@ -318,16 +318,16 @@ TEST_CASE("a real that comes back gets its row and its connections back", "[stat
       if (swept) s.rig.sweep();
       s.becomes(State::kReady);
       s.rig.sweep();
-      CHECK(s.rig.publisher().reals() == 2);
+      CHECK(s.rig.publisher().real_rows() == 2);
       CHECK(s.send() == 10);
       s.becomes(State::kGone);
       CHECK(s.send() == 11);
       s.rig.pass(30);
       s.rig.sweep();
-      CHECK(s.rig.publisher().reals() == 1);
+      CHECK(s.rig.publisher().real_rows() == 1);
       s.becomes(State::kReady);
       s.rig.sweep();
-      CHECK(s.rig.publisher().reals() == 2);
+      CHECK(s.rig.publisher().real_rows() == 2);
     }
 }
 
@@ -341,7 +341,7 @@ TEST_CASE("a real that came and went during a sweep isn't the sweep's to free", 
   s.send_all({0});
   s.becomes(State::kGone);
   s.rig.sweep_rest();
-  CHECK(s.rig.publisher().reals() == 2);
+  CHECK(s.rig.publisher().real_rows() == 2);
 }
 
 TEST_CASE("a removed service's connections end with it, and its rows are used again", "[states]") {
@@ -351,10 +351,10 @@ TEST_CASE("a removed service's connections end with it, and its rows are used ag
   CHECK(s.send(kAck) == 0);
   CHECK(net::to_string(s.rig.dropped()) == net::to_string(DropReason::NO_VIP));
   s.rig.sweep();
-  CHECK(s.rig.publisher().reals() == 1);
+  CHECK(s.rig.publisher().real_rows() == 1);
   s.rig.pass(7'440);
   s.rig.sweep();
-  CHECK(s.rig.publisher().reals() == 0);
+  CHECK(s.rig.publisher().real_rows() == 0);
 }
 
 // ---- a service's mode

@@ -184,7 +184,7 @@ TEST_CASE("a connection off its slot keeps its real at another worker", "[worker
   rig.sweep();
   CHECK(rig.publisher().exceptions().size() == 0);
   CHECK(moved_slots(rig) == 0);
-  CHECK(rig.publisher().reals() == 2);
+  CHECK(rig.publisher().real_rows() == 2);
   CHECK(send(rig, ports[0], net::kTcpAck, 1) != 10);
 }
 

@@ -73,6 +73,7 @@ engine::Envelope ContractState::commit(const engine::Generation& generation) {
     r->set_entry(refusal->entry);
     r->set_field(refusal->field);
     r->set_why(refusal->why);
+    r->set_later(refusal->later);
     return answer;
   }
   if (full) services_.clear();
