@@ -31,6 +31,7 @@ class LonePublisher {
   std::string apply(const GatewaySpec& gateway) {
     return apply({.full = false, .gateway = gateway, .services = {}, .removals = {}});
   }
+  void collect() { reclaimer_.collect(); }
 
  private:
   std::string apply(Batch batch) {

@@ -42,7 +42,6 @@ class Fixture : public LonePublisher {
       reals.push_back(net::to_string(t.reals[s.reals[t.slots[s.table_offset + i] & path::kSlotOrdinal]].address));
     return reals;
   }
-  void collect() { reclaimer_.collect(); }
   uint64_t builds() const { return publisher->maglev().builds(); }
   unsigned flags(std::string_view address) const {
     return publisher->tables().load()->addresses->flags(net::parse_ip(address).value());
