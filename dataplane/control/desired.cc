@@ -51,15 +51,13 @@ std::optional<path::Mode> mode(engine::ForwardingMode m) {
   }
 }
 
-// An outer header may be of another family than the packet inside.
-bool encapsulates(path::Mode mode) { return mode == path::Mode::kDsrIpip || mode == path::Mode::kDsrGue; }
-
 // Sets `out`, or says what is wrong with the real.
 std::optional<std::pair<const char*, const char*>> decode_real(const engine::Real& m, const ServiceSpec& service,
                                                                lb::Real& out) {
   const auto a = address(m.address());
   if (!a) return {{"address", kAddressShape}};
-  if (a->is_v4() != service.vip.address.is_v4() && !encapsulates(service.mode))
+  // An outer header may be of another family than the packet inside.
+  if (a->is_v4() != service.vip.address.is_v4() && !path::encapsulates(service.mode))
     return {{"address", "it is of another family than the VIP, which only dsr-ipip and dsr-gue can bridge"}};
   if (m.port() > 65'535) return {{"port", "a port is at most 65535"}};
   if ((m.port() == 0) != (service.vip.port == path::kAnyPort))

@@ -346,7 +346,7 @@ void Publisher::update_reals(ServiceRecord& record, const ServiceSpec& spec) {
 }
 
 void Publisher::write_real(path::RealIndex i) {
-  const RealRecord& record = real_records_[i];
+  RealRecord& record = real_records_[i];
   path::Real& row = reals_.edit(i, reclaimer_);
   row.state = record.gone ? lb::RealState::kGone : lb::state_of(record.real);
   row.address = record.real.address;
@@ -357,6 +357,17 @@ void Publisher::write_real(path::RealIndex i) {
   row.encap_source = configured ? configured->address : record.resolution.source;
   row.source_mask = configured ? ~mask_of(*configured)[1] : 0;
   row.has_encap_source = !row.encap_source.is_zero() && row.encap_source.is_v4() == row.is_v4;
+  const bool preferred = row.has_encap_source && !configured && path::encapsulates(services_[row.service].mode);
+  encapsulate_from(record, preferred ? row.encap_source : net::IpAddress{});
+}
+
+void Publisher::encapsulate_from(RealRecord& record, const net::IpAddress& source) {
+  const net::IpAddress before = std::exchange(record.encap_source, source);
+  if (before == source) return;
+  if (!source.is_zero() && ++encap_sources_[source] == 1) addresses_changed_ = true;
+  if (before.is_zero() || --encap_sources_[before] > 0) return;
+  encap_sources_.erase(before);
+  addresses_changed_ = true;
 }
 
 void Publisher::resolve_real(path::RealIndex i) {
@@ -427,10 +438,12 @@ void Publisher::set_fib(const path::Fib* fib) {
 
 // ---- publication
 
-// The addresses that only we send from: of translation, of the ports and of VLANs on them, which the kernel chooses to
-// encapsulate from. Those that are configured for that are Tables::encap_sources.
+// The addresses that only we send from: of translation, of the ports and of VLANs on them, and those that the kernel
+// prefers to encapsulate from, which may be another link's (often lo's). Those configured for that are
+// Tables::encap_sources.
 std::set<net::IpAddress> Publisher::own_addresses() const {
   std::set<net::IpAddress> own;
+  for (const auto& [address, reals] : encap_sources_) own.insert(address);
   for (const path::SnatAddress& s : gateway_.snat) own.insert(s.address);
   for (const auto& [ifindex, link] : rib_.links())
     if (ports_.contains(ifindex) || (link.vlan != 0 && ports_.contains(link.parent)))
@@ -543,6 +556,7 @@ void Publisher::release_real(path::RealIndex i) {
     std::ranges::transform(record->second->removed, tally_.read(i), record->second->removed.begin(), std::plus());
   }
   next_hops_.release(reals_[i].route);
+  encapsulate_from(real_records_.at(i), {});
   reals_.edit(i, reclaimer_) = {};
   real_records_.erase(i);
   retired_.reals.erase(i);

@@ -111,6 +111,7 @@ class Publisher {
   struct RealRecord {
     lb::Real real;
     Resolution resolution;
+    net::IpAddress encap_source;  // as the kernel prefers it; zero where it isn't encapsulated or the source configured
     bool gone = false;
   };
 
@@ -136,6 +137,7 @@ class Publisher {
   void release_real(path::RealIndex i);
   void write_real(path::RealIndex i);
   void resolve_real(path::RealIndex i);
+  void encapsulate_from(RealRecord& record, const net::IpAddress& source);
   std::set<net::IpAddress> own_addresses() const;
   void rebuild_vips();
   void rebuild_addresses();
@@ -156,6 +158,7 @@ class Publisher {
   std::map<std::string, ServiceRecord> records_;
   std::unordered_map<path::ServiceIndex, ServiceRecord*> by_index_;
   std::unordered_map<path::RealIndex, RealRecord> real_records_;
+  std::map<net::IpAddress, uint32_t> encap_sources_;  // of so many reals
   std::map<path::VipKey, std::string> vip_owner_;
 
   std::unique_ptr<path::Tables> tables_;  // being prepared

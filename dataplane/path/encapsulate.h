@@ -19,7 +19,7 @@ inline constexpr uint32_t kMostOverhead = sizeof(net::Ipv6Header) + sizeof(net::
 
 // Bytes that apply() will put around the packet.
 inline uint32_t overhead(const Packet& p, const Tables& t) {
-  if (p.answer || (p.mode != Mode::kDsrIpip && p.mode != Mode::kDsrGue)) return 0;
+  if (p.answer || !encapsulates(p.mode)) return 0;
   const uint32_t ip = t.reals[p.real].is_v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
   return p.mode == Mode::kDsrGue ? ip + static_cast<uint32_t>(sizeof(net::UdpHeader)) : ip;
 }

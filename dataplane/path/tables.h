@@ -29,6 +29,7 @@ inline constexpr unsigned kMaxSnatAddresses = 16;
 inline constexpr unsigned kMaxEcmp = 14;
 
 enum class Mode : uint8_t { kDsrL2, kDsrIpip, kDsrGue, kNat };
+constexpr bool encapsulates(Mode mode) { return mode == Mode::kDsrIpip || mode == Mode::kDsrGue; }
 
 // The least that Service::mtu may be: RFC 8200, 5.
 inline constexpr uint32_t kMinServiceMtu = 1'280;

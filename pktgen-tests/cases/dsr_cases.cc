@@ -14,6 +14,12 @@ void one6(Rig& rig) { rig.service(service(kVip6, 80, Protocol::kTcp, Mode::kDsrI
 void l2(Rig& rig) { rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrL2, {"10.0.1.10"})); }
 void l2_6(Rig& rig) { rig.service(service(kVip6, 80, Protocol::kTcp, Mode::kDsrL2, {"2001:db8:1::10"})); }
 void dns(Rig& rig) { rig.service(service(kVip, 53, Protocol::kUdp, Mode::kDsrIpip, {"10.0.1.10"})); }
+// As BGP daemons have it: the kernel prefers an address of lo. The route comes after the service.
+void preferring(Rig& rig, Mode mode) {
+  rig.service(service(kVip, 80, Protocol::kTcp, mode, {"10.0.1.10"}));
+  rig.route("10.0.1.0/24", {{1, "::"}}, "10.77.0.1");  // on the link
+}
+Frame from_preferred() { return Frame().ip("10.77.0.1", kVip).tcp(40'000, 80).syn(); }
 void nobody(Rig& rig) { rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {})); }
 
 Frame to_real(Frame f, unsigned n = 10) {
@@ -92,6 +98,14 @@ std::vector<Case> dsr_cases() {
        .configure = one,
        .in = Frame().ip("10.0.1.1", kVip).tcp(40'000, 80).syn(),
        .reason = DropReason::LOOP},
+      {.description = "from the source that the route prefers, which isn't a port's: a loop",
+       .configure = [](Rig& rig) { preferring(rig, Mode::kDsrIpip); },
+       .in = from_preferred(),
+       .reason = DropReason::LOOP},
+      {.description = "what the route prefers, where nothing is encapsulated: a client as others",
+       .configure = [](Rig& rig) { preferring(rig, Mode::kDsrL2); },
+       .in = from_preferred(),
+       .out = from_preferred().ethernet(kPort1Mac, real_mac(10))},
       {.description = "a service without a backend",
        .configure = nobody,
        .in = client(),

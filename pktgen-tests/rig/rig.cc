@@ -156,8 +156,9 @@ void Rig::neighbor(unsigned port, std::string_view address, std::string_view mac
   routes_changed();
 }
 
-void Rig::route(std::string_view text, const std::vector<std::pair<unsigned, std::string>>& next_hops) {
-  control::Route r{.prefix = prefix(text), .hops = {}, .source = {}};
+void Rig::route(std::string_view text, const std::vector<std::pair<unsigned, std::string>>& next_hops,
+                std::string_view source) {
+  control::Route r{.prefix = prefix(text), .hops = {}, .source = source.empty() ? net::IpAddress{} : ip(source)};
   for (const auto& [port, hop] : next_hops) r.hops.push_back({kFirstIfindex + static_cast<int>(port), ip(hop), 1});
   rib_.apply({control::Event::Action::kReplace, r});
   routes_changed();

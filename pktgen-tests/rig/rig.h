@@ -37,7 +37,9 @@ class Rig {
 
   // The kernel's side.
   void neighbor(unsigned port, std::string_view address, std::string_view mac, bool present = true);
-  void route(std::string_view prefix, const std::vector<std::pair<unsigned, std::string>>& next_hops);
+  // `source`: the address that the kernel prefers there, if the route says one.
+  void route(std::string_view prefix, const std::vector<std::pair<unsigned, std::string>>& next_hops,
+             std::string_view source = {});
   void blackhole(std::string_view prefix);
   void mtu(unsigned port, uint32_t mtu);
   // A VLAN interface on a port, with its MAC address and its networks; gives the number by which it can be named where
