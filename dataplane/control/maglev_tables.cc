@@ -7,10 +7,11 @@
 
 namespace guideway::control {
 
-absl::StatusOr<std::unique_ptr<MaglevTables>> MaglevTables::create(Reclaimer& reclaimer) {
-  auto array = reserve_memory(size_t{kReserved} * sizeof(uint16_t), "Maglev tables");
+absl::StatusOr<std::unique_ptr<MaglevTables>> MaglevTables::create(Reclaimer& reclaimer, uint32_t slots) {
+  const uint32_t reserved = 2 * slots;
+  auto array = reserve_memory(size_t{reserved} * sizeof(uint16_t), "Maglev tables");
   if (!array.ok()) return array.status();
-  return std::unique_ptr<MaglevTables>(new MaglevTables(std::move(*array), reclaimer));
+  return std::unique_ptr<MaglevTables>(new MaglevTables(std::move(*array), reserved, reclaimer));
 }
 
 bool MaglevTables::allocate(uint32_t size, uint32_t* offset) {
@@ -19,7 +20,7 @@ bool MaglevTables::allocate(uint32_t size, uint32_t* offset) {
     it->second.pop_back();
     return true;
   }
-  if (kReserved - end_ < size) return false;
+  if (reserved_ - end_ < size) return false;
   *offset = std::exchange(end_, end_ + size);
   return true;
 }

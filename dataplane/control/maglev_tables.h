@@ -19,10 +19,6 @@ class MaglevTables {
  public:
   // 10,000 services with tables of 16,381 slots each.
   static constexpr uint32_t kSlots = 176'000'000;
-  // Twice as many are reserved: a table is built while its predecessor is still read, and freed ranges are only used
-  // again for tables of their size.
-  static constexpr uint32_t kReserved = 2 * kSlots;
-
   struct Table {
     uint32_t offset = 0;
     lb::TableInput input;
@@ -30,7 +26,9 @@ class MaglevTables {
   };
   using TableRef = std::shared_ptr<const Table>;
 
-  static absl::StatusOr<std::unique_ptr<MaglevTables>> create(Reclaimer& reclaimer);
+  // Room for twice `slots` is reserved: a table is built while its predecessor is still read, and freed ranges are only
+  // used again for tables of their size.
+  static absl::StatusOr<std::unique_ptr<MaglevTables>> create(Reclaimer& reclaimer, uint32_t slots = kSlots);
 
   // Builds them, side by side on the cores that control may use, or finds equal ones. Null if the array is full. Their
   // slots are free again once the last reference is gone and all workers have passed.
@@ -38,15 +36,16 @@ class MaglevTables {
   TableRef build(lb::TableInput input) { return build(std::vector{std::move(input)}).front(); }
 
   std::span<uint16_t> slots(uint32_t offset, uint32_t size) {
-    return array_.as<uint16_t>(kReserved).subspan(offset, size);
+    return array_.as<uint16_t>(reserved_).subspan(offset, size);
   }
   std::span<uint16_t> slots(const Table& t) { return slots(t.offset, t.size()); }
-  const uint16_t* base() const { return array_.as<uint16_t>(kReserved).data(); }
+  const uint16_t* base() const { return array_.as<uint16_t>(reserved_).data(); }
   uint64_t slots_used() const { return used_; }
   uint64_t builds() const { return builds_; }
 
  private:
-  MaglevTables(Mapping array, Reclaimer& reclaimer) : array_(std::move(array)), reclaimer_(reclaimer) {}
+  MaglevTables(Mapping array, uint32_t reserved, Reclaimer& reclaimer)
+      : array_(std::move(array)), reserved_(reserved), reclaimer_(reclaimer) {}
   TableRef find(const lb::TableInput& input, uint64_t digest) const;
   // Its slots are yet to be filled.
   TableRef add(lb::TableInput input, uint64_t digest);
@@ -54,6 +53,7 @@ class MaglevTables {
   void release(const Table& t);
 
   Mapping array_;
+  uint32_t reserved_;  // slots
   Reclaimer& reclaimer_;
   uint32_t end_ = 0;                                // beyond it nothing was ever used
   std::map<uint32_t, std::vector<uint32_t>> free_;  // size → offsets: sizes are few, so nothing is ever split

@@ -49,7 +49,7 @@ size_t places_for(size_t entries) { return std::bit_ceil(2 * entries + 2); }
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Publisher>> Publisher::create(Setup setup, Reclaimer& reclaimer) {
-  auto maglev = MaglevTables::create(reclaimer);
+  auto maglev = MaglevTables::create(reclaimer, setup.limits.maglev_slots);
   if (!maglev.ok()) return maglev.status();
   auto exceptions = ExceptionTable::create(reclaimer);
   if (!exceptions.ok()) return exceptions.status();
@@ -167,7 +167,8 @@ std::optional<Refusal> Publisher::check_real_rows(const Batch& batch) const {
 
 std::optional<Refusal> Publisher::apply(Batch batch) {
   if (auto refusal = check(batch)) return refusal;
-  const auto tables = build_tables(batch);  // kept, so that each service finds its own
+  std::vector<MaglevTables::TableRef> tables;  // kept, so that each service finds its own
+  if (auto refusal = build_tables(batch, tables)) return refusal;
   if (batch.gateway) apply_gateway(*batch.gateway);
   if (batch.full) {
     std::set<std::string> keep;
@@ -186,19 +187,30 @@ std::optional<Refusal> Publisher::apply(Batch batch) {
   return std::nullopt;
 }
 
-// All at once, as one after the other would take most of a batch's time.
-std::vector<MaglevTables::TableRef> Publisher::build_tables(const Batch& batch) {
+// All that the batch needs at once, as one after the other would take most of its time; and before anything changes,
+// for the array may be full.
+std::optional<Refusal> Publisher::build_tables(const Batch& batch, std::vector<MaglevTables::TableRef>& tables) {
   const uint64_t seed = batch.gateway ? batch.gateway->hash_seed : gateway_.hash_seed;
   std::vector<lb::TableInput> inputs;
+  std::vector<const ServiceSpec*> services;
   const auto want = [&](const ServiceSpec& s) {
-    if (const auto chosen = lb::select(s.reals); !chosen.empty())
-      inputs.push_back(lb::table_input(s.reals, chosen, s.table_size, seed));
+    const auto chosen = lb::select(s.reals);
+    if (chosen.empty()) return;
+    inputs.push_back(lb::table_input(s.reals, chosen, s.table_size, seed));
+    services.push_back(&s);
   };
   if (seed != gateway_.hash_seed)
     for (const auto& [name, spec] : desired_) want(spec);
   for (const ServiceSpec& s : batch.services)
     if (const auto it = desired_.find(s.name); it == desired_.end() || it->second != s) want(s);
-  return maglev_->build(std::move(inputs));
+  tables = maglev_->build(std::move(inputs));
+  const auto lacking = std::ranges::find(tables, nullptr);
+  if (lacking == tables.end()) return std::nullopt;
+  const ServiceSpec& s = *services[static_cast<size_t>(lacking - tables.begin())];
+  return Refusal{s.name, "table_size",
+                 "no room is left for a Maglev table of " + std::to_string(s.table_size) +
+                     " slots, for what former tables had serves their sizes only: take a size that was used before, or "
+                     "restart the engine"};
 }
 
 void Publisher::apply_gateway(const GatewaySpec& spec) {

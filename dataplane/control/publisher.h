@@ -120,7 +120,7 @@ class Publisher {
   std::optional<Refusal> check(const Batch& batch) const;
   std::optional<Refusal> check_room(const Batch& batch) const;
   std::optional<Refusal> check_real_rows(const Batch& batch) const;
-  std::vector<MaglevTables::TableRef> build_tables(const Batch& batch);
+  std::optional<Refusal> build_tables(const Batch& batch, std::vector<MaglevTables::TableRef>& tables);
   void apply_gateway(const GatewaySpec& spec);
   void apply_service(const ServiceSpec& spec);
   void disown(const path::VipKey& vip, const std::string& service);

@@ -118,6 +118,24 @@ TEST_CASE("workers are told what an address is to us", "[publisher]") {
   CHECK(f.flags("198.51.100.2") == (path::kAddressOurs | path::kAddressSnat | path::kAddressAnnounced));
 }
 
+// Of 2,400 slots 2,389 are used by and by; what is free of them serves tables of those sizes.
+TEST_CASE("a table for which there is no room is refused before anything changes", "[publisher]") {
+  Fixture f({.maglev_slots = 1'200});
+  for (const uint32_t size : {307U, 401U, 503U, 601U, 577U})
+    REQUIRE(f.apply({web("a", "192.0.2.1", {"10.0.0.1"}, size)}) == "");
+  const auto before = f.publisher->tables().load();
+  CHECK(f.apply({web("b", "192.0.2.2", {}), web("a", "192.0.2.1", {"10.0.0.9"}, 251)}) == "a table_size");
+  const GatewaySpec reseeded{.hash_seed = f.publisher->gateway().hash_seed + 1};
+  CHECK(f.apply(reseeded) == "a table_size");
+  CHECK(f.publisher->tables().load() == before);
+  CHECK(f.at("192.0.2.1") == "10.0.0.1");
+  CHECK(f.slots("192.0.2.1").size() == 577);
+  CHECK(f.publisher->gateway().hash_seed != reseeded.hash_seed);
+  CHECK(f.publisher->services().size() == 1);
+  CHECK(f.apply({web("a", "192.0.2.1", {"10.0.0.9"}, 503)}) == "");
+  CHECK(f.at("192.0.2.1") == "10.0.0.9");
+}
+
 TEST_CASE("a refused batch changes nothing", "[publisher]") {
   Fixture f;
   REQUIRE(f.apply({web("a", "192.0.2.1", {"10.0.0.1"}), web("b", "192.0.2.2", {"10.0.0.2"})}) == "");
