@@ -1,4 +1,6 @@
 // ICMP: errors go to the backend of the flow that they quote, echo requests to VIPs are answered.
+#include <algorithm>
+
 #include "pktgen-tests/cases/case.h"
 
 namespace guideway::cases {
@@ -15,6 +17,9 @@ void serve(Rig& rig, Mode mode) {
   rig.service(service(kVip, 80, Protocol::kTcp, mode, {"10.0.1.10"}, port));
   rig.service(service(kVip6, 80, Protocol::kTcp, mode, {"2001:db8:1::10"}, port));
   rig.service(service(kVip, 53, Protocol::kUdp, mode, {"10.0.1.10"}));
+  const uint16_t sctp_port = mode == Mode::kNat ? 3869 : 3868;
+  rig.service(service(kVip, 3868, Protocol::kSctp, mode, {"10.0.1.10"}, sctp_port));
+  rig.service(service(kVip6, 3868, Protocol::kSctp, mode, {"2001:db8:1::10"}, sctp_port));
 }
 void ipip(Rig& rig) { serve(rig, Mode::kDsrIpip); }
 void l2(Rig& rig) { serve(rig, Mode::kDsrL2); }
@@ -23,15 +28,31 @@ void nat(Rig& rig) { serve(rig, Mode::kNat); }
 Frame syn() { return Frame().ip("10.0.0.99", kVip).tcp(40'000, 80).syn(); }
 Frame syn6() { return Frame().ip("2001:db8:0::99", kVip6).tcp(40'000, 80).syn(); }
 Frame query() { return Frame().ip("10.0.0.99", kVip).udp(5'353, 53).payload(30); }
+Frame init() { return Frame().ip("10.0.0.99", kVip).sctp(40'000, 3868, net::kSctpInit).payload(16); }
+Frame init6() { return Frame().ip("2001:db8:0::99", kVip6).sctp(40'000, 3868, net::kSctpInit).payload(16); }
 
 // What the VIP has sent to the client, as it is quoted.
 Frame to_client() { return Frame().ip(kVip, "10.0.0.99").tcp(80, 40'000).payload(100); }
 Frame to_client6() { return Frame().ip(kVip6, "2001:db8:0::99").tcp(80, 40'000).payload(100); }
 Frame udp_to_client() { return Frame().ip(kVip, "10.0.0.99").udp(53, 5'353).payload(40); }
+Frame sctp_to_client() { return Frame().ip(kVip, "10.0.0.99").sctp(3868, 40'000, net::kSctpData).payload(100); }
+Frame sctp_to_client6() { return Frame().ip(kVip6, "2001:db8:0::99").sctp(3868, 40'000, net::kSctpData).payload(100); }
 // The same before it was translated: what the real has sent to us.
 Frame by_real() { return Frame().ip("10.0.1.10", "10.0.1.200").tcp(8080, kPort).payload(100); }
 Frame by_real6() { return Frame().ip("2001:db8:1::10", "2001:db8:1::200").tcp(8080, kPort).payload(100); }
 Frame udp_by_real() { return Frame().ip("10.0.1.10", "10.0.1.200").udp(53, kPort).payload(40); }
+Frame sctp_by_real() { return Frame().ip("10.0.1.10", "10.0.1.200").sctp(3869, kPort, net::kSctpData).payload(100); }
+Frame sctp_by_real6() {
+  return Frame().ip("2001:db8:1::10", "2001:db8:1::200").sctp(3869, kPort, net::kSctpData).payload(100);
+}
+// SCTP's CRC32c can't follow in a packet that may be quoted in part: it stays what it was in `before`.
+rig::Bytes with_crc_of(const Frame& before, const Frame& quoted) {
+  const rig::Bytes old = before.bytes();
+  rig::Bytes b = quoted.bytes();
+  const size_t at = b.size() - 100 - sizeof(net::SctpChunk) - 4;
+  std::copy_n(old.begin() + static_cast<ptrdiff_t>(at), 4, b.begin() + static_cast<ptrdiff_t>(at));
+  return b;
+}
 
 // Fragmentation needed, with the MTU of the next hop; packet too big.
 Frame too_big(const Frame& quoted, size_t bytes = 28) {
@@ -80,6 +101,14 @@ void add_dsr(std::vector<Case>& to) {
        .configure = l2,
        .in = Frame().ip("10.0.0.99", kVip).icmp_error(3, 3, udp_to_client()),
        .out = Frame().ip("10.0.0.99", kVip).icmp_error(3, 3, udp_to_client()).ethernet(kPort1Mac, real_mac(10))});
+  to.push_back({.description = "ICMP, 4in4: of SCTP, the ports and no more quoted",
+                .configure = ipip,
+                .in = too_big(sctp_to_client(), 24),
+                .out = encapsulated(too_big(sctp_to_client(), 24))});
+  to.push_back({.description = "ICMPv6, dsr-l2: of SCTP",
+                .configure = l2,
+                .in = too_big6(sctp_to_client6(), SIZE_MAX),
+                .out = too_big6(sctp_to_client6(), SIZE_MAX).ethernet(kPort1Mac, real_mac(10))});
   for (const auto& [type, what] : {std::pair{11, "time exceeded"}, {12, "parameter problem"}}) {
     const Frame in = Frame().ip(kHop, kVip).icmp_error(static_cast<uint8_t>(type), 0, to_client().options(8), 36);
     to.push_back({.description = std::string("ICMP, 4in4, options quoted: ") + what,
@@ -117,6 +146,25 @@ void add_nat(std::vector<Case>& to) {
                 .before = {query()},
                 .in = too_big(udp_to_client().no_udp_checksum(), SIZE_MAX),
                 .out = error(at_real(), udp_by_real().no_udp_checksum(), SIZE_MAX)});
+  to.push_back({.description = "ICMP, nat: from outside, of SCTP",
+                .configure = nat,
+                .before = {init()},
+                .in = too_big(sctp_to_client()),
+                .out = error(at_real(), sctp_by_real(), 28)});
+  to.push_back({.description = "ICMPv6, nat: from outside, of SCTP, all of the packet quoted",
+                .configure = nat,
+                .before = {init6()},
+                .in = too_big6(sctp_to_client6(), SIZE_MAX),
+                .out = at_real6().icmp_error(2, 0, with_crc_of(sctp_to_client6(), sctp_by_real6()), SIZE_MAX, 1'400)});
+  const Frame sctp_to_real = Frame().ip("10.0.1.200", "10.0.1.10").sctp(kPort, 3869, net::kSctpData).payload(100);
+  const Frame sctp_by_client = Frame().ip("10.0.0.99", kVip).sctp(40'000, 3868, net::kSctpData).payload(100);
+  to.push_back({.description = "ICMP, nat: from inside, of SCTP, all of the packet quoted",
+                .configure = nat,
+                .before = {init()},
+                .in = Frame().ip("10.0.1.254", "10.0.1.200").icmp_error(3, 2, sctp_to_real),
+                .out = at_client().icmp_error(3, 2, with_crc_of(sctp_to_real, sctp_by_client)),
+                .out_port = 0,
+                .in_port = 1});
   to.push_back({.description = "ICMPv6, nat: from outside",
                 .configure = nat,
                 .before = {syn6()},

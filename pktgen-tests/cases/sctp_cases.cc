@@ -31,6 +31,7 @@ Frame at_real(uint8_t chunk = net::kSctpInit, size_t value = 16) {
       .ttl(63)
       .ethernet(kPort1Mac, real_mac(10));
 }
+Frame encapsulated(Frame f) { return f.ethernet(kPort1Mac, real_mac(10)).encapsulated("10.0.1.1", "10.0.1.10"); }
 
 rig::Bytes without_chunk() {
   rig::Bytes b = Frame().ip("2001:db8:0::99", kVip6).protocol(47).payload(15).bytes();
@@ -45,11 +46,26 @@ std::vector<Case> sctp_cases() {
       {.description = "SCTP, 4in4",
        .configure = ipip,
        .in = client(net::kSctpData, 33),
-       .out = client(net::kSctpData, 33).ethernet(kPort1Mac, real_mac(10)).encapsulated("10.0.1.1", "10.0.1.10")},
+       .out = encapsulated(client(net::kSctpData, 33))},
       {.description = "SCTP, dsr-l2 over IPv6",
        .configure = l2,
        .in = client6(),
        .out = client6().ethernet(kPort1Mac, real_mac(10))},
+      {.description = "SCTP, 4in4: a first fragment",
+       .configure = ipip,
+       .in = client(net::kSctpInit, 64).piece(7, 0, 40),
+       .out = encapsulated(client(net::kSctpInit, 64).piece(7, 0, 40))},
+      {.description = "SCTP, 4in4: the fragment after it",
+       .configure = ipip,
+       .before = {client(net::kSctpInit, 64).piece(7, 0, 40)},
+       .in = client(net::kSctpInit, 64).piece(7, 40, 40),
+       .out = encapsulated(client(net::kSctpInit, 64).piece(7, 40, 40))},
+      {.description = "SCTP, dsr-l2 over IPv6: a later fragment before the first",
+       .configure = l2,
+       .before = {client6(net::kSctpData, 64).piece(7, 40, 40)},
+       .in = client6(net::kSctpData, 64).piece(7, 0, 40),
+       .out = client6(net::kSctpData, 64).piece(7, 0, 40).ethernet(kPort1Mac, real_mac(10)),
+       .more = {client6(net::kSctpData, 64).piece(7, 40, 40).ethernet(kPort1Mac, real_mac(10))}},
       {.description = "SCTP, nat over IPv6",
        .configure = nat,
        .in = client6(),

@@ -77,13 +77,16 @@ Frame& Frame::echo(bool reply) {
   return *this;
 }
 Frame& Frame::icmp_error(uint8_t type, uint8_t code, const Frame& quoted, size_t bytes, uint32_t rest) {
+  return icmp_error(type, code, quoted.bytes(), bytes, rest);
+}
+Frame& Frame::icmp_error(uint8_t type, uint8_t code, const Bytes& quoted, size_t bytes, uint32_t rest) {
   protocol_ = static_cast<uint8_t>(ip_->source.is_v4() ? net::Protocol::kIcmp : net::Protocol::kIcmpv6);
   icmp_.type = type;
   icmp_.code = code;
   icmp_.rest = net::Be32{rest};
-  const Bytes frame = quoted.bytes();
   const size_t l3 = sizeof(net::EthernetHeader);
-  quoted_ = Bytes(frame.begin() + l3, frame.begin() + static_cast<ptrdiff_t>(l3 + std::min(bytes, frame.size() - l3)));
+  quoted_ =
+      Bytes(quoted.begin() + l3, quoted.begin() + static_cast<ptrdiff_t>(l3 + std::min(bytes, quoted.size() - l3)));
   return *this;
 }
 Frame& Frame::flags(uint8_t f) {

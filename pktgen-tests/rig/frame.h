@@ -25,6 +25,7 @@ class Frame {
   Frame& echo(bool reply = false);                                    // by the addresses' family
   // Quotes `bytes` of the other packet from its IP header on, at most all; `rest` is the header's second half.
   Frame& icmp_error(uint8_t type, uint8_t code, const Frame& quoted, size_t bytes = SIZE_MAX, uint32_t rest = 0);
+  Frame& icmp_error(uint8_t type, uint8_t code, const Bytes& quoted, size_t bytes = SIZE_MAX, uint32_t rest = 0);
   Frame& syn() { return flags(net::kTcpSyn); }
   Frame& flags(uint8_t f);
   Frame& protocol(uint8_t number);  // with whatever payload
