@@ -187,9 +187,11 @@ void Daemon::add_refusals(std::vector<Problem>& out) const {
       p.field = entry->second->field;
       p.line = entry->second->line;
     }
-    if (refusal.for_room && !refusal.field.empty()) {
-      p.field = refusal.field;
-      p.line = 0;
+    if (object && refusal.for_room && !refusal.field.empty()) {
+      const auto at = object->limited.find(refusal.field);
+      const bool known = at != object->limited.end();
+      p.field = known ? at->second.field : refusal.field;
+      p.line = known ? at->second.line : 0;
     }
     if (object) {
       p.file = store_.owner(object->key);

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <sstream>
+
 #include "mgmt/engine_link/frame.h"
 #include "mgmt/testing/rig.h"
 
@@ -23,6 +25,15 @@ std::string web(int i, const std::string& backend = "10.0.0.1", const std::strin
 
 auto services(size_t n) {
   return [n](const State& s) { return s.services.size() == n; };
+}
+
+// Lines count from 1; empty if there is no such one.
+std::string line_of(const std::string& text, uint32_t number) {
+  std::istringstream lines(text);
+  std::string line;
+  for (uint32_t n = 0; n < number; ++n)
+    if (!std::getline(lines, line)) return "";
+  return line;
 }
 
 }  // namespace
@@ -187,30 +198,38 @@ TEST_CASE("link: every limit of the engine is kept before anything is sent, and 
     std::string text;  // exceeds a limit of 1
     std::string object;
     std::string field;
+    std::string at;  // what stands on the line that is told
   };
   const auto with = [](const std::string& spec) {
     std::string yaml = service_yaml("web9", "198.51.100.9");
     return yaml.insert(yaml.find("  type:"), spec);
   };
   const auto gateway = [](const std::string& spec) {
-    return "---\napiVersion: guideway.io/v1alpha1\nkind: GatewayConfig\nmetadata: {name: g}\nspec: {" + spec + "}\n";
+    return "---\napiVersion: guideway.io/v1alpha1\nkind: GatewayConfig\nmetadata: {name: g}\nspec:" + spec + "\n";
   };
   const std::string w = "Service demo/web9";
   const std::string vip = "status.loadBalancer.ingress[0].ip";
+  const std::string older = "service.beta.kubernetes.io/load-balancer-source-ranges";
   const std::vector<std::pair<std::string, std::string>> two = {{"10.0.0.1", "ready"}, {"10.0.0.2", "ready"}};
   const std::vector<Case> cases = {
-      {"services", web(1) + web(9), w, vip},
-      {"reals", web(1) + service_yaml("web9", "198.51.100.9") + slice_yaml("web9", {{"10.0.0.2", "ready"}}), w, vip},
-      {"reals_per_service", service_yaml("web9", "198.51.100.9") + slice_yaml("web9", two), w, vip},
-      {"maglev_slots", web(9), w, vip},
+      {"services", web(1) + web(9), w, vip, "198.51.100.9"},
+      {"reals", web(1) + service_yaml("web9", "198.51.100.9") + slice_yaml("web9", {{"10.0.0.2", "ready"}}), w, vip,
+       "198.51.100.9"},
+      {"reals_per_service", service_yaml("web9", "198.51.100.9") + slice_yaml("web9", two), w, vip, "198.51.100.9"},
+      {"maglev_slots", web(9), w, vip, "198.51.100.9"},
       {"source_ranges", with("  loadBalancerSourceRanges: [10.0.0.0/8, 192.0.2.0/24]\n"), w,
-       "spec.loadBalancerSourceRanges"},
-      {"affinity_seconds", with("  sessionAffinity: ClientIP\n"), w,
-       "spec.sessionAffinityConfig.clientIP.timeoutSeconds"},
+       "spec.loadBalancerSourceRanges", "loadBalancerSourceRanges"},
+      {"source_ranges",
+       service_yaml("web9", "198.51.100.9", "  annotations:\n    " + older + ": 10.0.0.0/8, 192.0.2.0/24\n"), w,
+       "metadata.annotations[" + older + "]", older},
+      {"affinity_seconds",
+       with("  sessionAffinity: ClientIP\n  sessionAffinityConfig:\n    clientIP:\n      timeoutSeconds: 2\n"), w,
+       "spec.sessionAffinityConfig.clientIP.timeoutSeconds", "timeoutSeconds"},
       {"snat_addresses",
-       gateway("snat: [{address: 192.0.2.1, dedicated: true}, {address: 192.0.2.2, dedicated: true}]"),
-       "GatewayConfig g", "spec.snat"},
-      {"idle_seconds", gateway("idleTimeouts: {closing: 2s}"), "GatewayConfig g", "spec.idleTimeouts.closing"},
+       gateway("\n  snat: [{address: 192.0.2.1, dedicated: true}, {address: 192.0.2.2, dedicated: true}]"),
+       "GatewayConfig g", "spec.snat", "snat:"},
+      {"idle_seconds", gateway("\n  idleTimeouts: {\n    closing: 2s}"), "GatewayConfig g", "spec.idleTimeouts.closing",
+       "closing"},
   };
   for (const Case& c : cases) {
     INFO(c.limit);
@@ -225,7 +244,7 @@ TEST_CASE("link: every limit of the engine is kept before anything is sent, and 
     const auto p = rig.wait_problem(c.object, c.field);
     REQUIRE(p.has_value());
     CHECK(p->file == rig.path("a.yaml"));
-    CHECK(p->line != 0);
+    CHECK(line_of(c.text, p->line).find(c.at) != std::string::npos);
     CHECK(p->text.find("the engine ") == 0);
     const State s = rig.engine.state();
     CHECK(s.refused == 0);

@@ -59,6 +59,7 @@ ObjectPtr moved(const Object& object, uint32_t documents, uint32_t lines) {
   auto o = std::make_shared<Object>(object);
   o->place.document += documents;
   o->place.line += lines;
+  for (auto& [field, at] : o->limited) at.line += lines;
   const auto move = [lines](auto& parts) {
     for (auto& p : parts) p.line += lines;
   };

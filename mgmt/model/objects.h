@@ -5,6 +5,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,12 @@ struct Place {
   uint32_t document = 0;
   uint32_t line = 0;
   friend bool operator==(const Place&, const Place&) = default;
+};
+
+struct FieldPlace {
+  std::string field;
+  uint32_t line = 0;
+  friend bool operator==(const FieldPlace&, const FieldPlace&) = default;
 };
 
 enum class ForwardingMode : uint8_t { kDsrL2, kDsrIpip, kDsrGue, kNat };
@@ -152,6 +159,7 @@ struct Object {
   Place place;
   std::string created;  // metadata.creationTimestamp (RFC 3339, UTC: sorts as text), or empty
   std::variant<Service, EndpointSlice, GatewayConfig> body;
+  std::map<std::string, FieldPlace> limited;  // where it says what the engine's limits may be too low for: Lack::field
   friend bool operator==(const Object&, const Object&) = default;
 };
 using ObjectPtr = std::shared_ptr<const Object>;

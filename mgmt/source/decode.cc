@@ -123,6 +123,7 @@ void Decoder::object(Field root, uint32_t document, Kind kind) {
       object->body = decode_gateway_config(r, host_);
       break;
   }
+  object->limited = r.take_limited();
   if (r.bad())
     out_.refused.push_back(*key);
   else

@@ -92,7 +92,11 @@ std::optional<net::Prefix> read_source(ObjectReader& r, Field f, bool v4) {
 
 IdleTimeouts read_idle_timeouts(ObjectReader& r, Field f) {
   only(r, f, {"established", "setup", "closing", "udp"});
-  return {r.duration(f["established"]), r.duration(f["setup"]), r.duration(f["closing"]), r.duration(f["udp"])};
+  const auto read = [&](std::string_view name) {
+    r.limited(f[name]);
+    return r.duration(f[name]);
+  };
+  return {read("established"), read("setup"), read("closing"), read("udp")};
 }
 
 uint32_t read_rate(ObjectReader& r, Field f) { return static_cast<uint32_t>(r.number(f, 1, UINT32_MAX).value_or(0)); }
@@ -112,6 +116,7 @@ GatewayConfig decode_gateway_config(ObjectReader& r, const HostPorts& host) {
   g.mode = read_mode(r, spec["forwardingMode"], ForwardingMode::kNat, false);
   g.dsr_mode = read_mode(r, spec["dsrMode"], ForwardingMode::kDsrIpip, true);
   g.announce = r.announce(spec["announce"]).value_or(false);
+  r.limited(spec["snat"]);
   r.list(spec["snat"], [&](Field f, uint32_t) {
     if (f.is_map()) return read_snat(r, g, f, host);
     r.error(f, "must be a map with address, ports, dedicated and announce");

@@ -72,6 +72,7 @@ uint32_t read_affinity(ObjectReader& r, Field spec) {
   r.expect_map(config);
   r.expect_map(config["clientIP"]);
   const Field f = config["clientIP"]["timeoutSeconds"];
+  r.limited(f);
   const auto seconds = r.number(f, 1, kKubernetesMaxAffinitySeconds);
   if (seconds && *seconds > kMaxIdleSeconds)
     r.note(f, "is longer than the gateway remembers a client: " + std::to_string(kMaxIdleSeconds) + " is used");
@@ -85,9 +86,15 @@ void read_source_ranges(ObjectReader& r, Service& s, Field spec, Field annotatio
     if (p && std::find(s.source_ranges.begin(), s.source_ranges.end(), *p) == s.source_ranges.end())
       s.source_ranges.push_back(*p);
   };
-  r.list(spec["loadBalancerSourceRanges"], [&](Field f, uint32_t) { add(f, f.value()); });
+  const Field ranges = spec["loadBalancerSourceRanges"];
   const Field older = annotations[kSourceRangesAnnotation];
-  if (s.source_ranges.empty()) r.comma_list(older, [&](std::string_view text) { add(older, text); });
+  r.list(ranges, [&](Field f, uint32_t) { add(f, f.value()); });
+  if (s.source_ranges.empty()) {
+    r.comma_list(older, [&](std::string_view text) { add(older, text); });
+    r.limited(older, "spec.loadBalancerSourceRanges");
+  } else {
+    r.limited(ranges);
+  }
   const Field policy = annotations[kSourcePolicyAnnotation];
   const std::string p = r.text(policy, "allow");
   if (p != "allow" && p != "deny") r.error(policy, "must be allow or deny");

@@ -5,6 +5,13 @@
 
 namespace guideway::mgmt {
 
+void ObjectReader::limited(Field at, std::string field) {
+  if (at.empty()) return;
+  std::string path = at.path(root_.index());
+  if (field.empty()) field = path;
+  limited_[std::move(field)] = {std::move(path), at.line()};
+}
+
 std::string ObjectReader::text(Field f, std::string_view fallback) {
   if (f.empty()) return std::string(fallback);
   if (!f.is_scalar()) {

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "mgmt/model/objects.h"
 #include "mgmt/model/problem.h"
@@ -32,6 +34,11 @@ class ObjectReader {
   void note(Field at, std::string text) {
     problems_.push_back({std::string(file_), document_, at.line(), object_, at.path(root_.index()), std::move(text)});
   }
+
+  // What a limit of the engine's, which is known only later, may be too low for. `field`: that Lack names, if it isn't
+  // the one that it is read from.
+  void limited(Field at, std::string field = {});
+  std::map<std::string, FieldPlace> take_limited() { return std::exchange(limited_, {}); }
 
   // Absent or null gives the fallback, as it does in Kubernetes.
   std::string text(Field f, std::string_view fallback = {});
@@ -80,6 +87,7 @@ class ObjectReader {
   uint32_t document_;
   std::vector<Problem>& problems_;
   std::string object_;
+  std::map<std::string, FieldPlace> limited_;
   bool bad_ = false;
 };
 

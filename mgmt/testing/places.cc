@@ -20,6 +20,7 @@ void forget(GatewayConfig& g) {
 
 Object without_places(Object object) {
   object.place = {};
+  object.limited.clear();
   std::visit([](auto& body) { forget(body); }, object.body);
   return object;
 }
