@@ -42,7 +42,8 @@
   X(FRAGMENT_TIMEOUT,     "fragment_timeout",     "a fragment whose datagram's first one didn't come in time") \
   X(FRAGMENTS_FULL,       "fragments_full",       "too many fragmented datagrams at once, or too many fragments before their first") \
   X(NOT_ANNOUNCED,        "not_announced",        "asked on the link for an address that isn't announced, or has no backend") \
-  X(BAD_QUESTION,         "bad_question",         "ARP or neighbour discovery that is malformed, or asks nothing")
+  X(BAD_QUESTION,         "bad_question",         "ARP or neighbour discovery that is malformed, or asks nothing") \
+  X(RX_FULL,              "rx_full",              "the port's receive ring is full (counted by the kernel)")
 /* clang-format on */
 
 #define GW_DROP_ENUM(symbol, name, text) GW_DROP_##symbol,

@@ -164,6 +164,14 @@ absl::StatusOr<xdp_statistics> AfXdpPort::statistics(unsigned queue) const {
   return xdp::system_error(errno, absl::StrCat("can't read the counters of queue ", queue, " of ", interface_.name));
 }
 
+uint64_t AfXdpPort::rx_full() const {
+  uint64_t sum = 0;
+  // Without a frame in copy mode, and without a place in the ring. Empty fill rings are asked, not packets.
+  for (unsigned q = 0; q < queues_.size(); ++q)
+    if (const auto s = statistics(q); s.ok()) sum += s->rx_dropped + s->rx_ring_full;
+  return sum;
+}
+
 void AfXdpPort::warn() {
   const std::string& name = interface_.name;
   if (program_.mode() == xdp::Mode::kGeneric)

@@ -45,6 +45,8 @@ class AfXdpPort {
   const std::vector<std::string>& warnings() const { return warnings_; }
   // The kernel's own counters of a queue's socket.
   absl::StatusOr<xdp_statistics> statistics(unsigned queue) const;
+  // Packets steered here that found no room in their socket's rings, of all queues.
+  uint64_t rx_full() const;
 
   // For a stop that is meant: takes the program away too. Otherwise it stays, and drops the VIPs' packets (counted)
   // until the next engine adopts it.

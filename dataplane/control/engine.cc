@@ -403,9 +403,11 @@ engine::Status Engine::status() {
     m->set_snat_destinations(c.snat_destinations.read());
   }
   xdp::DropCounters sum{};
-  for (const auto& port : af_xdp_)
+  for (const auto& port : af_xdp_) {
     if (const auto d = port->program().drops(); d.ok())
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += (*d)[i];
+    sum[GW_DROP_RX_FULL] += port->rx_full();
+  }
   for (const uint64_t n : sum) s.add_xdp_drops(n);
   for (const engine::Warning& w : warnings_) *s.add_warnings() = w;
   s.mutable_memory()->set_hugepages(huge_ && workers_->huge() && memory_->huge());
