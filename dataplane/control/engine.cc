@@ -219,6 +219,10 @@ absl::Status Engine::open_tables() {
   std::vector<Announcer::Way> ways;
   for (const PortFacts& f : facts) ways.push_back({f, workers_->inject(f.index)});
   announcer_ = std::make_unique<Announcer>(std::move(ways), memory_->pool());
+  std::vector<int> interfaces;
+  for (const PortFacts& f : facts)
+    if (f.ifindex > 0) interfaces.push_back(f.ifindex);
+  solicited_nodes_ = std::make_unique<SolicitedNodes>(std::move(interfaces));
   sweep_ = std::make_unique<Sweep>(*publisher_, *reclaimer_, workers_->all());
   return absl::OkStatus();
 }
@@ -293,8 +297,11 @@ bool Engine::is_up(const EnginePort& port) const {
 }
 
 void Engine::announce(Clock::time_point now) {
-  if (std::exchange(announced_version_, publisher_->announced_version()) != publisher_->announced_version())
+  if (std::exchange(announced_version_, publisher_->announced_version()) != publisher_->announced_version()) {
     announcer_->follow(publisher_->announced(), now);
+    solicited_nodes_->follow(publisher_->announced());
+    if (!solicited_nodes_->trouble().empty()) spdlog::warn("{}", solicited_nodes_->trouble());
+  }
   unsigned up = 0;  // a bit for each port
   for (const EnginePort& p : ports_)
     if (is_up(p)) up |= 1U << p.facts.index;
@@ -314,6 +321,7 @@ void Engine::keep_house(Clock::time_point now) {
   next_tick_ = now + std::chrono::seconds(1);
   if (const absl::Status s = routes_->tick(); !s.ok()) spdlog::warn("routes: {}", std::string(s.message()));
   wanted_neighbors_->age(now);
+  if (!solicited_nodes_->trouble().empty()) solicited_nodes_->follow(publisher_->announced());
   if (publisher_->exceptions().size() > 0 || !publisher_->retired().reals.empty()) sweep_->wish();
 }
 
@@ -410,6 +418,7 @@ engine::Status Engine::status() {
   }
   for (const uint64_t n : sum) s.add_xdp_drops(n);
   for (const engine::Warning& w : warnings_) *s.add_warnings() = w;
+  for (const engine::Warning& w : troubles()) *s.add_warnings() = w;
   s.mutable_memory()->set_hugepages(huge_ && workers_->huge() && memory_->huge());
   s.mutable_memory()->set_bytes(workers_->bytes() + memory_->frames().size);
   s.set_services(static_cast<uint32_t>(publisher_->services().size()));
@@ -418,6 +427,18 @@ engine::Status Engine::status() {
   s.set_exceptions(publisher_->exceptions().size());
   s.set_maglev_slots_used(publisher_->maglev().slots_used());
   return s;
+}
+
+// What isn't as it should be now, and may pass.
+std::vector<engine::Warning> Engine::troubles() const {
+  std::vector<engine::Warning> all;
+  const auto add = [&](const char* subject, const std::string& text) {
+    if (text.empty()) return;
+    all.emplace_back().set_subject(subject);
+    all.back().set_text(text);
+  };
+  add("announcing", solicited_nodes_->trouble());
+  return all;
 }
 
 void Engine::warn(std::string subject, std::string text) {

@@ -20,6 +20,7 @@
 #include "dataplane/control/port_spec.h"
 #include "dataplane/control/publisher.h"
 #include "dataplane/control/routing/kernel_routes.h"
+#include "dataplane/control/solicited_nodes.h"
 #include "dataplane/control/sweep.h"
 #include "dataplane/control/wanted_neighbors.h"
 #include "dataplane/control/workers.h"
@@ -70,6 +71,7 @@ class Engine {
   void keep_house(Clock::time_point now);
   engine::Hello hello() const;
   engine::Status status();
+  std::vector<engine::Warning> troubles() const;
   void warn(std::string subject, std::string text);
 
   EngineOptions options_;
@@ -89,6 +91,7 @@ class Engine {
   std::unique_ptr<WantedNeighbors> wanted_neighbors_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Announcer> announcer_;
+  std::unique_ptr<SolicitedNodes> solicited_nodes_;
   std::unique_ptr<Sweep> sweep_;
   std::unique_ptr<ContractState> state_;
   std::unique_ptr<ContractServer> server_;

@@ -17,6 +17,10 @@ found() {
 is_found() { [ "$(found "$1")" = "$mac" ]; }
 is_not_found() { [ -z "$(found "$1")" ]; }
 
+# Whether the port listens to the group that is asked for the VIP (solicited-node, ff02::1:ff00:50).
+listens() { lab_in gateway ip -6 maddr show dev cl0 | grep -qw ff02::1:ff00:50; }
+is_deaf() { ! listens; }
+
 told() { grep -c "^$1 $mac\$" "$LAB_RUN/log/announcements.log" || true; }
 is_told() { [ "$(told "$1")" -ge "$2" ]; }
 
@@ -46,6 +50,8 @@ for vip in $vip4 $vip6; do
 done
 equal "drops of what was asked" null "$(lab_cli status -o json | jq '[.engine.status.drops[]? | select(.reason == "not_announced")][0]')"
 
+listens || fail "the multicast group of $vip6 isn't joined: $(lab_in gateway ip -6 maddr show dev cl0)"
+
 say "the host answers for itself alone"
 for own in $LAB_GATEWAY4 $LAB_GATEWAY6; do equal "who has $own" "$mac" "$(found $own)"; done
 for nobody in 10.77.1.51 fd77:1::51; do equal "who has $nobody" '' "$(found $nobody)"; done
@@ -53,6 +59,7 @@ for nobody in 10.77.1.51 fd77:1::51; do equal "who has $nobody" '' "$(found $nob
 say "not answered for without a backend"
 set_all False
 for vip in $vip4 $vip6; do lab_wait_until 10 is_not_found $vip || fail "$vip is still answered for"; done
+lab_wait_until 5 is_deaf || fail "the multicast group of $vip6 is still joined"
 lab_cli status -o json | jq -e '.engine.status.drops[] | select(.reason == "not_announced")' >/dev/null ||
   fail "what was asked in vain isn't counted"
 
@@ -63,6 +70,7 @@ for vip in $vip4 $vip6; do
   equal "who has $vip" "$mac" "$(found $vip)"
   equal "the servers behind $vip" web1 "$(servers_behind $vip 10)"
 done
+listens || fail "the multicast group of $vip6 isn't joined again"
 
 say "told again when the engine starts, and when a port has come up"
 kill "$(cat "$LAB_RUN/pids/engine")"
