@@ -198,11 +198,11 @@ absl::Status Engine::open_tables() {
       *reclaimer_);
   if (!publisher.ok()) return publisher.status();
   publisher_ = std::move(*publisher);
-  auto forwarding = Forwarding::create(routes_->rib(), *publisher_, *reclaimer_, {});
+  auto forwarding = Forwarding::create(routes_->rib(), *publisher_, *reclaimer_, Limits().fib);
   if (!forwarding.ok()) return forwarding.status();
   forwarding_ = std::move(*forwarding);
   if (const absl::Status s = forwarding_->update(Changes{.all = true}); !s.ok())
-    warn("routes", std::string(s.message()));
+    spdlog::error("routes: {}", std::string(s.message()));
   routes_->take_changes();
   auto made = Workers::create({.count = workers,
                                .connections = options_.connections,
@@ -373,6 +373,8 @@ engine::Hello Engine::hello() const {
   m.set_idle_seconds(limits.idle_seconds);
   m.set_connections(options_.connections);
   m.set_exceptions(limits.exceptions);
+  m.set_fib_blocks_ipv4(limits.fib.blocks_v4);
+  m.set_fib_blocks_ipv6(limits.fib.blocks_v6);
   m.set_fragments(limits.fragments);
   m.set_snat_destinations(limits.snat_destinations);
   m.set_workers(limits.workers);
@@ -425,6 +427,8 @@ engine::Status Engine::status() {
   s.set_reals(publisher_->reals());
   s.set_real_rows(publisher_->real_rows());
   s.set_exceptions(publisher_->exceptions().size());
+  s.set_fib_blocks_ipv4(forwarding_->fib().blocks_in_use_v4());
+  s.set_fib_blocks_ipv6(forwarding_->fib().blocks_in_use_v6());
   s.set_maglev_slots_used(publisher_->maglev().slots_used());
   return s;
 }
@@ -438,6 +442,11 @@ std::vector<engine::Warning> Engine::troubles() const {
     all.back().set_text(text);
   };
   add("announcing", solicited_nodes_->trouble());
+  add("routes", std::string(forwarding_->status().message()));
+  if (sweep_->overflowed())
+    add("connections", absl::StrCat("more than ", kMaxExceptions,
+                                    " are off their Maglev slot: those beyond may lose their backend when they reach "
+                                    "another worker; it passes as they end"));
   return all;
 }
 

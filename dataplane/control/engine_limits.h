@@ -6,6 +6,7 @@
 
 #include "dataplane/control/exceptions.h"
 #include "dataplane/control/maglev_tables.h"
+#include "dataplane/control/routing/fib_builder.h"
 #include "dataplane/control/tally.h"
 #include "dataplane/path/connection.h"
 #include "dataplane/path/fragments.h"
@@ -27,6 +28,7 @@ struct Limits {
   uint32_t affinity_seconds = path::kMaxIdle;
   uint32_t idle_seconds = path::kMaxIdle;
   uint32_t exceptions = kMaxExceptions;
+  FibLimits fib;
   uint32_t fragments = path::Fragments::kDatagrams;
   uint32_t snat_destinations = path::SnatPorts::kDestinations;
   uint32_t workers = path::kMaxWorkers;

@@ -67,15 +67,16 @@ absl::Status Forwarding::apply(std::span<const FibEntry> entries) {
     }
     publisher_.next_hops().release(old);
   }
-  incomplete_ |= !s.ok();
   return s;
 }
 
-absl::Status Forwarding::update(const Changes& changes) {
+absl::Status Forwarding::update(const Changes& changes) { return status_ = follow(changes); }
+
+absl::Status Forwarding::follow(const Changes& changes) {
   std::vector<net::Prefix> touched = changes.routes;
   for (const NeighborKey& k : changes.neighbors) touched.push_back(host(k.address));
   // What didn't fit before may fit now.
-  if (changes.all || std::exchange(incomplete_, false)) touched = prefixes();
+  if (changes.all || !status_.ok()) touched = prefixes();
   std::vector<FibEntry> entries;
   for (const net::Prefix& p : touched) {
     const path::RouteIndex now = lead(p);

@@ -19,13 +19,17 @@ class Forwarding {
   static absl::StatusOr<std::unique_ptr<Forwarding>> create(const Rib& rib, Publisher& publisher, Reclaimer& reclaimer,
                                                             const FibLimits& limits);
 
-  // After the Rib changed. An error names what didn't fit; all else is in force, and the rest is tried again with the
-  // next change.
+  // After the Rib changed. An error names the first that doesn't fit; all else is in force, and the rest is tried again
+  // with the next change.
   absl::Status update(const Changes& changes);
+  // Of the last update.
+  const absl::Status& status() const { return status_; }
+  const FibBuilder& fib() const { return *builder_; }
 
  private:
   Forwarding(const Rib& rib, Publisher& publisher) : rib_(rib), publisher_(publisher) {}
   absl::Status apply(std::span<const FibEntry> entries);
+  absl::Status follow(const Changes& changes);
   std::vector<net::Prefix> prefixes() const;
   path::RouteIndex lead(const net::Prefix& prefix);
 
@@ -33,7 +37,7 @@ class Forwarding {
   Publisher& publisher_;
   std::unique_ptr<FibBuilder> builder_;
   std::unordered_map<net::Prefix, path::RouteIndex> held_;
-  bool incomplete_ = false;  // something didn't fit
+  absl::Status status_;
 };
 
 }  // namespace guideway::control

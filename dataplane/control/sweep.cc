@@ -31,7 +31,7 @@ bool Sweep::step(uint32_t buckets) {
 void Sweep::begin() {
   wish_ = false;
   running_ = true;
-  overflowed_ = false;
+  overflows_ = false;
   table_ = bucket_ = 0;
   retired_ = publisher_.retired();
   seen_reals_.clear();
@@ -63,7 +63,7 @@ void Sweep::note(const Entry& entry) {
   if (maglev == entry.real || maglev == path::kNone<path::RealIndex>) return;
   const net::FlowKey6 key = net::widen(entry.key);
   if (!publisher_.exceptions().put(key, entry.real)) {
-    overflowed_ = true;
+    overflows_ = true;
     return;
   }
   if (off_slot_.insert(key).second) off_slot_hashes_[entry.service].push_back(hash);
@@ -72,6 +72,7 @@ void Sweep::note(const Entry& entry) {
 void Sweep::finish() {
   running_ = false;
   ++walks_;
+  overflowed_ = overflows_;
   std::vector<net::FlowKey6> ended;
   publisher_.exceptions().for_each([&](const net::FlowKey6& key, path::RealIndex) {
     if (!off_slot_.contains(key)) ended.push_back(key);

@@ -48,7 +48,8 @@ class Sweep {
   std::unordered_set<net::FlowKey6, FlowHash> off_slot_;
   std::unordered_map<path::ServiceIndex, std::vector<uint64_t>> off_slot_hashes_;
   uint64_t walks_ = 0;
-  bool overflowed_ = false;
+  bool overflows_ = false;   // the walk that is under way
+  bool overflowed_ = false;  // the last one
 };
 
 }  // namespace guideway::control

@@ -69,6 +69,10 @@ void fill_limits(const Snapshot& s, v1::Engine& out) {
           s, [](const engine::WorkerStatus& w) { return std::max(w.connections_ipv4(), w.connections_ipv6()); }),
       "connections of one worker and family");
   add("exceptions", limits.exceptions(), told(&engine::Status::exceptions), "connections off their Maglev slot");
+  add("fib_blocks_ipv4", limits.fib_blocks_ipv4(), told(&engine::Status::fib_blocks_ipv4),
+      "IPv4 /24s of routes that hold longer prefixes or neighbours");
+  add("fib_blocks_ipv6", limits.fib_blocks_ipv6(), told(&engine::Status::fib_blocks_ipv6),
+      "blocks of 8 bits of IPv6 routes");
   add("fragments", limits.fragments(), of_worker(&engine::WorkerStatus::datagrams),
       "datagrams in fragments, of one worker");
   add("workers", limits.workers(), told(&engine::Status::workers_size), "workers");

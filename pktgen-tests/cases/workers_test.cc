@@ -188,6 +188,29 @@ TEST_CASE("a connection off its slot keeps its real at another worker", "[worker
   CHECK(send(rig, ports[0], net::kTcpAck, 1) != 10);
 }
 
+TEST_CASE("a full exception table is said until there is room", "[workers]") {
+  const auto ports = ports_of_b(1);
+  Rig rig({.workers = 2});
+  network(rig);
+  rig.service(web({"10.0.1.10"}));
+  REQUIRE(send(rig, ports[0], net::kTcpSyn, 0) == 10);
+  rig.service(web({"10.0.1.10", "10.0.1.11"}));
+  net::FlowKey6 other{};
+  for (uint32_t n = 0; n < 2 * control::kMaxExceptions; ++n) {  // a place may be left where one key has found none
+    std::memcpy(other.source.bytes.data(), &n, sizeof n);
+    rig.publisher().exceptions().put(other, path::RealIndex{0});
+  }
+  rig.sweep();
+  CHECK(rig.sweeper().overflowed());
+  // It has forgotten those that no connection has.
+  rig.service(web({"10.0.1.10", "10.0.1.11", "10.0.1.12"}));
+  rig.sweep_part(1);
+  CHECK(rig.sweeper().overflowed());
+  rig.sweep_rest();
+  CHECK_FALSE(rig.sweeper().overflowed());
+  CHECK(rig.publisher().exceptions().size() == 1);
+}
+
 TEST_CASE("a real that comes back has its connections on their slots again", "[workers]") {
   const auto ports = ports_of_b(1);
   Rig rig({.workers = 2});

@@ -106,4 +106,19 @@ for family in 4 6; do
   lab_in gateway ip neigh del $client dev cl0
   equal "who answers" web "$(get "$vip" | tr -d '123')"
 done
+say "more routes than there is room for"
+warned() { lab_cli status -o json | jq -e '.engine.status.warnings[]? | select(.subject == "routes")'; }
+not_warned() { ! warned; }
+blocks() { lab_cli status -o json | jq -r '.engine.limits[] | select(.name == "fib_blocks_ipv4") | .'"$1"; }
+not_warned || fail "routes are said not to fit: $(warned)"
+few=$(blocks used)
+for ((i = 0; i < 16384; i++)); do
+  say "route add 20.$((i / 256)).$((i % 256)).0/25 via 10.77.2.254"
+done | lab_in gateway ip -batch -
+lab_wait_until 10 warned || fail "routes that don't fit aren't said: $(blocks used) of $(blocks limit)"
+equal "the blocks in use" "$(blocks limit)" "$(blocks used)"
+lab_in gateway ip route flush root 20.0.0.0/8
+lab_wait_until 10 not_warned || fail "the routes fit again, and are still said not to"
+equal "the blocks in use" "$few" "$(blocks used)"
+
 say "dropped in all of this: $(dropped)"

@@ -80,9 +80,11 @@ absl::Status FibBuilder::refusal(const FibEntry& e) const {
   const std::string subject = absl::StrCat("route ", to_string(e.prefix), " doesn't fit: ");
   if (e.prefix.address.is_v4())
     return absl::ResourceExhaustedError(
-        absl::StrCat(subject, "the limit is ", limits_.blocks_v4, " /24 networks with longer prefixes in them"));
-  return absl::ResourceExhaustedError(absl::StrCat(subject, "the limit is ", limits_.blocks_v6,
-                                                   " steps of 8 bits beyond the first 16 of all prefixes"));
+        absl::StrCat(subject, "the limit is ", limits_.blocks_v4,
+                     " /24 networks with longer prefixes in them; join some of them to shorter ones"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat(subject, "the limit is ", limits_.blocks_v6,
+                   " steps of 8 bits beyond the first 16 of all prefixes; join some of them to shorter ones"));
 }
 
 absl::Status FibBuilder::apply(std::span<const FibEntry> changes) {
