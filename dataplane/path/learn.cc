@@ -64,25 +64,32 @@ void stay(Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
   table.touch(found, now, p.opens() ? ConnectionState::kSetup : found.state);
 }
 
-// Has an older entry of that state go, unless a packet of this burst goes by it.
+// Has an older entry of that state go, from where `hash` stands, unless a packet of this burst goes by it.
 template <typename Entry>
-bool shed(ConnectionState state, Burst& burst, const Packet& p, ConnectionTable<Entry>& table, Tick now) {
-  return table.shed(state, p.table_hash, now, [&](SlotRef s) { return in_use(burst, p.family, table, s); });
+bool shed(ConnectionState state, uint64_t hash, Burst& burst, Family family, ConnectionTable<Entry>& table, Tick now) {
+  return table.shed(state, hash, now, [&](SlotRef s) { return in_use(burst, family, table, s); });
 }
 
 // What a flood leaves behind makes room. Nobody but who opened it loses by a connection in setup, and an honest
 // client's handshake is over in no time; a client of session affinity loses its real only if that isn't Maglev's by
-// now.
+// now. Of a full table one group in a hundred has neither, so that others are asked as well.
 template <typename Entry>
 bool make_room(Burst& burst, const Packet& p, ConnectionTable<Entry>& table, Tick now) {
-  return shed(ConnectionState::kSetup, burst, p, table, now) || shed(ConnectionState::kClient, burst, p, table, now);
+  constexpr unsigned kGroups = 4;
+  uint64_t hash = p.table_hash;
+  for (unsigned i = 0; i < kGroups; ++i, hash = gw_mix(hash))
+    if (shed(ConnectionState::kSetup, hash, burst, p.family, table, now) ||
+        shed(ConnectionState::kClient, hash, burst, p.family, table, now))
+      return true;
+  return false;
 }
 
 // Above the guard's rate a new flow takes the place of another in setup.
 template <typename Entry>
 DropReason remember_nat(Burst& burst, Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table,
                         const Tables& t, const Learner& learner, TokenBucket& guard, Tick now) {
-  if (!guard.take() && !shed(ConnectionState::kSetup, burst, p, table, now)) return DropReason::FLOOD_GUARD;
+  if (!guard.take() && !shed(ConnectionState::kSetup, p.table_hash, burst, p.family, table, now))
+    return DropReason::FLOOD_GUARD;
   auto e = entry_for<Entry>(p, key, t);
   DropReason r = open_nat(burst, e, p, table, t, learner, now, &p.slot);
   for (int entries = 2; r == DropReason::CONNECTIONS_FULL && entries > 0 && make_room(burst, p, table, now); --entries)
