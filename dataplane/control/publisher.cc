@@ -210,7 +210,8 @@ std::optional<Refusal> Publisher::build_tables(const Batch& batch, std::vector<M
   return Refusal{s.name, "table_size",
                  "no room is left for a Maglev table of " + std::to_string(s.table_size) +
                      " slots, for what former tables had serves their sizes only: take a size that was used before, or "
-                     "restart the engine"};
+                     "restart the engine",
+                 true};
 }
 
 void Publisher::apply_gateway(const GatewaySpec& spec) {
