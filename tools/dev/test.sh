@@ -41,9 +41,8 @@ test_summary() {
   local name
   for name in "${test_failures[@]}"; do printf 'failed: %s\n' "$name"; done
   [ $((tests_passed + tests_failed + tests_skipped)) != 0 ] || fail "no test's name matches '$test_pattern'"
-  local line="$tests_passed passed, $tests_failed failed"
-  [ "$tests_skipped" = 0 ] || line="$line, $tests_skipped skipped"
-  printf '%s\n' "$line"
+  [ "$tests_skipped" = 0 ] || printf '%s skipped\n' "$tests_skipped"
+  printf '%s passed, %s failed\n' "$tests_passed" "$tests_failed"
   [ "$tests_failed" = 0 ]
 }
 
