@@ -3,6 +3,8 @@
 #include "dataplane/path/poison.h"
 
 #include <catch2/catch.hpp>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "pktgen-tests/cases/case.h"
 
@@ -13,7 +15,7 @@ namespace {
 
 bool caught(const void* at) { return __asan_address_is_poisoned(at) != 0; }
 
-TEST_CASE("what isn't the packet's own is poisoned while stages read it", "[poison]") {
+TEST_CASE("poison covers what isn't the packet's own", "[poison]") {
   Rig rig;
   for (const uint16_t size : {60, 61, 64, 67, 1514}) {
     INFO(size);
@@ -32,6 +34,35 @@ TEST_CASE("what isn't the packet's own is poisoned while stages read it", "[pois
     path::make_whole(m);
     CHECK(__asan_region_is_poisoned(m->buf_addr, m->buf_len) == nullptr);
     rte_pktmbuf_free(m);
+  }
+}
+
+// A stage is made to read behind its packet: the table of VIPs stands there. A child that runs the round dies of it.
+TEST_CASE("a worker's stages read packets that are poisoned around", "[poison]") {
+  Rig rig;
+  network(rig);
+  rig.service(service("192.0.2.10", 80, net::Protocol::kTcp, path::Mode::kDsrIpip, {"10.0.1.10"}));
+  const rig::Bytes frame = Frame().ip("10.0.0.99", "192.0.2.10").tcp(40'000, 80).syn().pad_to(64).bytes();
+  auto& in_force = const_cast<std::atomic<const path::Tables*>&>(rig.publisher().tables());
+  const path::Tables* published = in_force.load();
+  for (const bool behind : {false, true}) {
+    INFO("behind " << behind);
+    rte_mbuf* m = rte_pktmbuf_alloc(rig.pool());
+    std::ranges::copy(frame, rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size())));
+    REQUIRE(rte_ring_enqueue(rig.rx(0, 0), m) == 0);
+    path::Tables tables = *published;
+    if (behind) tables.vips = new (rte_pktmbuf_mtod_offset(m, void*, frame.size())) path::VipTable(*tables.vips);
+    in_force = &tables;
+    const pid_t child = fork();
+    if (child == 0) {
+      close(STDERR_FILENO);  // the report
+      _exit(rig.workers()[0].round(rig.now()) ? 0 : 2);
+    }
+    in_force = published;
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == (behind ? 1 : 0));  // AddressSanitizer's is 1
   }
 }
 
