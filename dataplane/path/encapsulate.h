@@ -109,12 +109,13 @@ inline bool is_summed(const Packet& p) {
 
 // One's complement sum of the packet, unfolded. A right checksum makes what it covers sum up to the complement of its
 // pseudo header (RFC 9293, 3.1), whatever the payload; a wrong one stays as wrong outside. An IPv4 header is right, and
-// sums up to nothing.
+// sums up to nothing; an IPv6 header's addresses and those of the pseudo header do.
 inline uint64_t sum_of_packet(const Packet& p) {
   if (!is_summed(p)) return net::sum_of(p.l3, p.l3_length);
   const bool v4 = p.family == Family::kIpv4;
-  const uint64_t header = v4 ? 0 : net::sum_of(p.l3, sizeof(net::Ipv6Header));
-  const uint64_t pseudo = (v4 ? net::sum_of(p.l3 + 12, 8) : net::sum_of(p.l3 + 8, 32)) + net::Be16{p.protocol}.wire() +
+  const uint64_t header = v4 ? 0 : net::sum_of(p.l3, offsetof(net::Ipv6Header, source));
+  const uint64_t pseudo = (v4 ? net::sum_of(p.l3 + offsetof(net::Ipv4Header, source), 8) : 0) +
+                          net::Be16{p.protocol}.wire() +
                           net::Be16{static_cast<uint16_t>(p.l3_length - p.l4_offset)}.wire();
   return header + static_cast<uint16_t>(~net::fold(pseudo));
 }
