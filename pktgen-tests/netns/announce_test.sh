@@ -18,7 +18,7 @@ is_found() { [ "$(found "$1")" = "$mac" ]; }
 is_not_found() { [ -z "$(found "$1")" ]; }
 
 # Whether the port listens to the group that is asked for the VIP (solicited-node, ff02::1:ff00:50).
-listens() { lab_in gateway ip -6 maddr show dev cl0 | grep -qw ff02::1:ff00:50; }
+listens() { lab_in gateway ip -6 maddr show dev cl0 | has -w ff02::1:ff00:50; }
 is_deaf() { ! listens; }
 
 told() { grep -c "^$1 $mac\$" "$LAB_RUN/log/announcements.log" || true; }

@@ -18,7 +18,7 @@ stopped() {
   lab_wait_until 5 engine_gone || fail "the engine doesn't stop on SIG$1: $(tail -n 3 "$LAB_RUN/log/engine.log")"
   ! lab_in gateway ip -o link show | grep ' xdp' || fail "an XDP program is left after SIG$1"
   [ ! -e "$LAB_RUN/bpf/guideway" ] || fail "pins are left after SIG$1: $(find "$LAB_RUN/bpf/guideway")"
-  tail -n 1 "$LAB_RUN/log/engine.log" | grep -q stopping || fail "the engine's last words aren't that it stops"
+  tail -n 1 "$LAB_RUN/log/engine.log" | has stopping || fail "the engine's last words aren't that it stops"
   [ ! -e "$LAB_RUN/engine.sock" ] || fail "the socket is left after SIG$1"
   given_back() { [ "$(hugepages)" = "$before" ]; }
   lab_wait_until 5 given_back || fail "hugepages are kept after SIG$1: $before before, $(hugepages) now"

@@ -38,6 +38,9 @@ get() {
   lab_in client curl -sS --fail --connect-timeout 3 -m 20 "$@" "http://$(in_url "$address")$path"
 }
 
+# `COMMAND | has PATTERN`: reads to the end, where grep -q would leave a long writer with SIGPIPE, and pipefail fails then.
+has() { grep "$@" >/dev/null; }
+
 equal() { [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"; }
 
 # `packets NAMESPACE LINK rx|tx`

@@ -20,7 +20,7 @@ refused() {
   lab_in gateway timeout -k 2 20 "$@" >"$log" 2>&1 </dev/null || code=$?
   say "$what: code $code: $(tail -n 1 "$log")"
   equal "$what: the exit code" "$expected" "$code"
-  tail -n 1 "$log" | grep -qiE -e "$pattern" || fail "$what: its last line doesn't say '$pattern': $(cat "$log")"
+  tail -n 1 "$log" | has -iE -e "$pattern" || fail "$what: its last line doesn't say '$pattern': $(cat "$log")"
   [ "$(grep -cE '^guideway-engine: | (error|critical) |^EAL:' "$log")" = 1 ] ||
     fail "$what: not exactly one sentence of error: $(cat "$log")"
   equal "$what: XDP programs and engines" "$before" "$(xdp_programs),$(engines)"
@@ -90,7 +90,7 @@ lab_in gateway ip link set dev cl0 xdpdrv object "$foreign" section xdp
 refused 1 "a foreign XDP program" 'cl0.*XDP.*ip link set dev cl0 xdp' "$engine" --port af_xdp:cl0 "${places[@]}"
 refused 1 "one good port, one with a foreign program" 'cl0.*XDP' \
   "$engine" --port af_xdp:srv0 --port af_xdp:cl0 "${places[@]}"
-lab_in gateway ip -o link show cl0 | grep -q ' xdp' || fail "the foreign program was taken away"
+lab_in gateway ip -o link show cl0 | has ' xdp' || fail "the foreign program was taken away"
 lab_in gateway ip link set dev cl0 xdpdrv off
 
 lab_start_gateway || fail "the engine doesn't start after all that"
@@ -105,5 +105,5 @@ refused 1 "a second engine with pins of its own" 'cl0.*XDP' "$engine" "${ports[@
 [ ! -e "$LAB_RUN/bpf/other" ] || fail "a second engine left its pins"
 refused 1 "a second engine at the same socket" 'engine.sock' "$engine" --port af_xdp:two0 --yield \
   --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/other" --bpffs "$LAB_RUN/bpf/other"
-[ -S "$LAB_RUN/engine.sock" ] && lab_cli status -o json | grep -q '"connected": *true' || fail "its socket was taken away"
+[ -S "$LAB_RUN/engine.sock" ] && lab_cli status -o json | has '"connected": *true' || fail "its socket was taken away"
 lab_gateway_answers || fail "the second engine harmed the first"

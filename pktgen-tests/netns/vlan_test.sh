@@ -67,7 +67,7 @@ done
 nothing_dropped
 
 say "neighbours in VLANs that the kernel has lost"
-is_known() { lab_in gateway ip neigh show to "$1" dev "$2" | grep -q lladdr; }
+is_known() { lab_in gateway ip neigh show to "$1" dev "$2" | has lladdr; }
 for server in "${LAB_ADDRESS4[web1]}" "${LAB_ADDRESS6[web1]}"; do
   lab_in gateway ip neigh del "$server" dev srv0.10
   lab_wait_until 5 is_known "$server" srv0.10 || fail "$server isn't found again"
