@@ -88,54 +88,80 @@ Publisher::~Publisher() {
 
 // ---- checks: nothing has been changed yet
 
-std::optional<Refusal> Publisher::check(const Batch& batch) const {
-  std::set<std::string> named;
-  std::map<path::VipKey, std::string> claimed;
-  for (const ServiceSpec& s : batch.services) {
-    if (!named.insert(s.name).second) return Refusal{s.name, "name", "named twice in one batch"};
-    const auto [it, fresh] = claimed.emplace(s.vip, s.name);
-    if (!fresh) return Refusal{s.name, "address", "the VIP is " + it->second + "'s already"};
-  }
-  const std::set<std::string> removed(batch.removals.begin(), batch.removals.end());
-  for (const auto& [vip, name] : claimed) {
-    const auto owner = vip_owner_.find(vip);
-    if (batch.full || owner == vip_owner_.end() || owner->second == name || removed.contains(owner->second)) continue;
-    const bool moves =
-        std::ranges::any_of(batch.services, [&](const ServiceSpec& s) { return s.name == owner->second; });
-    if (!moves) return Refusal{name, "address", "the VIP is " + owner->second + "'s already"};
-  }
-  return check_room(batch);
+bool Publisher::reseeds(const Batch& batch) const {
+  return batch.gateway && batch.gateway->hash_seed != gateway_.hash_seed;
 }
 
-std::optional<Refusal> Publisher::check_room(const Batch& batch) const {
-  uint64_t services = 0;
-  uint64_t reals = 0;
-  uint64_t slots = 0;
+// Leaves in the batch what changes: what a full one doesn't name is removed, what is as desired goes out of it, and
+// another seed concerns all.
+std::optional<Refusal> Publisher::settle(Batch& batch) const {
   std::set<std::string> named(batch.removals.begin(), batch.removals.end());
-  std::set<uint64_t> tables;  // equal ones are shared
-  const uint64_t seed = batch.gateway ? batch.gateway->hash_seed : gateway_.hash_seed;
+  for (const ServiceSpec& s : batch.services)
+    if (!named.insert(s.name).second) return Refusal{s.name, "name", "named twice in one batch"};
+  const bool reseeded = reseeds(batch);
+  if (!reseeded)
+    std::erase_if(batch.services, [&](const ServiceSpec& s) {
+      const auto it = desired_.find(s.name);
+      return it != desired_.end() && it->second == s;
+    });
+  if (!batch.full && !reseeded) return std::nullopt;
+  for (const auto& [name, spec] : desired_) {
+    if (named.contains(name)) continue;
+    if (batch.full)
+      batch.removals.push_back(name);
+    else
+      batch.services.push_back(spec);
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> Publisher::check_vips(const Batch& batch) const {
+  std::set<std::string> leaving(batch.removals.begin(), batch.removals.end());
+  for (const ServiceSpec& s : batch.services) leaving.insert(s.name);  // or they claim their VIP again
+  std::map<path::VipKey, std::string> claimed;
   for (const ServiceSpec& s : batch.services) {
-    named.insert(s.name);
+    const auto [it, fresh] = claimed.emplace(s.vip, s.name);
+    if (!fresh) return Refusal{s.name, "address", "the VIP is " + it->second + "'s already"};
+    const auto owner = vip_owner_.find(s.vip);
+    if (owner != vip_owner_.end() && !leaving.contains(owner->second))
+      return Refusal{s.name, "address", "the VIP is " + owner->second + "'s already"};
+  }
+  return std::nullopt;
+}
+
+std::vector<Publisher::Change> Publisher::changes_of(const Batch& batch) const {
+  const uint64_t seed = batch.gateway ? batch.gateway->hash_seed : gateway_.hash_seed;
+  std::vector<Change> changes;
+  for (const ServiceSpec& s : batch.services) {
+    Change c{.spec = &s, .selected = lb::select(s.reals), .input = {}, .table = {}};
+    c.input = lb::table_input(s.reals, c.selected, s.table_size, seed);
+    changes.push_back(std::move(c));
+  }
+  return changes;
+}
+
+std::optional<Refusal> Publisher::check_room(const Batch& batch, const std::vector<Change>& changes) const {
+  uint64_t services = desired_.size();
+  uint64_t reals = desired_reals_;
+  uint64_t slots = maglev_->slots_used();
+  const auto leave = [&](const std::string& name) {
+    const auto it = desired_.find(name);
+    if (it == desired_.end()) return;
+    --services;
+    reals -= it->second.reals.size();
+    slots -= std::min<uint64_t>(slots, it->second.table_size);  // of one that is shared more than it has
+  };
+  for (const std::string& name : batch.removals) leave(name);
+  for (const Change& c : changes) leave(c.spec->name);
+  std::set<uint64_t> tables;  // equal ones are shared
+  for (const Change& c : changes) {
     ++services;
-    reals += s.reals.size();
-    if (s.reals.size() > limits_.reals_per_service)
-      return Refusal{s.name, "reals", "more than " + std::to_string(limits_.reals_per_service) + " reals"};
-    const auto input = lb::table_input(s.reals, lb::select(s.reals), s.table_size, seed);
-    if (tables.insert(lb::digest(input)).second) slots += s.table_size;
+    reals += c.spec->reals.size();
+    if (c.spec->reals.size() > limits_.reals_per_service)
+      return Refusal{c.spec->name, "reals", "more than " + std::to_string(limits_.reals_per_service) + " reals"};
+    if (tables.insert(lb::digest(c.input)).second) slots += c.spec->table_size;
   }
-  if (!batch.full) {
-    // Their sums are known but for what the batch replaces, so that a small batch stays cheap.
-    services += desired_.size();
-    reals += desired_reals_;
-    slots += maglev_->slots_used();
-    for (const std::string& n : named)
-      if (const auto it = desired_.find(n); it != desired_.end()) {
-        --services;
-        reals -= std::min<uint64_t>(reals, it->second.reals.size());
-        slots -= std::min<uint64_t>(slots, it->second.table_size);
-      }
-  }
-  const std::string last = batch.services.empty() ? "" : batch.services.back().name;
+  const std::string last = changes.empty() ? "" : changes.back().spec->name;
   if (services > limits_.services)
     return Refusal{last, "", "more than " + std::to_string(limits_.services) + " services"};
   if (reals > limits_.reals)
@@ -166,56 +192,45 @@ std::optional<Refusal> Publisher::check_real_rows(const Batch& batch) const {
 // ---- changes
 
 std::optional<Refusal> Publisher::apply(Batch batch) {
-  if (auto refusal = check(batch)) return refusal;
-  std::vector<MaglevTables::TableRef> tables;  // kept, so that each service finds its own
-  if (auto refusal = build_tables(batch, tables)) return refusal;
+  if (auto refusal = settle(batch)) return refusal;
+  if (auto refusal = check_vips(batch)) return refusal;
+  std::vector<Change> changes = changes_of(batch);
+  if (auto refusal = check_room(batch, changes)) return refusal;
+  if (auto refusal = build_tables(batch, changes)) return refusal;
   if (batch.gateway) apply_gateway(*batch.gateway);
-  if (batch.full) {
-    std::set<std::string> keep;
-    for (const ServiceSpec& s : batch.services) keep.insert(s.name);
-    for (const auto& [name, spec] : desired_)
-      if (!keep.contains(name)) batch.removals.push_back(name);
-  }
   for (const std::string& name : batch.removals) remove_service(name);
-  for (const ServiceSpec& s : batch.services) {
-    const auto it = desired_.find(s.name);
-    if (it != desired_.end() && it->second == s) continue;
-    apply_service(s);
-    desired_[s.name] = s;
-  }
+  for (Change& c : changes) apply_service(std::move(c));
+  for (ServiceSpec& s : batch.services) desired_[s.name] = std::move(s);
   publish();
   return std::nullopt;
 }
 
 // All that the batch needs at once, as one after the other would take most of its time; and before anything changes,
 // for the array may be full.
-std::optional<Refusal> Publisher::build_tables(const Batch& batch, std::vector<MaglevTables::TableRef>& tables) {
-  const uint64_t seed = batch.gateway ? batch.gateway->hash_seed : gateway_.hash_seed;
+std::optional<Refusal> Publisher::build_tables(const Batch& batch, std::vector<Change>& changes) {
   std::vector<lb::TableInput> inputs;
-  std::vector<const ServiceSpec*> services;
-  const auto want = [&](const ServiceSpec& s) {
-    const auto chosen = lb::select(s.reals);
-    if (chosen.empty()) return;
-    inputs.push_back(lb::table_input(s.reals, chosen, s.table_size, seed));
-    services.push_back(&s);
-  };
-  if (seed != gateway_.hash_seed)
-    for (const auto& [name, spec] : desired_) want(spec);
-  for (const ServiceSpec& s : batch.services)
-    if (const auto it = desired_.find(s.name); it == desired_.end() || it->second != s) want(s);
-  tables = maglev_->build(std::move(inputs));
-  const auto lacking = std::ranges::find(tables, nullptr);
-  if (lacking == tables.end()) return std::nullopt;
-  const ServiceSpec& s = *services[static_cast<size_t>(lacking - tables.begin())];
-  return Refusal{s.name, "table_size",
-                 "no room is left for a Maglev table of " + std::to_string(s.table_size) +
-                     " slots, for what former tables had serves their sizes only: take a size that was used before, or "
-                     "restart the engine",
-                 true};
+  std::vector<Change*> wanting;
+  for (Change& c : changes) {
+    if (c.selected.empty()) continue;
+    inputs.push_back(std::move(c.input));
+    wanting.push_back(&c);
+  }
+  std::vector<MaglevTables::TableRef> tables = maglev_->build(std::move(inputs));
+  for (size_t i = 0; i < tables.size(); ++i) {
+    if (tables[i] == nullptr) {
+      const ServiceSpec& s = *wanting[i]->spec;
+      const std::string why = "no room is left for a Maglev table of " + std::to_string(s.table_size) +
+                              " slots, for what former tables had serves their sizes only: ";
+      if (reseeds(batch)) return Refusal{"gateway", "hash_seed", why + "keep the seed, or restart the engine"};
+      return Refusal{s.name, "table_size", why + "take a size that was used before, or restart the engine", true};
+    }
+    wanting[i]->table = std::move(tables[i]);
+  }
+  return std::nullopt;
 }
 
 void Publisher::apply_gateway(const GatewaySpec& spec) {
-  const bool seed = spec.hash_seed != gateway_.hash_seed;
+  if (spec.hash_seed != gateway_.hash_seed) forget_exceptions();
   gateway_ = spec;
   ++steering_version_;
   tables_->hash_seed = spec.hash_seed;
@@ -228,12 +243,10 @@ void Publisher::apply_gateway(const GatewaySpec& spec) {
   tables_->encap_sources = {range_of(spec.encap_source4), range_of(spec.encap_source6)};
   addresses_changed_ = true;
   for (const auto& [i, record] : real_records_) write_real(i);
-  if (!seed) return;
-  forget_exceptions();
-  for (auto& [name, record] : records_) update_table(record, desired_.at(name));
 }
 
-void Publisher::apply_service(const ServiceSpec& spec) {
+void Publisher::apply_service(Change change) {
+  const ServiceSpec& spec = *change.spec;
   auto [it, fresh] = records_.try_emplace(spec.name);
   ServiceRecord& record = it->second;
   if (fresh) {
@@ -259,7 +272,7 @@ void Publisher::apply_service(const ServiceSpec& spec) {
   const bool affinity = std::exchange(row.affinity, spec.affinity_seconds) != spec.affinity_seconds;
   update_ranges(record, spec);
   update_reals(record, spec);
-  update_table(record, spec);
+  update_table(record, std::move(change));
   if (affinity) change_affinity(record);
   const bool announced = spec.announce && services_[record.index].table_size > 0;
   if (std::exchange(record.announced, announced) != announced) addresses_changed_ = true;
@@ -397,13 +410,13 @@ void Publisher::resolve_real(path::RealIndex i) {
   write_real(i);
 }
 
-void Publisher::update_table(ServiceRecord& record, const ServiceSpec& spec) {
-  const std::vector<uint32_t> chosen = lb::select(spec.reals);
+void Publisher::update_table(ServiceRecord& record, Change change) {
   auto ordinals = std::make_shared<std::vector<path::RealIndex>>();
-  for (const uint32_t n : chosen) ordinals->push_back(record.reals.at({spec.reals[n].address, spec.reals[n].port}));
-  Built built;
-  if (!chosen.empty())
-    built.table = maglev_->build(lb::table_input(spec.reals, chosen, spec.table_size, gateway_.hash_seed));
+  for (const uint32_t n : change.selected) {
+    const lb::Real& real = change.spec->reals[n];
+    ordinals->push_back(record.reals.at({real.address, real.port}));
+  }
+  Built built{.table = std::move(change.table), .ordinals = nullptr};
   const Built& before = record.built;
   if (before.ordinals != nullptr && before.table == built.table && *before.ordinals == *ordinals) return;
   built.ordinals = std::move(ordinals);

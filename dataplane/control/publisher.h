@@ -93,6 +93,13 @@ class Publisher {
 
  private:
   using RealKey = std::pair<net::IpAddress, uint16_t>;
+  // A service of a batch, and what its slots will mean.
+  struct Change {
+    const ServiceSpec* spec;
+    std::vector<uint32_t> selected;
+    lb::TableInput input;          // until the table is built
+    MaglevTables::TableRef table;  // none without a backend
+  };
   // What a service's slots mean: a table, perhaps shared, and the service's own reals by ordinal.
   struct Built {
     MaglevTables::TableRef table;
@@ -117,17 +124,20 @@ class Publisher {
 
   Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTables> maglev, ExceptionTable exceptions);
 
-  std::optional<Refusal> check(const Batch& batch) const;
-  std::optional<Refusal> check_room(const Batch& batch) const;
+  bool reseeds(const Batch& batch) const;
+  std::optional<Refusal> settle(Batch& batch) const;
+  std::optional<Refusal> check_vips(const Batch& batch) const;
+  std::vector<Change> changes_of(const Batch& batch) const;
+  std::optional<Refusal> check_room(const Batch& batch, const std::vector<Change>& changes) const;
   std::optional<Refusal> check_real_rows(const Batch& batch) const;
-  std::optional<Refusal> build_tables(const Batch& batch, std::vector<MaglevTables::TableRef>& tables);
+  std::optional<Refusal> build_tables(const Batch& batch, std::vector<Change>& changes);
   void apply_gateway(const GatewaySpec& spec);
-  void apply_service(const ServiceSpec& spec);
+  void apply_service(Change change);
   void disown(const path::VipKey& vip, const std::string& service);
   void remove_service(const std::string& name);
   void update_reals(ServiceRecord& record, const ServiceSpec& spec);
   void update_ranges(ServiceRecord& record, const ServiceSpec& spec);
-  void update_table(ServiceRecord& record, const ServiceSpec& spec);
+  void update_table(ServiceRecord& record, Change change);
   void change_affinity(const ServiceRecord& record);
   path::Tick longest_affinity() const;
   void mark_moved(const MaglevTables::Table& table);

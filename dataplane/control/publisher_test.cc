@@ -55,6 +55,8 @@ TEST_CASE("a VIP has one service", "[publisher]") {
   CHECK(f.apply({web("c", "192.0.2.3", {"10.0.0.3"}), web("d", "192.0.2.3", {"10.0.0.4"})}) == "d address");
   CHECK(f.apply({web("c", "192.0.2.3", {"10.0.0.3"}), web("c", "192.0.2.4", {"10.0.0.4"})}) == "c name");
   CHECK(f.apply({web("b", "192.0.2.1", {"10.0.0.2"})}) == "b address");
+  CHECK(f.apply({web("b", "192.0.2.2", {"10.0.0.2"})}, false, {"b"}) == "b name");
+  CHECK(f.apply({web("a", "192.0.2.1", {"10.0.0.1"}), web("c", "192.0.2.1", {"10.0.0.3"})}) == "c address");
   CHECK(f.at("192.0.2.1") == "10.0.0.1");
   CHECK(f.at("192.0.2.2") == "10.0.0.2");
   CHECK(f.at("192.0.2.3") == "");
@@ -126,7 +128,7 @@ TEST_CASE("a table for which there is no room is refused before anything changes
   const auto before = f.publisher->tables().load();
   CHECK(f.apply({web("b", "192.0.2.2", {}), web("a", "192.0.2.1", {"10.0.0.9"}, 251)}) == "a table_size");
   const GatewaySpec reseeded{.hash_seed = f.publisher->gateway().hash_seed + 1};
-  CHECK(f.apply(reseeded) == "a table_size");
+  CHECK(f.apply(reseeded) == "gateway hash_seed");
   CHECK(f.publisher->tables().load() == before);
   CHECK(f.at("192.0.2.1") == "10.0.0.1");
   CHECK(f.slots("192.0.2.1").size() == 577);
@@ -214,6 +216,22 @@ TEST_CASE("a full batch builds what has changed, and removes what it doesn't nam
   CHECK(f.builds() == 21);
   CHECK(f.at("192.0.2.1") == "");
   CHECK(f.publisher->services().size() == 19);
+}
+
+TEST_CASE("another seed builds each table anew, and once", "[publisher]") {
+  Fixture f;
+  REQUIRE(f.apply({web("a", "192.0.2.1", {"10.0.0.1", "10.0.0.2"}), web("b", "192.0.2.2", {"10.0.0.3", "10.0.0.4"}),
+                   web("c", "192.0.2.3", {"10.0.0.5", "10.0.0.6"})}) == "");
+  const auto before = f.slots("192.0.2.1");
+  REQUIRE(f.builds() == 3);
+  CHECK(f.publisher->apply({.full = false,
+                            .gateway = GatewaySpec{.hash_seed = 7},
+                            .services = {web("b", "192.0.2.2", {"10.0.0.3", "10.0.0.9"})},
+                            .removals = {"c"}}) == std::nullopt);
+  CHECK(f.builds() == 5);
+  CHECK(f.slots("192.0.2.1") != before);
+  CHECK(std::ranges::count(f.slots("192.0.2.2"), "10.0.0.9") > 0);
+  CHECK(f.at("192.0.2.3") == "");
 }
 
 TEST_CASE("a delta touches what it names", "[publisher]") {
