@@ -1,7 +1,6 @@
 // What tells one flow from another, as it stands in the packet, and its hash.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -16,8 +15,7 @@ struct FlowKey4 {
   Be32 destination;
   Be16 source_port;
   Be16 destination_port;
-  uint8_t protocol = 0;
-  std::array<uint8_t, 3> zero{};
+  uint32_t protocol = 0;  // an IP protocol number; so wide that the key has no padding
   friend bool operator==(const FlowKey4& a, const FlowKey4& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 };
 static_assert(sizeof(FlowKey4) == 16);
@@ -27,15 +25,14 @@ struct FlowKey6 {
   IpAddress destination;
   Be16 source_port;
   Be16 destination_port;
-  uint8_t protocol = 0;
-  std::array<uint8_t, 3> zero{};
+  uint32_t protocol = 0;  // an IP protocol number; so wide that the key has no padding
   friend bool operator==(const FlowKey6& a, const FlowKey6& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 };
 static_assert(sizeof(FlowKey6) == 40);
 
 // An IPv4 flow with mapped addresses: one key for both families where speed isn't at stake.
 inline FlowKey6 widen(const FlowKey4& k) {
-  return {IpAddress::v4(k.source), IpAddress::v4(k.destination), k.source_port, k.destination_port, k.protocol, {}};
+  return {IpAddress::v4(k.source), IpAddress::v4(k.destination), k.source_port, k.destination_port, k.protocol};
 }
 inline const FlowKey6& widen(const FlowKey6& k) { return k; }
 

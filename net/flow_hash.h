@@ -23,10 +23,12 @@ static inline gw_u64 gw_mix(gw_u64 h) {
   return h;
 }
 
-/* addresses: source in the low half, destination in the high one; ports likewise; protocol: IP protocol number. */
+/* addresses: source in the low half, destination in the high one; ports likewise; protocol: IP protocol number.
+ * The seed comes after the addresses, whose mix hashes by two seeds then share: they are 64 bits, so that what two of
+ * them collide in is known, and hardly a third does. Of IPv6's more bits anybody could make as many as they like. */
 static inline gw_u64 gw_flow_hash4(gw_u64 seed, gw_u64 addresses, gw_u32 ports, gw_u32 protocol) {
-  gw_u64 h = gw_mix(seed ^ addresses);
-  return gw_mix(h ^ ((gw_u64)ports << 8 | protocol));
+  gw_u64 h = gw_mix(addresses);
+  return gw_mix(h ^ seed ^ ((gw_u64)ports << 8 | protocol));
 }
 
 static inline gw_u64 gw_flow_hash6(gw_u64 seed, const gw_u64 source[2], const gw_u64 destination[2], gw_u32 ports,

@@ -55,8 +55,8 @@ struct Ipv4Header {
   Be32 destination;
 
   unsigned version() const { return version_ihl >> 4; }
-  unsigned header_length() const { return (version_ihl & 0xfU) * 4; }   // bytes
-  bool is_fragment() const { return (fragment.host() & 0x3fff) != 0; }  // more fragments, or an offset
+  unsigned header_length() const { return (version_ihl & 0xfU) * 4; }                // bytes
+  bool is_fragment() const { return (fragment.wire() & Be16{0x3fff}.wire()) != 0; }  // more fragments, or an offset
   bool is_first() const { return (fragment.host() & 0x1fff) == 0; }
 };
 static_assert(sizeof(Ipv4Header) == 20 && alignof(Ipv4Header) == 1);
@@ -111,7 +111,7 @@ struct TcpHeader {
   Be16 checksum;
   Be16 urgent;
 
-  unsigned header_length() const { return (data_offset >> 4) * 4U; }  // bytes
+  unsigned header_length() const { return (data_offset >> 2) & 0x3cU; }  // bytes
 };
 static_assert(sizeof(TcpHeader) == 20 && alignof(TcpHeader) == 1);
 enum TcpFlag : uint8_t { kTcpFin = 0x01, kTcpSyn = 0x02, kTcpRst = 0x04, kTcpPsh = 0x08, kTcpAck = 0x10 };

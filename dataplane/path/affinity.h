@@ -25,13 +25,13 @@ inline uint64_t balance_hash(const Packet& p, const Service& service, uint64_t s
   return p.family == Family::kIpv4 ? client_hash(p.key4, seed) : client_hash(p.key6, seed);
 }
 
-// Under this key the client's entry stands; no packet has such a one.
+// Under this key the client's entry stands; no packet has such a protocol.
 template <typename Key>
 Key client_key(const Key& flow, ServiceIndex service) {
   Key client = flow;
   client.source_port = net::Be16{static_cast<uint16_t>(static_cast<uint32_t>(service) >> 16)};
   client.destination_port = net::Be16{static_cast<uint16_t>(service)};
-  client.zero[0] = 1;
+  client.protocol |= 0x100;
   return client;
 }
 

@@ -64,7 +64,7 @@ struct alignas(64) Packet {
   uint8_t protocol = 0;
   Mode mode = Mode::kNat;  // track, balance
   uint8_t out_port = 0;    // frame, announce
-  // Set back by parse, side by side so that it takes few stores.
+  // Set back by begin(), side by side so that it takes few stores.
   Fate fate = Fate::kForward;
   net::DropReason reason = net::DropReason::NONE;
   Kind kind = Kind::kFlow;  // parse
@@ -133,7 +133,7 @@ struct Burst {
   bool without_port = false;  // some found no SNAT port here
   bool handed_over = false;   // came over a ring, or has waited: the mbufs carry a HandedOver
   uint8_t port = 0;           // that it came in by, if it wasn't handed over
-  uint8_t kinds = 0;          // a bit for each Kind that some packet has, so that a stage for rare ones asks but once
+  uint8_t kinds = 0;          // a bit for each Kind but kFlow that some packet has: their stages ask but once
 
   bool has(Kind kind) const { return (kinds >> static_cast<unsigned>(kind) & 1) != 0; }
   std::span<Packet> all() { return {packets.data(), count}; }

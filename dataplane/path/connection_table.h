@@ -205,10 +205,7 @@ class ConnectionTable {
   static uint32_t index(uint32_t reference) { return reference & kIndex; }
   static ConnectionState state_of(uint32_t reference) { return static_cast<ConnectionState>(reference >> kStateShift); }
   static bool overflowed(const Bucket& b) { return (b.reference[0] & kOverflow) != 0; }
-  static uint16_t tag_of(uint64_t hash) {
-    const auto t = static_cast<uint16_t>(hash >> 48);
-    return t == 0 ? 1 : t;
-  }
+  static uint16_t tag_of(uint64_t hash) { return static_cast<uint16_t>(hash >> 48 | 1); }
   uint32_t home(uint64_t hash) const { return static_cast<uint32_t>(hash) & mask_; }
 
   static bool is_over(Tick time, ConnectionState state, Tick now, const IdleTimeouts& idle) {

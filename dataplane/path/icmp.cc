@@ -63,7 +63,6 @@ DropReason parse_error(Packet& p, const uint8_t* inner, uint32_t length, Key& ke
   std::memcpy(&key.source_port, inner + q.l4 + 2, 2);
   std::memcpy(&key.destination_port, inner + q.l4, 2);
   key.protocol = p.protocol = q.protocol;
-  key.zero = {};
   p.kind = Kind::kIcmpError;
   return DropReason::NONE;
 }

@@ -19,8 +19,8 @@ using net::DropReason;
 
 // RFC 1122, 3.2.1.3: sources that no host may use.
 bool is_impossible_source(net::Be32 a) {
-  const uint32_t h = a.host();
-  return h >= 0xe0000000 || h >> 24 == 127 || h >> 24 == 0;
+  const auto first = static_cast<uint8_t>(a.wire());
+  return first == 0 || first == 127 || first >= 224;
 }
 
 // RFC 4291, 2.7 and 2.5: multicast, unspecified, loopback.
@@ -67,7 +67,6 @@ inline DropReason parse_l4(Packet& p, const uint8_t* l4, uint32_t length) {
 template <typename Key>
 DropReason parse_fragment(Packet& p, Key& key, net::Be32 id, bool first, const uint8_t* l4, uint32_t length) {
   std::memcpy(static_cast<void*>(&key.source_port), &id, sizeof id);
-  key.zero = {};
   p.kind = first ? Kind::kFirstFragment : Kind::kFragment;
   if (!first) return DropReason::NONE;
   return has_ports(p.protocol) ? parse_l4(p, l4, length) : DropReason::FRAGMENT;
@@ -76,9 +75,10 @@ DropReason parse_fragment(Packet& p, Key& key, net::Be32 id, bool first, const u
 DropReason parse_ipv4(Packet& p, uint8_t* l3, uint32_t length) {
   if (length < sizeof(net::Ipv4Header)) return DropReason::TRUNCATED;
   const auto* h = reinterpret_cast<const net::Ipv4Header*>(l3);
+  if (h->version_ihl < 0x45 || h->version_ihl > 0x4f) return DropReason::BAD_IP_HEADER;
   const unsigned header = h->header_length();
   const unsigned total = h->total_length.host();
-  if (h->version() != 4 || header < sizeof *h || total < header) return DropReason::BAD_IP_HEADER;
+  if (total < header) return DropReason::BAD_IP_HEADER;
   if (total > length) return DropReason::TRUNCATED;
   if (net::ipv4_header_error(h, header) != 0) return DropReason::BAD_IP_CHECKSUM;
   if (is_impossible_source(h->source)) return DropReason::BAD_ADDRESS;
@@ -97,7 +97,6 @@ DropReason parse_ipv4(Packet& p, uint8_t* l3, uint32_t length) {
   std::memcpy(&p.key4.source, &h->source, 8);
   std::memcpy(&p.key4.source_port, l3 + header, 4);
   p.key4.protocol = p.protocol;
-  p.key4.zero = {};
   return DropReason::NONE;
 }
 
@@ -139,7 +138,6 @@ DropReason parse_ipv6(Packet& p, uint8_t* l3, uint32_t length) {
   std::memcpy(&p.key6.source, &h->source, 32);
   std::memcpy(&p.key6.source_port, l3 + chain.offset, 4);
   p.key6.protocol = p.protocol;
-  p.key6.zero = {};
   return DropReason::NONE;
 }
 
@@ -161,7 +159,7 @@ void parse(Packet& p, uint8_t* frame, uint32_t length) {
   uint32_t at = sizeof(net::EthernetHeader);
   if (length < at) return p.drop(DropReason::TRUNCATED);
   net::Be16 type = reinterpret_cast<const net::EthernetHeader*>(frame)->type;
-  for (unsigned tags = 0; is_tag(type) && tags < kMaxTags; ++tags) {
+  for (unsigned tags = 0; type != of(net::EtherType::kIpv4) && is_tag(type) && tags < kMaxTags; ++tags) {
     if (length - at < sizeof(net::VlanTag)) return p.drop(DropReason::TRUNCATED);
     type = reinterpret_cast<const net::VlanTag*>(frame + at)->type;
     at += static_cast<uint32_t>(sizeof(net::VlanTag));
@@ -185,7 +183,8 @@ void parse(Packet& p, uint8_t* frame, uint32_t length) {
   for (Packet& p : burst.all()) {
     p.begin();
     parse(p, rte_pktmbuf_mtod(p.mbuf, uint8_t*), rte_pktmbuf_data_len(p.mbuf));
-    if (p.live()) kinds |= 1U << static_cast<unsigned>(p.kind);
+    if (p.kind != Kind::kFlow && p.live()) [[unlikely]]
+      kinds |= 1U << static_cast<unsigned>(p.kind);
   }
   burst.kinds = static_cast<uint8_t>(kinds);
 }

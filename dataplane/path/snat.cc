@@ -81,7 +81,7 @@ bool has_ended(ConnectionState s, Tick idle) {
 
 template <typename Key>
 Key reversed(const Key& k) {
-  return {k.destination, k.source, k.destination_port, k.source_port, k.protocol, {}};
+  return {k.destination, k.source, k.destination_port, k.source_port, k.protocol};
 }
 
 // What a real will see of a new flow, and what its answers look like. The SNAT port is ours once `take_…` has said so.

@@ -73,20 +73,16 @@ void Worker::drop(rte_mbuf* mbuf, DropReason why) {
 }
 
 void Worker::send(Burst& burst) {
-  uint32_t ports = 0;  // a bit for each that has something to send
   for (Packet& p : burst.all()) {
     if (p.fate == Fate::kForward || p.fate == Fate::kFinished) {
       Outbox& box = outbox_[p.out_port];
       box.mbufs[box.count++] = p.mbuf;
-      ports |= 1U << p.out_port;
     } else if (p.fate == Fate::kDrop) {
       drop(p.mbuf, p.reason);
     }
   }
-  for (; ports != 0; ports &= ports - 1) {
-    const auto port = static_cast<unsigned>(__builtin_ctz(ports));
-    flush(tx_[port], outbox_[port]);
-  }
+  for (size_t port = 0; port < tx_.size(); ++port)
+    if (outbox_[port].count > 0) flush(tx_[port], outbox_[port]);
 }
 
 void Worker::flush(TxQueue& queue, Outbox& box) {

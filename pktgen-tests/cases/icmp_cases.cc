@@ -68,7 +68,7 @@ Frame encapsulated(Frame f, const char* source = "10.0.1.1", const char* real = 
 
 // The outer IPv6 header carries the quoted flow's hash.
 Frame encapsulated6(Frame f) {
-  net::FlowKey6 key{*net::parse_ip("2001:db8:0::99"), *net::parse_ip(kVip6), net::Be16{40'000}, net::Be16{80}, 6, {}};
+  net::FlowKey6 key{*net::parse_ip("2001:db8:0::99"), *net::parse_ip(kVip6), net::Be16{40'000}, net::Be16{80}, 6};
   return encapsulated(f, "2001:db8:1::1", "2001:db8:1::10")
       .flow_label(static_cast<uint32_t>(net::flow_hash(key, 0)) & 0xfffff);
 }

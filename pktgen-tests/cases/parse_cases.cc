@@ -112,8 +112,8 @@ std::vector<Case> parse_cases() {
                    .in = client().options(8),
                    .out = encapsulated(client().options(8))});
   const auto encapsulated6 = [](Frame f) {
-    const net::FlowKey6 key{
-        *net::parse_ip("2001:db8:0::99"), *net::parse_ip(kVip6), net::Be16{40'000}, net::Be16{80}, 6, {}};
+    const net::FlowKey6 key{*net::parse_ip("2001:db8:0::99"), *net::parse_ip(kVip6), net::Be16{40'000}, net::Be16{80},
+                            6};
     return f.ethernet(kPort1Mac, real_mac(10))
         .encapsulated("2001:db8:1::1", "2001:db8:1::10")
         .flow_label(static_cast<uint32_t>(net::flow_hash(key, 0)) & 0xfffff);
