@@ -24,11 +24,11 @@ static inline gw_u64 gw_mix(gw_u64 h) {
 }
 
 /* addresses: source in the low half, destination in the high one; ports likewise; protocol: IP protocol number.
- * The seed comes after the addresses, whose mix hashes by two seeds then share: they are 64 bits, so that what two of
- * them collide in is known, and hardly a third does. Of IPv6's more bits anybody could make as many as they like. */
+ * The seed comes after the addresses, whose mix hashes by two seeds then share: no two have the same. It multiplies the
+ * ports, or whoever chooses them could make up for other addresses whatever the seed. */
 static inline gw_u64 gw_flow_hash4(gw_u64 seed, gw_u64 addresses, gw_u32 ports, gw_u32 protocol) {
   gw_u64 h = gw_mix(addresses);
-  return gw_mix(h ^ seed ^ ((gw_u64)ports << 8 | protocol));
+  return gw_mix(h ^ seed ^ ((gw_u64)ports << 8 | protocol) * (seed | 1));
 }
 
 static inline gw_u64 gw_flow_hash6(gw_u64 seed, const gw_u64 source[2], const gw_u64 destination[2], gw_u32 ports,

@@ -25,7 +25,7 @@ inline uint64_t balance_hash(const Packet& p, const Service& service, uint64_t s
   return p.family == Family::kIpv4 ? client_hash(p.key4, seed) : client_hash(p.key6, seed);
 }
 
-// Under this key the client's entry stands; no packet has such a protocol.
+// Under this key the client's entry stands; no packet has such a protocol, also in the hash.
 template <typename Key>
 Key client_key(const Key& flow, ServiceIndex service) {
   Key client = flow;

@@ -115,7 +115,7 @@ rte_mbuf* Fragments::take_late() {
   return late;
 }
 
-void match(Burst& burst, Fragments& fragments, const HashSeeds& seeds, const Handover& handover, Counters& counters) {
+void match(Burst& burst, Fragments& fragments, HashSeeds seeds, const Handover& handover, Counters& counters) {
   if (!burst.has(Kind::kFirstFragment) && !burst.has(Kind::kFragment)) [[likely]]
     return;
   for (Packet& p : burst.all()) {

@@ -86,6 +86,6 @@ class Fragments {
 
 // Gives every fragment its flow. What comes in by another worker's queue goes over the ring to the worker of its
 // datagram; from there on it is a packet of its flow like others.
-void match(Burst& burst, Fragments& fragments, const HashSeeds& seeds, const Handover& handover, Counters& counters);
+void match(Burst& burst, Fragments& fragments, HashSeeds seeds, const Handover& handover, Counters& counters);
 
 }  // namespace guideway::path

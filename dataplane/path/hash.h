@@ -14,7 +14,7 @@ struct HashSeeds {
 };
 
 // Of its key as it stands: a fragment's is its datagram's until `match` knows better.
-inline void hash(Packet& p, const HashSeeds& seeds) {
+inline void hash(Packet& p, HashSeeds seeds) {
   const auto both = [&](const auto& key) {
     p.flow_hash = net::flow_hash(key, seeds.flow);
     p.table_hash = net::flow_hash(key, seeds.table);

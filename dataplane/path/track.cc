@@ -80,7 +80,7 @@ void settle(Packet& p, const Key& key, ConnectionTable<Entry>& table, const Tabl
 
 }  // namespace
 
-void track(Burst& burst, Connections& connections, const Tables& t, const HashSeeds& seeds, Tick now) {
+void track(Burst& burst, Connections& connections, const Tables& t, HashSeeds seeds, Tick now) {
   for (Packet& p : burst.all()) {
     if (!p.live()) continue;
     hash(p, seeds);

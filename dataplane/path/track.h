@@ -11,7 +11,7 @@ namespace guideway::path {
 // Hashes each packet's flow, finds its entry and judges whether it still holds (reference, "what a real's state does to
 // a packet"). Decided packets have real, mode and direction; the others go on to be decided, with `slot` set if an
 // entry is to be replaced and `real` set if it is to be kept.
-void track(Burst& burst, Connections& connections, const Tables& t, const HashSeeds& seeds, Tick now);
+void track(Burst& burst, Connections& connections, const Tables& t, HashSeeds seeds, Tick now);
 
 // What a packet that opens, closes, resets or answers makes of its connection's state.
 ConnectionState changed_state(const Packet& p, ConnectionState state, Direction direction);
