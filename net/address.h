@@ -63,8 +63,7 @@ std::string to_string(const IpAddress& a, uint16_t port);
 template <>
 struct std::hash<guideway::net::IpAddress> {
   size_t operator()(const guideway::net::IpAddress& a) const noexcept {
-    uint64_t w[2];
-    std::memcpy(w, a.bytes.data(), sizeof w);
+    const auto w = a.words();
     uint64_t h = w[0] * 0x9e3779b97f4a7c15U ^ w[1];
     h *= 0xff51afd7ed558ccdU;
     return h ^ h >> 32;

@@ -48,6 +48,11 @@ uint64_t address_sum(const Header* h) {
   return sum_of(&h->source, sizeof h->source) + sum_of(&h->destination, sizeof h->destination);
 }
 
+// The same of what stands for an IPv6 header in the checksum of `length` bytes behind it (RFC 8200, 8.1).
+inline uint64_t pseudo_sum(const Ipv6Header* h, Protocol inside, uint32_t length) {
+  return address_sum(h) + Be32{length}.wire() + Be32{static_cast<uint32_t>(inside)}.wire();
+}
+
 // Zero if the IPv4 header (20 bytes and its options) carries its right checksum; else what is missing.
 inline uint16_t ipv4_header_error(const Ipv4Header* h, size_t header_length) {
   const uint64_t sum = header_length == sizeof *h ? sum_of(*h) : sum_of(h, header_length);

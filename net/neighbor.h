@@ -53,9 +53,7 @@ static_assert(sizeof(LinkLayerOption) == 8 && alignof(LinkLayerOption) == 1);
 
 // Zero if an ICMPv6 message behind its header carries its right checksum (RFC 4443, 2.3); else what is missing.
 inline uint16_t icmpv6_error(const Ipv6Header& h, const void* message, uint32_t length) {
-  const uint64_t pseudo =
-      sum_of(&h.source, 32) + Be32{length}.wire() + Be32{static_cast<uint32_t>(Protocol::kIcmpv6)}.wire();
-  return static_cast<uint16_t>(~fold(pseudo + sum_of(message, length)));
+  return static_cast<uint16_t>(~fold(pseudo_sum(&h, Protocol::kIcmpv6, length) + sum_of(message, length)));
 }
 
 // A neighbour advertisement as it stands behind the Ethernet header.

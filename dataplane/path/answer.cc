@@ -17,8 +17,7 @@ uint64_t message_sum(const Packet& p, const net::IcmpHeader* icmp) {
   const auto length = static_cast<uint32_t>(p.l3_length - p.l4_offset);
   const uint64_t sum = net::sum_of(icmp, length);
   if (p.family == Family::kIpv4) return sum;
-  return sum + net::address_sum(reinterpret_cast<const net::Ipv6Header*>(p.l3)) + net::Be32{length}.wire() +
-         net::Be16{static_cast<uint16_t>(net::Protocol::kIcmpv6)}.wire();
+  return sum + net::pseudo_sum(reinterpret_cast<const net::Ipv6Header*>(p.l3), net::Protocol::kIcmpv6, length);
 }
 
 void turn(net::Ipv4Header* h) {

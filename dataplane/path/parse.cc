@@ -75,7 +75,7 @@ DropReason parse_fragment(Packet& p, Key& key, net::Be32 id, bool first, const u
 DropReason parse_ipv4(Packet& p, uint8_t* l3, uint32_t length) {
   if (length < sizeof(net::Ipv4Header)) return DropReason::TRUNCATED;
   const auto* h = reinterpret_cast<const net::Ipv4Header*>(l3);
-  if (h->version_ihl < 0x45 || h->version_ihl > 0x4f) return DropReason::BAD_IP_HEADER;
+  if (h->version_ihl < 0x45 || h->version_ihl > 0x4f) return DropReason::BAD_IP_HEADER;  // version 4, 5 to 15 words
   const unsigned header = h->header_length();
   const unsigned total = h->total_length.host();
   if (total < header) return DropReason::BAD_IP_HEADER;
@@ -159,6 +159,7 @@ void parse(Packet& p, uint8_t* frame, uint32_t length) {
   uint32_t at = sizeof(net::EthernetHeader);
   if (length < at) return p.drop(DropReason::TRUNCATED);
   net::Be16 type = reinterpret_cast<const net::EthernetHeader*>(frame)->type;
+  // What mostly comes is asked for first.
   for (unsigned tags = 0; type != of(net::EtherType::kIpv4) && is_tag(type) && tags < kMaxTags; ++tags) {
     if (length - at < sizeof(net::VlanTag)) return p.drop(DropReason::TRUNCATED);
     type = reinterpret_cast<const net::VlanTag*>(frame + at)->type;

@@ -65,7 +65,7 @@ bool become_packet_too_big(Packet& p, uint32_t mtu) {
   h->source = about.destination;
   h->destination = about.source;
   seal(put_icmp(p, sizeof *h, net::kIcmp6PacketTooBig, 0, mtu), length.host(),
-       net::sum_of(&h->source, 32) + length.wire() + net::Be16{h->next_header}.wire());
+       net::pseudo_sum(h, net::Protocol::kIcmpv6, length.host()));
   return true;
 }
 

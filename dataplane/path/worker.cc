@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "dataplane/path/poison.h"
 
@@ -75,25 +76,25 @@ void Worker::drop(rte_mbuf* mbuf, DropReason why) {
 void Worker::send(Burst& burst) {
   for (Packet& p : burst.all()) {
     if (p.fate == Fate::kForward || p.fate == Fate::kFinished) {
-      Outbox& box = outbox_[p.out_port];
-      box.mbufs[box.count++] = p.mbuf;
+      outbox_[p.out_port][queued_[p.out_port]++] = p.mbuf;
     } else if (p.fate == Fate::kDrop) {
       drop(p.mbuf, p.reason);
     }
   }
   for (size_t port = 0; port < tx_.size(); ++port)
-    if (outbox_[port].count > 0) flush(tx_[port], outbox_[port]);
+    if (queued_[port] > 0) flush(port);
 }
 
-void Worker::flush(TxQueue& queue, Outbox& box) {
+void Worker::flush(size_t port) {
+  const std::span<rte_mbuf*> packets(outbox_[port].data(), std::exchange(queued_[port], 0));
   unsigned sent = 0;
-  if (auto* port = std::get_if<PortQueue*>(&queue.target))
-    sent = send_to(*port, {box.mbufs.data(), box.count});
-  else if (auto* ring = std::get_if<rte_ring*>(&queue.target))
-    sent = rte_ring_sp_enqueue_burst(*ring, reinterpret_cast<void**>(box.mbufs.data()), box.count, nullptr);
+  if (auto* queue = std::get_if<PortQueue*>(&tx_[port].target))
+    sent = send_to(*queue, packets);
+  else if (auto* ring = std::get_if<rte_ring*>(&tx_[port].target))
+    sent = rte_ring_sp_enqueue_burst(*ring, reinterpret_cast<void**>(packets.data()),
+                                     static_cast<unsigned>(packets.size()), nullptr);
   counters_.sent.add(sent);
-  for (unsigned i = sent; i < box.count; ++i) drop(box.mbufs[i], DropReason::TX_FULL);
-  box.count = 0;
+  for (rte_mbuf* unsent : packets.subspan(sent)) drop(unsent, DropReason::TX_FULL);
 }
 
 bool Worker::forward() {

@@ -80,15 +80,12 @@ class Worker {
   const Connections& connections() const { return conns_; }
 
  private:
-  struct Outbox {
-    std::array<rte_mbuf*, kBurst + kMade> mbufs;
-    unsigned count = 0;
-  };
+  using Outbox = std::array<rte_mbuf*, kBurst + kMade>;
 
   const Tables& tables() const { return *tables_->load(std::memory_order_acquire); }
   unsigned receive(const RxQueue& queue);
   void send(Burst& burst);
-  void flush(TxQueue& queue, Outbox& box);
+  void flush(size_t port);
   bool forward();
   void ring_doorbells();
   void drop(rte_mbuf* mbuf, net::DropReason why);
@@ -110,7 +107,8 @@ class Worker {
   Counters counters_;
   Glean glean_;
   TokenBucket icmp_errors_;
-  std::array<Outbox, kMaxPorts> outbox_;
+  std::array<Outbox, kMaxPorts> outbox_;      // by port
+  std::array<uint16_t, kMaxPorts> queued_{};  // in each
   Burst burst_;
 };
 
