@@ -95,7 +95,9 @@ bool Publisher::reseeds(const Batch& batch) const {
 // Leaves in the batch what changes: what a full one doesn't name is removed, what is as desired goes out of it, and
 // another seed concerns all.
 std::optional<Refusal> Publisher::settle(Batch& batch) const {
-  std::set<std::string> named(batch.removals.begin(), batch.removals.end());
+  std::set<std::string> named;
+  for (const std::string& name : batch.removals)
+    if (!named.insert(name).second) return Refusal{name, "name", "named twice in one batch"};
   for (const ServiceSpec& s : batch.services)
     if (!named.insert(s.name).second) return Refusal{s.name, "name", "named twice in one batch"};
   const bool reseeded = reseeds(batch);
@@ -105,13 +107,16 @@ std::optional<Refusal> Publisher::settle(Batch& batch) const {
       return it != desired_.end() && it->second == s;
     });
   if (!batch.full && !reseeded) return std::nullopt;
+  std::vector<ServiceSpec> others;
   for (const auto& [name, spec] : desired_) {
     if (named.contains(name)) continue;
     if (batch.full)
       batch.removals.push_back(name);
     else
-      batch.services.push_back(spec);
+      others.push_back(spec);
   }
+  // First, for what is refused should be what the batch itself has brought.
+  batch.services.insert(batch.services.begin(), others.begin(), others.end());
   return std::nullopt;
 }
 
@@ -143,17 +148,25 @@ std::vector<Publisher::Change> Publisher::changes_of(const Batch& batch) const {
 std::optional<Refusal> Publisher::check_room(const Batch& batch, const std::vector<Change>& changes) const {
   uint64_t services = desired_.size();
   uint64_t reals = desired_reals_;
-  uint64_t slots = maglev_->slots_used();
+  uint64_t slots = batch.full ? 0 : maglev_->slots_used();
+  std::set<std::string> leaving;
   const auto leave = [&](const std::string& name) {
     const auto it = desired_.find(name);
     if (it == desired_.end()) return;
+    leaving.insert(name);
     --services;
     reals -= it->second.reals.size();
-    slots -= std::min<uint64_t>(slots, it->second.table_size);  // of one that is shared more than it has
+    // Of a small batch, which is to stay cheap, as if none were shared with one that stays.
+    slots -= std::min<uint64_t>(slots, it->second.table_size);
   };
   for (const std::string& name : batch.removals) leave(name);
   for (const Change& c : changes) leave(c.spec->name);
   std::set<uint64_t> tables;  // equal ones are shared
+  if (batch.full)
+    for (const auto& [name, record] : records_)
+      if (record.built.table != nullptr && !leaving.contains(name) &&
+          tables.insert(lb::digest(record.built.table->input)).second)
+        slots += record.built.table->size();
   for (const Change& c : changes) {
     ++services;
     reals += c.spec->reals.size();

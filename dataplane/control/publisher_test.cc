@@ -56,6 +56,7 @@ TEST_CASE("a VIP has one service", "[publisher]") {
   CHECK(f.apply({web("c", "192.0.2.3", {"10.0.0.3"}), web("c", "192.0.2.4", {"10.0.0.4"})}) == "c name");
   CHECK(f.apply({web("b", "192.0.2.1", {"10.0.0.2"})}) == "b address");
   CHECK(f.apply({web("b", "192.0.2.2", {"10.0.0.2"})}, false, {"b"}) == "b name");
+  CHECK(f.apply({}, false, {"a", "a"}) == "a name");
   CHECK(f.apply({web("a", "192.0.2.1", {"10.0.0.1"}), web("c", "192.0.2.1", {"10.0.0.3"})}) == "c address");
   CHECK(f.at("192.0.2.1") == "10.0.0.1");
   CHECK(f.at("192.0.2.2") == "10.0.0.2");
@@ -232,6 +233,28 @@ TEST_CASE("another seed builds each table anew, and once", "[publisher]") {
   CHECK(f.slots("192.0.2.1") != before);
   CHECK(std::ranges::count(f.slots("192.0.2.2"), "10.0.0.9") > 0);
   CHECK(f.at("192.0.2.3") == "");
+}
+
+TEST_CASE("a batch that reseeds and is refused is told by what it brought", "[publisher]") {
+  Fixture f;
+  REQUIRE(f.apply({web("a", "192.0.2.1", {"10.0.0.1"}), web("z", "192.0.2.2", {"10.0.0.2"})}) == "");
+  const auto refused = f.publisher->apply({.full = false,
+                                           .gateway = GatewaySpec{.hash_seed = 7},
+                                           .services = {web("b", "192.0.2.2", {"10.0.0.3"})},
+                                           .removals = {}});
+  REQUIRE(refused.has_value());
+  CHECK(refused->entry + " " + refused->field == "b address");
+}
+
+TEST_CASE("a full batch counts the slots of equal tables once", "[publisher]") {
+  Fixture f({.maglev_slots = 600});
+  const auto a = web("a", "192.0.2.1", {"10.0.0.1"});
+  const auto b = web("b", "192.0.2.2", {"10.0.0.2"});
+  REQUIRE(f.apply({a, b}, true) == "");
+  REQUIRE(f.apply({a, b, web("c", "192.0.2.3", {"10.0.0.1"}), web("d", "192.0.2.4", {"10.0.0.2"})}, true) == "");
+  CHECK(f.apply({a, b, web("c", "192.0.2.3", {"10.0.0.3"})}, true) == "c table_size");
+  CHECK(f.publisher->services().size() == 4);
+  CHECK(f.apply({a, web("c", "192.0.2.3", {"10.0.0.1"}), web("e", "192.0.2.5", {"10.0.0.5"})}, true) == "");
 }
 
 TEST_CASE("a delta touches what it names", "[publisher]") {
