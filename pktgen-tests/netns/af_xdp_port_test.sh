@@ -89,7 +89,7 @@ stop() {
   [ "$(value a.unsendable)$(value b.unsendable)$(value a.no_frames)$(value b.no_frames)" = 0000 ] ||
     fail "packets that couldn't be sent, or no frames"
   [ ! -e "$bpffs" ] || fail "pins are left behind"
-  ip -n gw-xdp-gateway -d link show | has prog/xdp && fail "a program is left behind"
+  ip -n gw-xdp-gateway -d link show | grep prog/xdp >/dev/null && fail "a program is left behind"
   return 0
 }
 refused() {  # expected words; then the forwarder's interfaces
