@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <grp.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -92,6 +94,31 @@ struct Site {
 };
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// The answer to a unary call, as bytes of its message; "" if there was none.
+std::string call_raw(const std::string& server, const std::string& method, const std::string& request) {
+  const auto channel = grpc::CreateChannel(server, grpc::InsecureChannelCredentials());
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  context.set_wait_for_ready(true);
+  grpc::CompletionQueue queue;
+  const grpc::Slice slice(request);
+  grpc::ByteBuffer in(&slice, 1);
+  grpc::ByteBuffer out;
+  grpc::Status status;
+  const auto call = stub.PrepareUnaryCall(&context, method, in, &queue);
+  call->StartCall();
+  call->Finish(&out, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  std::vector<grpc::Slice> slices;
+  if (!status.ok() || !out.Dump(&slices).ok()) return "";
+  std::string bytes;
+  for (const grpc::Slice& s : slices) bytes.append(reinterpret_cast<const char*>(s.begin()), s.size());
+  return bytes;
+}
 
 }  // namespace
 
@@ -209,6 +236,68 @@ TEST_CASE("end to end: the socket is for its group, and a stale one is replaced"
   REQUIRE(std::filesystem::exists(p.dir / "api.sock"));
   Running second(p.start());
   CHECK(contains(p.cli_until({"status"}, "applied"), "applied"));
+}
+
+// grpc.health.v1's messages, in bytes: a service's name (field 1), and SERVING (field 1, value 1).
+TEST_CASE("end to end: the API tells its health and describes itself") {
+  Site p;
+  Running daemon(p.start());
+  const std::string name = "guideway.v1.Appliance";
+  const std::string asked = std::string("\n") + static_cast<char>(name.size()) + name;
+  CHECK(call_raw(p.listen, "/grpc.health.v1.Health/Check", "") == "\x08\x01");
+  CHECK(call_raw(p.listen, "/grpc.health.v1.Health/Check", asked) == "\x08\x01");
+  CHECK(call_raw(p.listen, "/grpc.health.v1.Health/Check", "\n\x07unknown").empty());
+  // ServerReflectionRequest.list_services, field 7: all.
+  CHECK(contains(call_raw(p.listen, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", ":\x01*"), name));
+}
+
+TEST_CASE("end to end: Prometheus finds what the API tells") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") +
+                                       slice_yaml("web", {{"10.0.0.1", "ready"}, {"10.0.0.2", "terminating"}}) +
+                                       service_yaml("bad", "198.51.100.300"));
+  auto arguments = p.daemon_arguments();
+  arguments.insert(arguments.end(), {"--metrics", "127.0.0.1:0"});
+  Running daemon(spawn("GUIDEWAYD", arguments, p.dir / "daemon.log"));
+  p.cli_until({"services"}, "Programmed");
+  const std::string log = *read_whole_file(p.dir / "daemon.log");
+  const size_t url = log.find("http://");
+  REQUIRE(url != std::string::npos);
+  const std::string where = log.substr(url, log.find('\n', url) - url);
+  const auto scrape = [&] {
+    const std::string command = "curl -sS -m 10 " + where + " >" + (p.dir / "metrics");
+    REQUIRE(std::system(command.c_str()) == 0);
+    return *read_whole_file(p.dir / "metrics");
+  };
+  const std::string text = scrape();
+  INFO(text);
+  const std::string vip =
+      "{namespace=\"demo\",service=\"web\",port_name=\"http\",vip=\"198.51.100.1\",port=\"80\",protocol=\"TCP\"";
+  for (const std::string& line :
+       {"# TYPE guideway_dropped_packets_total counter\n" + std::string("guideway_dropped_packets_total{"),
+        std::string("guideway_build_info{version=\"" GUIDEWAY_VERSION "\"} 1\n"),
+        std::string("guideway_engine_connected 1\n"), std::string("guideway_problems 2\n"),
+        std::string("guideway_generation{state=\"applied\"} 1\n"),
+        std::string("guideway_limit{name=\"services\"} 16384\n"),
+        std::string("guideway_dropped_packets_total{reason=\"no_backend\",worker=\"0\"} "),
+        "guideway_vip_programmed" + vip + "} 1\n", "guideway_vip_backends" + vip + ",state=\"draining\"} 1\n",
+        "guideway_vip_packets_total" + vip + ",direction=\"forward\"} 502160\n",
+        "guideway_vip_connections_total" + vip + "} 2168\n"}) {
+    INFO(line);
+    CHECK(contains(text, line));
+  }
+  p.engine.set_stalled(true);
+  p.engine.hang_up();
+  std::string without;
+  for (int i = 0; i < 100 && !contains(without, "guideway_engine_connected 0\n"); ++i) without = scrape();
+  CHECK(contains(without, "guideway_engine_connected 0\n"));
+  CHECK(contains(without, "guideway_vips 1\n"));
+
+  // A port that is taken is said, and nothing runs.
+  arguments.back() = where.substr(7, where.rfind('/') - 7);
+  arguments[7] = "unix:" + (p.dir / "other.sock");
+  CHECK(exit_code(spawn("GUIDEWAYD", arguments, p.dir / "second.log")) == 1);
+  CHECK(contains(*read_whole_file(p.dir / "second.log"), "metrics can't be served at " + arguments.back()));
 }
 
 TEST_CASE("end to end: SIGHUP reads everything again") {

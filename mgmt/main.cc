@@ -12,6 +12,7 @@
 
 #include "mgmt/api/server.h"
 #include "mgmt/daemon.h"
+#include "mgmt/metrics/exporter.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -19,6 +20,7 @@ namespace {
 struct Options {
   DaemonOptions daemon;
   std::string listen = "unix:/run/guideway/guideway.sock";
+  std::string metrics;
   std::string log_level = "info";
 };
 
@@ -34,6 +36,8 @@ void declare(CLI::App& app, Options& o) {
       ->capture_default_str()
       ->type_name("PATH");
   app.add_option("--listen", o.listen, "Where the API is served")->capture_default_str()->type_name("unix:PATH");
+  app.add_option("--metrics", o.metrics, "Where Prometheus finds /metrics, as 127.0.0.1:9964; nowhere if not given")
+      ->type_name("ADDRESS:PORT");
   app.add_option("--log-level", o.log_level, "trace, debug, info, warn, error or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->capture_default_str()
@@ -50,6 +54,12 @@ Fd take_signals() {
   return Fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
 }
 
+// Says why and gives the exit code.
+int failed(const absl::Status& s) {
+  spdlog::error("{}", std::string(s.message()));
+  return absl::IsInvalidArgument(s) ? 2 : 1;
+}
+
 int run(const Options& options) {
   const Fd signals = take_signals();
   EventLoop loop;
@@ -63,14 +73,14 @@ int run(const Options& options) {
   });
   // The API first: a second daemon must find out before it touches the state directory or the engine.
   auto api = ApiServer::start(options.listen, [&](Question q) { return daemon.take_snapshot(q); });
-  if (!api.ok()) {
-    spdlog::error("{}", std::string(api.status().message()));
-    return absl::IsInvalidArgument(api.status()) ? 2 : 1;
+  if (!api.ok()) return failed(api.status());
+  std::unique_ptr<MetricsExporter> metrics;
+  if (!options.metrics.empty()) {
+    auto started = MetricsExporter::start(options.metrics, [&](Question q) { return daemon.take_snapshot(q); });
+    if (!started.ok()) return failed(started.status());
+    metrics = std::move(*started);
   }
-  if (const absl::Status s = daemon.start(); !s.ok()) {
-    spdlog::error("{}", std::string(s.message()));
-    return 1;
-  }
+  if (const absl::Status s = daemon.start(); !s.ok()) return failed(s);
   loop.run();
   spdlog::info("stopped; the engine goes on with the last state");
   return 0;

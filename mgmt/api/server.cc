@@ -1,7 +1,9 @@
 #include "mgmt/api/server.h"
 
 #include <grp.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -101,6 +103,9 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& l
   const std::string path = listen.substr(5);
   if (absl::Status s = make_way(path); !s.ok()) return s;
   auto impl = std::make_unique<Impl>(std::move(take));
+  // Both are of the process, and looked at when a server is built: grpc.health.v1, and the API's own description.
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int bound = 0;
   builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials(), &bound);
@@ -113,6 +118,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& l
   if (!impl->server)
     return absl::FailedPreconditionError("the API can't listen at " + path +
                                          ": does its directory exist, and may guidewayd write there?");
+  impl->server->GetHealthCheckService()->SetServingStatus(v1::Appliance::service_full_name(), true);
   give_to_group(path);
   return std::unique_ptr<ApiServer>(new ApiServer(std::move(impl)));
 }
