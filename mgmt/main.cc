@@ -72,11 +72,12 @@ int run(const Options& options) {
     daemon.rescan();
   });
   // The API first: a second daemon must find out before it touches the state directory or the engine.
-  auto api = ApiServer::start(options.listen, [&](Question q) { return daemon.take_snapshot(q); });
+  const TakeSnapshot take = [&](Question q) { return daemon.take_snapshot(q); };
+  auto api = ApiServer::start(options.listen, take);
   if (!api.ok()) return failed(api.status());
   std::unique_ptr<MetricsExporter> metrics;
   if (!options.metrics.empty()) {
-    auto started = MetricsExporter::start(options.metrics, [&](Question q) { return daemon.take_snapshot(q); });
+    auto started = MetricsExporter::start(options.metrics, take);
     if (!started.ok()) return failed(started.status());
     metrics = std::move(*started);
   }

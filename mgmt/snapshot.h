@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "dataplane/engine.pb.h"
 #include "mgmt/compile/entry.h"
 #include "mgmt/engine_link/engine_link.h"
+#include "mgmt/engine_link/observe_link.h"
 #include "mgmt/model/problem.h"
 
 namespace guideway::mgmt {
@@ -49,5 +51,8 @@ struct Snapshot {
   std::string manifest_directory;
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
+
+// For threads of servers; waits for the daemon's loop, and the engine's answer. Null: the daemon is stopping.
+using TakeSnapshot = std::function<SnapshotPtr(Question)>;
 
 }  // namespace guideway::mgmt

@@ -23,7 +23,7 @@ namespace {
 
 class ApplianceService final : public v1::Appliance::Service {
  public:
-  explicit ApplianceService(ApiServer::TakeSnapshot take) : take_(std::move(take)) {}
+  explicit ApplianceService(TakeSnapshot take) : take_(std::move(take)) {}
 
  private:
   template <typename Response>
@@ -54,7 +54,7 @@ class ApplianceService final : public v1::Appliance::Service {
     fill_drops(*s->hello, *s->status, *r);
     return grpc::Status::OK;
   }
-  ApiServer::TakeSnapshot take_;
+  TakeSnapshot take_;
 };
 
 // gRPC would replace any socket in silence, also one that another daemon serves.

@@ -3,20 +3,15 @@
 
 #include <absl/status/statusor.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 
-#include "mgmt/engine_link/observe_link.h"
 #include "mgmt/snapshot.h"
 
 namespace guideway::mgmt {
 
 class ApiServer {
  public:
-  // Called on the server's threads; waits for the daemon's loop, and the engine's answer. Null: the daemon is stopping.
-  using TakeSnapshot = std::function<SnapshotPtr(Question)>;
-
   // `listen`: "unix:/path". The socket is 0660, of group guideway if there is one. A socket that nobody serves any more
   // is replaced, another is refused.
   static absl::StatusOr<std::unique_ptr<ApiServer>> start(const std::string& listen, TakeSnapshot take);

@@ -113,7 +113,7 @@ void add_vips(const v1::ListServicesResponse& all, Families& f) {
       if (v.has_counters()) add(v.counters(), std::move(l));
     });
   };
-  f.gauge("vips_without_metrics", "VIPs beyond the first 2,000: they have no series of their own.")
+  f.gauge("vips_without_metrics", "VIPs that have no series of their own, for there are too many.")
       .add(static_cast<uint64_t>(vips.size() - shown));
   f.gauge("vip_programmed", "Whether the VIP is in force as it is written, and has a backend.");
   each([&](const v1::VipRow& v, Labels l) { f.add(v.state() == v1::VipRow::STATE_PROGRAMMED, std::move(l)); });
@@ -140,7 +140,7 @@ void add_vips(const v1::ListServicesResponse& all, Families& f) {
 
 class Collector : public prometheus::Collectable {
  public:
-  explicit Collector(MetricsExporter::TakeSnapshot take) : take_(std::move(take)) {}
+  explicit Collector(TakeSnapshot take) : take_(std::move(take)) {}
   std::vector<prometheus::MetricFamily> Collect() const override {
     const SnapshotPtr status = take_(Question::kStatus);
     const SnapshotPtr counters = take_(Question::kCounters);
@@ -149,7 +149,7 @@ class Collector : public prometheus::Collectable {
   }
 
  private:
-  MetricsExporter::TakeSnapshot take_;
+  TakeSnapshot take_;
 };
 
 }  // namespace

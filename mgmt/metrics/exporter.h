@@ -4,12 +4,10 @@
 #include <absl/status/statusor.h>
 #include <prometheus/metric_family.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "mgmt/engine_link/observe_link.h"
 #include "mgmt/snapshot.h"
 
 namespace guideway::mgmt {
@@ -23,9 +21,6 @@ std::vector<prometheus::MetricFamily> metrics_of(const Snapshot& status, const S
 
 class MetricsExporter {
  public:
-  // Called on the server's threads; null: the daemon is stopping.
-  using TakeSnapshot = std::function<SnapshotPtr(Question)>;
-
   // `listen`: "ADDRESS:PORT", an IPv6 address in brackets; port 0 takes a free one.
   static absl::StatusOr<std::unique_ptr<MetricsExporter>> start(const std::string& listen, TakeSnapshot take);
   ~MetricsExporter();
