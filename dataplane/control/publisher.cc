@@ -282,6 +282,7 @@ void Publisher::apply_service(Change change) {
   row.present = true;
   row.mode = spec.mode;
   row.mtu = spec.mtu;
+  row.owners_moved |= !fresh && (row.affinity == 0) != (spec.affinity_seconds == 0);
   const bool affinity = std::exchange(row.affinity, spec.affinity_seconds) != spec.affinity_seconds;
   update_ranges(record, spec);
   update_reals(record, spec);

@@ -18,11 +18,15 @@ uint64_t client_hash(const Key& flow, uint64_t seed) {
   return net::flow_hash(client, seed);
 }
 
+inline uint64_t client_hash(const Packet& p, uint64_t seed) {
+  return p.family == Family::kIpv4 ? client_hash(p.key4, seed) : client_hash(p.key6, seed);
+}
+
 // What asks the service's Maglev table, and names the flow's owner if it has one.
 inline uint64_t balance_hash(const Packet& p, const Service& service, uint64_t seed) {
   if (service.affinity == 0) [[likely]]
     return p.flow_hash;
-  return p.family == Family::kIpv4 ? client_hash(p.key4, seed) : client_hash(p.key6, seed);
+  return client_hash(p, seed);
 }
 
 // Under this key the client's entry stands; no packet has such a protocol, also in the hash.

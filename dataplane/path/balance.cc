@@ -40,13 +40,6 @@ RealIndex pick(const Packet& p, const Service& service, const Tables& t, const C
   return service.reals[slot & kSlotOrdinal];
 }
 
-// nat without an entry can't join in the middle: the server knows the flow by a port that nobody remembers.
-// But it goes on by an entry that is only judged again.
-bool joins_midway(const Packet& p, const Service& service) {
-  const bool known = p.real != kNone<RealIndex> && p.mode == Mode::kNat;
-  return service.mode == Mode::kNat && !p.opens() && (p.connected() || p.kind == Kind::kIcmpError) && !known;
-}
-
 // Whether the service is for this client. Judged before translation, which destroys the client's address.
 bool admits(const Service& service, const Packet& p) {
   if (service.range_count == 0) [[likely]]

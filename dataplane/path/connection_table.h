@@ -121,6 +121,12 @@ class ConnectionTable {
     stamp_both(f.slot, now, state);
   }
 
+  // Found by nobody from now on, and free with the next expire(): packets of this burst may still go by it.
+  void end(SlotRef s, Tick now) {
+    constexpr auto kEnded = ConnectionState::kClosed;
+    stamp_both(s, static_cast<Tick>(now - idle_[static_cast<size_t>(kEnded)]), kEnded);
+  }
+
   // Nothing if all entries are taken (expire() frees those that idled out), or the group of buckets that the hash
   // allows is full of living ones.
   SlotRef insert(const Entry& value, uint64_t hash, Tick now, ConnectionState state) {

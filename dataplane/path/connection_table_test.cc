@@ -216,8 +216,10 @@ class Walk {
     const SlotRef slot = find(n);
     REQUIRE(bool(slot) == (twin_.find(n, now_) != nullptr));
     if (!slot) return;
-    table_->erase(slot);
     twin_.erase(n);
+    if (below(2) == 0) return table_->erase(slot);
+    table_->end(slot, tick());
+    REQUIRE(table_->entry(slot).key == table_.key(n));
   }
 
   std::mt19937 random_;

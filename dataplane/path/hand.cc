@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "dataplane/path/affinity.h"
+#include "dataplane/path/balance.h"
 #include "dataplane/path/poison.h"
 
 namespace guideway::path {
@@ -52,6 +53,17 @@ unsigned owner_of(Packet& p, const Tables& t, unsigned self, unsigned workers) {
   return gw_slot(balance_hash(p, service, t.hash_seed), workers);
 }
 
+// The worker that owned the flow while the service had affinity, or hadn't, as it is the other way now.
+unsigned former_owner_of(const Packet& p, const Service& service, uint64_t seed, unsigned workers) {
+  return gw_slot(service.affinity == 0 ? client_hash(p, seed) : p.flow_hash, workers);
+}
+
+// The flow begins anew with its owner: what is still known of it here would lead its next packets astray.
+void forget(const Packet& p, Connections& connections, Tick now) {
+  if (!p.slot || p.real != kNone<RealIndex>) return;
+  p.family == Family::kIpv4 ? connections.v4.end(p.slot, now) : connections.v6.end(p.slot, now);
+}
+
 // A fragment's owner can't read its ports from the packet.
 HandedOver taken_along(const Packet& p) {
   HandedOver h{.protocol = p.protocol, .has_ports = true, .hops = static_cast<uint8_t>(p.hops + 1)};
@@ -82,7 +94,8 @@ void give(Packet& p, const HandedOver& with, rte_ring* ring, int metadata, Count
   counters.handed_over.add(1);
 }
 
-void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& counters) {
+void hand(Burst& burst, Connections& connections, const Tables& t, const Handover& handover, Counters& counters,
+          Tick now) {
   const auto to = [&](Packet& p, unsigned worker) {
     give(p, taken_along(p), handover.to[worker], handover.metadata, counters);
   };
@@ -94,9 +107,14 @@ void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& cou
       // All workers have had their turn when it comes to the owner again.
       handover.next() == owner ? p.drop(DropReason::NO_CONNECTION) : to(p, handover.next());
     } else if (owner != handover.self && p.hops == 0) {
+      forget(p, connections, now);
       to(p, owner);  // what was handed here stays here, even if the tables have changed on its way
     } else if (p.service == kNone<ServiceIndex>) {
       p.drop(DropReason::NO_CONNECTION);  // to an SNAT port, and we know no flow of it
+    } else if (const Service& service = t.services[p.service];
+               service.owners_moved && p.hops < 2 && joins_midway(p, service)) [[unlikely]] {
+      const unsigned former = former_owner_of(p, service, t.hash_seed, handover.workers);
+      if (former != handover.self) to(p, former);
     }
   }
 }

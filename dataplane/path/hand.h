@@ -27,8 +27,9 @@ struct Handover {
 void give(Packet& p, const HandedOver& with, rte_ring* ring, int metadata, Counters& counters);
 
 // Finds the service of what is undecided. A nat flow belongs to the worker of its flow hash, a reply to the worker of
-// its SNAT port's block; a DSR flow to nobody.
-void hand(Burst& burst, const Tables& t, const Handover& handover, Counters& counters);
+// its SNAT port's block; a DSR flow to nobody. A service's session affinity has it belong to its client's worker.
+void hand(Burst& burst, Connections& connections, const Tables& t, const Handover& handover, Counters& counters,
+          Tick now);
 
 // New nat flows for which there is no SNAT port left among this worker's try the next one's, until it would be their
 // owner's turn again: only then is there none. An entry here leads what follows the same way.

@@ -30,7 +30,7 @@ bool Worker::round(Tick now) {
     answer(b, t);                                        // pings of VIPs go back
     track(b, conns_, t, seeds, now);                     // known connection: what to do was decided by its first packet
     if (b.undecided) {                                   // some belong to no connection that we know
-      hand(b, t, handover_, counters_);                  // unknown, and another worker's to keep: over the ring
+      hand(b, conns_, t, handover_, counters_, now);     // unknown, and another worker's to keep: over the ring
       balance(b, conns_, t, learner_.table_seed, now);   // the others: VIP → real
       learn(b, conns_, t, learner_, guard_, now);        // remember
       hand_on(b, conns_, t, handover_, counters_, now);  // what found no SNAT port here: to the next worker

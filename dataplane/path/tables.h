@@ -39,6 +39,7 @@ struct alignas(64) Service {
   bool present = false;
   Mode mode = Mode::kNat;
   bool ranges_deny = false;          // clients in `ranges` may not connect, instead of they alone
+  bool owners_moved = false;         // affinity was switched on or off: flows may be with the worker that it had then
   uint16_t mtu = 0;                  // of the way to the reals, bytes of IP with the outer header; 0: the link's
   uint32_t epoch = 0;                // raised by what changes a decision, never by reals, weights or drain
   uint32_t table_offset = 0;         // of the service's slots in Tables::slots

@@ -127,25 +127,64 @@ TEST_CASE("a client is forgotten some time after its last new connection", "[aff
   CHECK(moved < 17);
 }
 
-TEST_CASE("switching affinity on and off leaves connections with their reals", "[affinity]") {
-  Rig rig({.workers = 2});
-  network(rig);
-  auto s = service(kVip, 80, Protocol::kTcp, Mode::kDsrL2, {"10.0.1.10", "10.0.1.11", "10.0.1.12"});
-  rig.service(s);
-  const auto send = [&](uint16_t port, uint8_t flags, unsigned queue) {
-    return real_of(rig.send(Frame().ip("10.9.0.1", kVip).tcp(port, 80, flags).bytes(), 0, queue));
-  };
-  std::map<uint16_t, unsigned> reals;
-  for (uint16_t port = 1; port <= 50; ++port) {
-    reals[port] = send(port, net::kTcpSyn, 0);
-    send(port, net::kTcpAck, 0);
+// Connections of one client to a service whose affinity is switched on and off, with two workers.
+struct Switched {
+  explicit Switched(Mode mode) : rig({.workers = 2}) {
+    network(rig);
+    rig.gateway(snat());
+    spec = service(kVip, 80, Protocol::kTcp, mode, {"10.0.1.10", "10.0.1.11", "10.0.1.12"});
+    rig.service(spec);
   }
-  for (const uint32_t affinity : {kTimeout, 0U}) {
-    s.affinity_seconds = affinity;
-    rig.service(s);
+  void affinity(uint32_t seconds) {
+    spec.affinity_seconds = seconds;
+    rig.service(spec);
     rig.sweep();
-    for (const auto& [port, real] : reals)
-      for (const unsigned queue : {0U, 1U}) CHECK(send(port, net::kTcpAck, queue) == real);
+  }
+  unsigned send(uint16_t port, uint8_t flags, unsigned queue) {
+    return real_of(rig.send(Frame().ip("10.9.0.1", kVip).tcp(port, 80, flags).bytes(), 0, queue));
+  }
+
+  Rig rig;
+  control::ServiceSpec spec;
+};
+
+TEST_CASE("switching affinity on and off leaves connections with their reals", "[affinity]") {
+  for (const Mode mode : {Mode::kDsrL2, Mode::kNat}) {
+    INFO("mode " << static_cast<int>(mode));
+    Switched s(mode);
+    std::map<uint16_t, unsigned> reals;
+    const auto open = [&](uint16_t first) {
+      for (uint16_t port = first; port < first + 50; ++port) {
+        reals[port] = s.send(port, net::kTcpSyn, 0);
+        s.send(port, net::kTcpAck, 0);
+      }
+    };
+    open(1);
+    for (const uint32_t seconds : {kTimeout, 0U}) {
+      s.affinity(seconds);
+      for (const auto& [port, real] : reals)
+        for (const unsigned queue : {0U, 1U}) CHECK(s.send(port, net::kTcpAck, queue) == real);
+      open(static_cast<uint16_t>(1'000 + seconds));
+    }
+  }
+}
+
+// The client's affinity has another worker own its connections: what the first one still has of them leads nobody
+// astray.
+TEST_CASE("a connection that begins anew after affinity was switched has its new real alone", "[affinity]") {
+  for (const Mode mode : {Mode::kDsrL2, Mode::kNat}) {
+    INFO("mode " << static_cast<int>(mode));
+    Switched s(mode);
+    for (const uint32_t seconds : {0U, kTimeout, 0U}) {
+      s.affinity(seconds);
+      for (uint16_t port = 1; port <= 50; ++port) {
+        const unsigned queue = port % 2;
+        const unsigned real = s.send(port, net::kTcpSyn, queue);
+        CHECK(real != 0);
+        for (const uint8_t flags : {net::kTcpAck, net::kTcpFin, net::kTcpAck})
+          CHECK(s.send(port, flags, queue) == real);
+      }
+    }
   }
 }
 
