@@ -1,9 +1,11 @@
 #include "dataplane/path/hand.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "dataplane/path/affinity.h"
 #include "dataplane/path/balance.h"
+#include "dataplane/path/learn.h"
 #include "dataplane/path/poison.h"
 
 namespace guideway::path {
@@ -58,10 +60,23 @@ unsigned former_owner_of(const Packet& p, const Service& service, uint64_t seed,
   return gw_slot(service.affinity == 0 ? client_hash(p, seed) : p.flow_hash, workers);
 }
 
-// The flow begins anew with its owner: what is still known of it here would lead its next packets astray.
-void forget(const Packet& p, Connections& connections, Tick now) {
-  if (!p.slot || p.real != kNone<RealIndex>) return;
-  p.family == Family::kIpv4 ? connections.v4.end(p.slot, now) : connections.v6.end(p.slot, now);
+// The flow begins anew with its owner: what is still known of it here would lead its next packets astray. But while
+// others of the burst go by that, so does this one, and its next burst is handed over.
+template <typename Entry>
+void leave(Burst& burst, Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now, auto&& go) {
+  if (!p.slot || p.real != kNone<RealIndex>) return go();
+  const SlotRef back = table.partner(p.slot);
+  const auto shares = [&](const Packet& q) { return &q != &p && goes_by(q, p.family, p.slot, back); };
+  if (table.entry(p.slot).direction == Direction::kForward && std::ranges::any_of(burst.all(), shares)) {
+    stay(p, table, t, now);
+    p.decided = true;
+    return;
+  }
+  go();
+  if (p.fate != Fate::kHandedOver) return;
+  for (Packet& q : burst.all())
+    if (shares(q)) q.slot = {};
+  table.erase(p.slot);
 }
 
 // A fragment's owner can't read its ports from the packet.
@@ -104,11 +119,13 @@ void hand(Burst& burst, Connections& connections, const Tables& t, const Handove
     const unsigned owner = owner_of(p, t, handover.self, handover.workers);
     if (!p.live()) continue;
     if (p.direction == Direction::kNext) {
-      // All workers have had their turn when it comes to the owner again.
-      handover.next() == owner ? p.drop(DropReason::NO_CONNECTION) : to(p, handover.next());
+      // To its owner, and to all others from there: then all have had their turn.
+      p.hops >= handover.workers ? p.drop(DropReason::NO_CONNECTION) : to(p, handover.next());
     } else if (owner != handover.self && p.hops == 0) {
-      forget(p, connections, now);
-      to(p, owner);  // what was handed here stays here, even if the tables have changed on its way
+      // What was handed here stays here, even if the tables have changed on its way.
+      const auto go = [&] { to(p, owner); };
+      p.family == Family::kIpv4 ? leave(burst, p, connections.v4, t, now, go)
+                                : leave(burst, p, connections.v6, t, now, go);
     } else if (p.service == kNone<ServiceIndex>) {
       p.drop(DropReason::NO_CONNECTION);  // to an SNAT port, and we know no flow of it
     } else if (const Service& service = t.services[p.service];

@@ -51,19 +51,6 @@ bool vacate(Burst& burst, const Packet& p, const ConnectionTable<Entry>& table) 
   return true;
 }
 
-// Goes on by the old entry; the flow's next burst decides anew.
-template <typename Entry>
-void stay(Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
-  const Entry& e = table.entry(p.slot);
-  p.real = e.real;
-  p.route = t.reals[e.real].route;
-  p.mode = e.mode;
-  p.direction = e.direction;
-  p.learn = false;
-  const auto found = table.at(p.slot);
-  table.touch(found, now, p.opens() ? ConnectionState::kSetup : found.state);
-}
-
 // Has an older entry of that state go, from where `hash` stands, unless a packet of this burst goes by it.
 template <typename Entry>
 bool shed(ConnectionState state, uint64_t hash, Burst& burst, Family family, ConnectionTable<Entry>& table, Tick now) {

@@ -30,6 +30,19 @@ bool in_use(Burst& burst, Family family, const ConnectionTable<Entry>& table, Sl
   return std::ranges::any_of(burst.all(), [&](const Packet& q) { return goes_by(q, family, slot, back); });
 }
 
+// A packet that begins anew goes on by the old entry; the flow's next burst decides anew.
+template <typename Entry>
+void stay(Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now) {
+  const Entry& e = table.entry(p.slot);
+  p.real = e.real;
+  p.route = t.reals[e.real].route;
+  p.mode = e.mode;
+  p.direction = e.direction;
+  p.learn = false;
+  const auto found = table.at(p.slot);
+  table.touch(found, now, p.opens() ? ConnectionState::kSetup : found.state);
+}
+
 // DSR forwards also what there is no room for, or what the flood guard doesn't admit: Maglev answers again. nat needs
 // its entries: a connection in setup makes room for it, or it is dropped. Established ones stay in any case.
 void learn(Burst& burst, Connections& connections, const Tables& t, const Learner& learner, TokenBucket& guard,

@@ -129,9 +129,9 @@ TEST_CASE("a client is forgotten some time after its last new connection", "[aff
 
 // Connections of one client to a service whose affinity is switched on and off, with two workers.
 struct Switched {
-  explicit Switched(Mode mode) : rig({.workers = 2}) {
+  explicit Switched(Mode mode, control::GatewaySpec gateway = snat()) : rig({.workers = 2}) {
     network(rig);
-    rig.gateway(snat());
+    rig.gateway(gateway);
     spec = service(kVip, 80, Protocol::kTcp, mode, {"10.0.1.10", "10.0.1.11", "10.0.1.12"});
     rig.service(spec);
   }
@@ -165,6 +165,23 @@ TEST_CASE("switching affinity on and off leaves connections with their reals", "
       for (const auto& [port, real] : reals)
         for (const unsigned queue : {0U, 1U}) CHECK(s.send(port, net::kTcpAck, queue) == real);
       open(static_cast<uint16_t>(1'000 + seconds));
+    }
+  }
+}
+
+// All SNAT ports are one worker's: half of the flows were handed on to it by their owner.
+TEST_CASE("switching affinity leaves connections with a worker that isn't their owner", "[affinity]") {
+  for (const uint16_t block : {20'032, 20'096}) {
+    Switched s(Mode::kNat, snat(block, block + 63));
+    std::map<uint16_t, unsigned> reals;
+    for (uint16_t port = 1; port <= 50; ++port) {
+      reals[port] = s.send(port, net::kTcpSyn, port % 2);
+      REQUIRE(reals[port] != 0);
+      s.send(port, net::kTcpAck, port % 2);
+    }
+    for (const uint32_t seconds : {kTimeout, 0U}) {
+      s.affinity(seconds);
+      for (const auto& [port, real] : reals) CHECK(s.send(port, net::kTcpAck, port % 2) == real);
     }
   }
 }
