@@ -57,4 +57,21 @@ std::string to_string(const IpAddress& a, uint16_t port) {
   return (a.is_v4() ? host : "[" + host + "]") + ":" + std::to_string(port);
 }
 
+std::optional<IpAddress> ip_of_bytes(std::string_view bytes) {
+  IpAddress a;
+  if (bytes.size() == 4) {
+    uint32_t wire;
+    std::memcpy(&wire, bytes.data(), 4);
+    return IpAddress::v4(Be32::from_wire(wire));
+  }
+  if (bytes.size() != 16) return std::nullopt;
+  std::memcpy(a.bytes.data(), bytes.data(), 16);
+  return a;
+}
+
+std::string bytes_of(const IpAddress& a) {
+  const auto* all = reinterpret_cast<const char*>(a.bytes.data());
+  return a.is_v4() ? std::string(all + 12, 4) : std::string(all, 16);
+}
+
 }  // namespace guideway::net

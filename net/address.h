@@ -52,6 +52,9 @@ static_assert(IpAddress::v4(Be32{0xc0000201}).bytes ==
 std::optional<IpAddress> parse_ip(std::string_view text);
 // "02:00:00:00:00:01"; nothing otherwise.
 std::optional<MacAddress> parse_mac(std::string_view text);
+// As protocols have addresses: 4 or 16 bytes in network order; of another number of bytes nothing.
+std::optional<IpAddress> ip_of_bytes(std::string_view bytes);
+std::string bytes_of(const IpAddress& a);
 // The shortest form (RFC 5952).
 std::string to_string(const IpAddress& a);
 std::string to_string(const MacAddress& m);

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "net/prefix.h"
+
 namespace guideway::net {
 namespace {
 
@@ -30,6 +32,25 @@ TEST_CASE("wire integers compare by value", "[address]") {
   CHECK(Be16{1} < Be16{256});
   CHECK(Be32{0x01020304}.wire() == 0x04030201);
   CHECK(Be32::from_wire(0x04030201).host() == 0x01020304);
+}
+
+TEST_CASE("prefixes are read whole or not at all", "[address]") {
+  CHECK(to_string(parse_prefix("192.0.2.77/24").value()) == "192.0.2.0/24");
+  CHECK(to_string(parse_prefix("192.0.2.77").value()) == "192.0.2.77/32");
+  CHECK(to_string(parse_prefix("2001:db8::1/0").value()) == "::/0");
+  CHECK(to_string(parse_prefix("2001:db8::1").value()) == "2001:db8::1/128");
+  for (const char* wrong : {"", "/", "192.0.2.0/", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/8x", "192.0.2.0/ 8",
+                            "192.0.2/24", "::/129", "/24", "::/99999999999"})
+    CHECK_FALSE(parse_prefix(wrong));
+}
+
+TEST_CASE("addresses are four or sixteen bytes elsewhere", "[address]") {
+  for (const char* text : {"192.0.2.1", "2001:db8::1", "0.0.0.0", "::"}) {
+    const IpAddress a = parse_ip(text).value();
+    CHECK(bytes_of(a).size() == (a.is_v4() ? 4 : 16));
+    CHECK(ip_of_bytes(bytes_of(a)) == a);
+  }
+  for (const size_t size : {0, 3, 5, 15, 17}) CHECK_FALSE(ip_of_bytes(std::string(size, '1')));
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "net/address.h"
 
@@ -33,6 +35,10 @@ constexpr Prefix prefix_of(IpAddress a, unsigned length) {
 constexpr bool contains(const Prefix& p, const IpAddress& a) {
   return a.is_v4() == p.address.is_v4() && prefix_of(a, p.length).address == p.address;
 }
+
+// "192.0.2.0/24", "2001:db8::/32", or an address: a prefix of all its bits. Bits beyond the length may be set, and are
+// cleared. Nothing otherwise.
+std::optional<Prefix> parse_prefix(std::string_view text);
 
 inline std::string to_string(const Prefix& p) { return net::to_string(p.address) + "/" + std::to_string(p.length); }
 

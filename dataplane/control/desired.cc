@@ -3,25 +3,13 @@
 #include <set>
 #include <utility>
 
+#include "dataplane/control/contract/values.h"
 #include "net/headers.h"
 
 namespace guideway::control {
 
 namespace {
 
-std::optional<net::IpAddress> address(const std::string& bytes) {
-  net::IpAddress a;
-  if (bytes.size() == 4) {
-    uint32_t wire;
-    std::memcpy(&wire, bytes.data(), 4);
-    return net::IpAddress::v4(net::Be32::from_wire(wire));
-  }
-  if (bytes.size() != 16) return std::nullopt;
-  std::memcpy(a.bytes.data(), bytes.data(), 16);
-  return a;
-}
-
-constexpr const char* kAddressShape = "an address has 4 or 16 bytes";
 // As much as an IP packet's length can say.
 constexpr uint32_t kMaxMtu = 65'535;
 
@@ -30,31 +18,10 @@ std::string within(uint32_t least, uint32_t most) {
   return " within " + std::to_string(least) + " to " + std::to_string(most);
 }
 
-std::optional<net::Prefix> prefix(const std::string& bytes, uint32_t length) {
-  const auto a = address(bytes);
-  if (!a || length > net::address_bits(*a)) return std::nullopt;
-  return net::prefix_of(*a, length);
-}
-
-std::optional<path::Mode> mode(engine::ForwardingMode m) {
-  switch (m) {
-    case engine::FORWARDING_MODE_DSR_L2:
-      return path::Mode::kDsrL2;
-    case engine::FORWARDING_MODE_DSR_IPIP:
-      return path::Mode::kDsrIpip;
-    case engine::FORWARDING_MODE_DSR_GUE:
-      return path::Mode::kDsrGue;
-    case engine::FORWARDING_MODE_NAT:
-      return path::Mode::kNat;
-    default:
-      return std::nullopt;
-  }
-}
-
 // Sets `out`, or says what is wrong with the real.
 std::optional<std::pair<const char*, const char*>> decode_real(const engine::Real& m, const ServiceSpec& service,
                                                                lb::Real& out) {
-  const auto a = address(m.address());
+  const auto a = net::ip_of_bytes(m.address());
   if (!a) return {{"address", kAddressShape}};
   // An outer header may be of another family than the packet inside.
   if (a->is_v4() != service.vip.address.is_v4() && !path::encapsulates(service.mode))
@@ -79,7 +46,7 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
     return Refusal{m.name(), std::move(field), std::move(why)};
   };
   if (m.name().empty()) return refuse("name", "a service has a name");
-  const auto vip = address(m.address());
+  const auto vip = net::ip_of_bytes(m.address());
   if (!vip) return refuse("address", kAddressShape);
   if (m.port() > 65'535) return refuse("port", "a port is at most 65535");
   if (m.protocol() != static_cast<uint32_t>(net::Protocol::kTcp) &&
@@ -87,7 +54,7 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
       m.protocol() != static_cast<uint32_t>(net::Protocol::kSctp))
     return refuse("protocol", "neither TCP (6), UDP (17) nor SCTP (132)");
   s.vip = {*vip, net::Be16{static_cast<uint16_t>(m.port())}, static_cast<uint8_t>(m.protocol()), 0};
-  const auto forwarding = mode(m.mode());
+  const auto forwarding = mode_of(m.mode());
   if (!forwarding) return refuse("mode", "not a forwarding mode that this engine knows");
   s.mode = *forwarding;
   s.table_size = m.table_size() == 0 ? lb::kDefaultTableSize : m.table_size();
@@ -103,7 +70,7 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
   if (m.source_ranges_size() > static_cast<int>(lb::kMaxSourceRanges))
     return refuse("source_ranges", more_than(lb::kMaxSourceRanges) + " source ranges");
   for (int i = 0; i < m.source_ranges_size(); ++i) {
-    const auto p = prefix(m.source_ranges(i).address(), m.source_ranges(i).length());
+    const auto p = prefix_of(m.source_ranges(i).address(), m.source_ranges(i).length());
     if (!p) return refuse("source_ranges[" + std::to_string(i) + "]", "not a prefix of 4 or 16 bytes");
     s.source_ranges.push_back(*p);
   }
@@ -130,7 +97,7 @@ Checked<GatewaySpec> decode(const engine::Gateway& m) {
   for (int i = 0; i < m.snat_size(); ++i) {
     const auto& s = m.snat(i);
     const std::string field = "snat[" + std::to_string(i) + "]";
-    const auto a = address(s.address());
+    const auto a = net::ip_of_bytes(s.address());
     if (!a) return refuse(field + ".address", kAddressShape);
     for (const path::SnatAddress& other : g.snat)
       if (other.address == *a) return refuse(field + ".address", "named twice");
@@ -144,7 +111,7 @@ Checked<GatewaySpec> decode(const engine::Gateway& m) {
   }
   const auto source = [&](const std::string& bytes, uint32_t length, bool v4, std::optional<net::Prefix>& out) {
     if (bytes.empty()) return true;
-    out = prefix(bytes, length == 0 ? (v4 ? 32 : 128) : length);
+    out = prefix_of(bytes, length == 0 ? (v4 ? 32 : 128) : length);
     return out && out->address.is_v4() == v4;
   };
   if (!source(m.encap_source_ipv4(), m.encap_prefix_ipv4(), true, g.encap_source4))

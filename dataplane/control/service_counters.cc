@@ -7,11 +7,6 @@ namespace {
 // Services and reals of a part. With 16 workers a real takes at most 1.1 kB.
 constexpr size_t kPart = 512;
 
-std::string bytes_of(const net::IpAddress& a) {
-  const auto* all = reinterpret_cast<const char*>(a.bytes.data());
-  return a.is_v4() ? std::string(all + 12, 4) : std::string(all, 16);
-}
-
 void write(const PerWorker& counts, engine::RealCounters& m) {
   for (const RealCount& c : counts) {
     m.add_packets(c.packets);
@@ -40,7 +35,7 @@ engine::Counters counters_part(const Publisher& publisher, const Tally& tally, C
     for (++items; items < kPart && at.real < service->reals.size(); ++items, ++at.real) {
       const auto& [real, row] = service->reals[at.real];
       auto* r = m->add_reals();
-      r->set_address(bytes_of(real.address));
+      r->set_address(net::bytes_of(real.address));
       r->set_port(real.port);
       write(tally.read(row), *r);
     }

@@ -41,7 +41,7 @@ void fill_counters(const Snapshot& s, const Entry& e, v1::VipRow& out) {
 void fill_counters(const Snapshot& s, const Entry& e, const Backend& b, v1::BackendRow& out) {
   const engine::ServiceCounters* counters = find(s, e);
   if (counters == nullptr) return;
-  const std::string address = address_bytes(b.address);
+  const std::string address = net::bytes_of(b.address);
   for (const engine::RealCounters& real : counters->reals())
     if (real.port() == b.port && real.address() == address) add(*out.mutable_counters(), real);
 }

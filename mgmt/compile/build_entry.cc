@@ -88,7 +88,7 @@ void write_message(Entry& entry, const Service& service) {
   engine::Envelope envelope;
   engine::Service& s = *envelope.mutable_service();
   s.set_name(entry.name);
-  s.set_address(address_bytes(entry.vip.address));
+  s.set_address(net::bytes_of(entry.vip.address));
   s.set_port(entry.vip.port);
   s.set_protocol(static_cast<uint32_t>(entry.vip.protocol));
   s.set_mode(to_engine(entry.mode));
@@ -97,7 +97,7 @@ void write_message(Entry& entry, const Service& service) {
   for (const Backend& b : entry.backends) {
     if (b.state == BackendState::kNotReady) continue;
     engine::Real& r = *s.add_reals();
-    r.set_address(address_bytes(b.address));
+    r.set_address(net::bytes_of(b.address));
     r.set_port(b.port);
     r.set_state(b.state == BackendState::kReady ? engine::Real::STATE_READY : engine::Real::STATE_TERMINATING);
     r.set_weight(b.weight);
@@ -108,7 +108,7 @@ void write_message(Entry& entry, const Service& service) {
   s.set_affinity_seconds(service.affinity_seconds);
   for (const net::Prefix& p : service.source_ranges) {
     engine::Prefix& m = *s.add_source_ranges();
-    m.set_address(address_bytes(p.address));
+    m.set_address(net::bytes_of(p.address));
     m.set_length(p.length);
   }
   s.set_source_ranges_deny(service.source_ranges_deny);
@@ -134,8 +134,20 @@ std::vector<ServicePort> served_ports(const Service& service) {
   return ports;
 }
 
+std::string entry_name_prefix(const std::string& ns, const std::string& service) {
+  return ns + "/" + (service.empty() ? "" : service + ":");
+}
+
+std::array<std::string, 3> parse_entry_name(const std::string& name) {
+  const size_t slash = name.find('/');
+  const size_t colon = name.find(':', slash);
+  const size_t at = name.find('@', colon);
+  if (at == std::string::npos) return {};
+  return {name.substr(0, slash), name.substr(slash + 1, colon - slash - 1), name.substr(colon + 1, at - colon - 1)};
+}
+
 std::string entry_name(const ObjectKey& service, const ServicePort& port, const net::IpAddress& vip) {
-  return service.ns + "/" + service.name + ":" + port.name + "@" + net::to_string(vip, port.port) + "/" +
+  return entry_name_prefix(service.ns, service.name) + port.name + "@" + net::to_string(vip, port.port) + "/" +
          to_string(port.protocol);
 }
 

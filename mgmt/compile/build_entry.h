@@ -1,6 +1,8 @@
 // One service's VIPs and their backends out of its form and its slices. Pure: no store, no other service.
 #pragma once
 
+#include <array>
+#include <string>
 #include <vector>
 
 #include "mgmt/compile/entry.h"
@@ -26,6 +28,10 @@ std::vector<ServicePort> served_ports(const Service& service);
 
 // "namespace/service:port-name@address:port/TCP".
 std::string entry_name(const ObjectKey& service, const ServicePort& port, const net::IpAddress& vip);
+// How the names of a service's entries begin; of a namespace's, if the service's name is empty.
+std::string entry_name_prefix(const std::string& ns, const std::string& service);
+// What an entry's name says, in that order: namespace, service, port name. All empty if it is none.
+std::array<std::string, 3> parse_entry_name(const std::string& name);
 
 // `announce`: if the service doesn't say. `slices`: those of the service, in any order.
 BuiltEntry build_entry(const ObjectPtr& service, const Vip& vip, const ServicePort& port, ForwardingMode mode,

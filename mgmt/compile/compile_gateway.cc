@@ -13,18 +13,18 @@ std::string message(const GatewayConfig& g) {
   engine::Gateway& m = *envelope.mutable_gateway();
   for (const Snat& s : g.snat) {
     engine::SnatAddress& a = *m.add_snat();
-    a.set_address(address_bytes(s.address));
+    a.set_address(net::bytes_of(s.address));
     a.set_port_min(s.port_min);
     a.set_port_max(s.port_max);
     a.set_dedicated(s.dedicated);
     a.set_announce(s.announce);
   }
   if (g.encap_ipv4) {
-    m.set_encap_source_ipv4(address_bytes(g.encap_ipv4->address));
+    m.set_encap_source_ipv4(net::bytes_of(g.encap_ipv4->address));
     m.set_encap_prefix_ipv4(g.encap_ipv4->length);
   }
   if (g.encap_ipv6) {
-    m.set_encap_source_ipv6(address_bytes(g.encap_ipv6->address));
+    m.set_encap_source_ipv6(net::bytes_of(g.encap_ipv6->address));
     m.set_encap_prefix_ipv6(g.encap_ipv6->length);
   }
   m.set_hash_seed(g.seed ? *g.seed : seed_of_group(g.group));

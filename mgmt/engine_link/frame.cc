@@ -10,11 +10,6 @@ std::string frame_of(const engine::Envelope& envelope) {
   return frame;
 }
 
-std::string address_bytes(const net::IpAddress& address) {
-  const auto* p = reinterpret_cast<const char*>(address.bytes.data());
-  return address.is_v4() ? std::string(p + 12, 4) : std::string(p, 16);
-}
-
 absl::StatusOr<std::optional<engine::Envelope>> take_frame(std::string_view& received) {
   if (received.size() < kFrameHeaderBytes) return std::optional<engine::Envelope>{};
   uint32_t n = 0;

@@ -8,7 +8,6 @@
 #include <string_view>
 
 #include "dataplane/engine.pb.h"
-#include "net/address.h"
 
 namespace guideway::mgmt {
 
@@ -18,9 +17,6 @@ inline constexpr size_t kFrameHeaderBytes = 4;
 
 std::string frame_of(const engine::Envelope& envelope);
 inline bool fits(std::string_view frame) { return frame.size() <= kMaxEnvelopeBytes + kFrameHeaderBytes; }
-
-// 4 or 16 bytes in network order, as the contract has addresses.
-std::string address_bytes(const net::IpAddress& address);
 
 // Takes the first whole message off the received bytes: nothing yet, the message, or why the peer can't be understood.
 absl::StatusOr<std::optional<engine::Envelope>> take_frame(std::string_view& received);

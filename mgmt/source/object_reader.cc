@@ -61,16 +61,8 @@ std::optional<net::IpAddress> ObjectReader::address(Field f, std::string_view te
 }
 
 std::optional<net::Prefix> ObjectReader::prefix(Field f, std::string_view text) {
-  const std::string_view v = trimmed(text);
-  const size_t slash = v.find('/');
-  const auto a = f.is_scalar() ? net::parse_ip(v.substr(0, slash)) : std::nullopt;
-  unsigned length = a ? net::address_bits(*a) : 0;
-  bool fine = a.has_value();
-  if (fine && slash != std::string_view::npos) {
-    const auto [end, ec] = std::from_chars(v.data() + slash + 1, v.data() + v.size(), length);
-    fine = ec == std::errc{} && end == v.data() + v.size() && length <= net::address_bits(*a);
-  }
-  if (fine) return net::prefix_of(*a, length);
+  if (f.is_scalar())
+    if (const auto p = net::parse_prefix(trimmed(text))) return p;
   error(f, "must be a prefix such as 192.0.2.0/24 or 2001:db8::/32");
   return std::nullopt;
 }

@@ -33,10 +33,7 @@ net::IpAddress ip(std::string_view text) { return net::parse_ip(text).value(); }
 
 }  // namespace
 
-net::Prefix prefix(std::string_view text) {
-  const size_t slash = text.find('/');
-  return net::prefix_of(ip(text.substr(0, slash)), std::stoul(std::string(text.substr(slash + 1))));
-}
+net::Prefix prefix(std::string_view text) { return net::parse_prefix(text).value(); }
 
 void start_dpdk(bool huge, unsigned memory_mb) {
   static const bool once = [=] {
