@@ -366,9 +366,9 @@ lab_start_engine() {
   echo $! >"$LAB_HOME/pids/supervisor"
 }
 
-lab_start_daemon() {
+lab_start_daemon() {  # [ARGUMENT...]
   ip netns exec "$LAB_PREFIX-$LAB_GATEWAY" "$LAB_BUILD/mgmt/guidewayd" --manifests "$LAB_HOME/manifests" --state-dir "$LAB_HOME/daemon" \
-    --engine "$LAB_HOME/engine.sock" --listen "unix:$LAB_HOME/guideway.sock" \
+    --engine "$LAB_HOME/engine.sock" --listen "unix:$LAB_HOME/guideway.sock" "$@" \
     >>"$LAB_HOME/log/daemon.log" 2>&1 </dev/null &
   echo $! >"$LAB_HOME/pids/daemon"
 }

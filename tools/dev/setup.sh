@@ -5,7 +5,7 @@ help_setup() {
 usage: ./dev setup
 
 Installs those of Debian 12's packages that we need and that are missing (tools/dev/packages.txt says why each).
-Servers among them (nginx, ssh) are installed without being started or enabled. Does nothing when all are there.
+Servers among them (nginx, ssh, Prometheus) are installed without being started or enabled. Does nothing when all are there.
 EOF
 }
 
@@ -58,4 +58,5 @@ disable_services() {
   command -v systemctl >/dev/null || return 0
   case " $* " in *" nginx-light "*) systemctl disable nginx >/dev/null 2>&1 || true ;; esac
   case " $* " in *" openssh-server "*) systemctl disable ssh >/dev/null 2>&1 || true ;; esac
+  case " $* " in *" prometheus "*) systemctl disable prometheus >/dev/null 2>&1 || true ;; esac
 }
