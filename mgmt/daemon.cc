@@ -276,4 +276,22 @@ SnapshotPtr Daemon::take_snapshot(std::optional<Question> question) {
   return future.get();
 }
 
+absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::ConnectionsRequest& request) {
+  using Part = absl::StatusOr<engine::Connections>;
+  auto promise = std::make_shared<std::promise<Part>>();
+  auto future = promise->get_future();
+  const bool posted = loop_.post([this, promise, request] {
+    observe_.list(request, [this, promise](const engine::Connections* part) {
+      if (part != nullptr) return promise->set_value(*part);
+      const std::string why = engine_.trouble();
+      promise->set_value(absl::FailedPreconditionError("the engine doesn't tell its connections: " +
+                                                       (why.empty() ? "it doesn't answer" : why)));
+    });
+  });
+  if (!posted) return absl::UnavailableError("guidewayd is stopping");
+  if (future.wait_for(kSnapshotWithin) != std::future_status::ready)
+    return absl::ResourceExhaustedError("guidewayd has too much else to do: try again");
+  return future.get();
+}
+
 }  // namespace guideway::mgmt

@@ -38,6 +38,8 @@ class Daemon {
   // From any thread but the loop's: waits for the loop. Null once it has ended.
   // `question`: what the engine is asked for it; nothing: only the daemon's own state.
   SnapshotPtr take_snapshot(std::optional<Question> question);
+  // Likewise.
+  absl::StatusOr<engine::Connections> list_connections(const engine::ConnectionsRequest& request);
 
  private:
   void watch_directory();

@@ -182,6 +182,68 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
   CHECK(contains(out, "guidewayd can't be reached"));
 }
 
+TEST_CASE("end to end: the CLI lists connections, page by page") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}));
+  Running daemon(p.start());
+  const std::string table = p.cli_until({"connections"}, "CLIENT");
+  INFO(table);
+  CHECK(contains(table, "PROTOCOL   CLIENT              VIP               SERVICE    BACKEND         MODE     SNAT"));
+  CHECK(contains(table, "TCP        203.0.113.7:40000   198.51.100.1:80   -          10.0.0.1:8080   dsr-l2   -"));
+  CHECK(contains(table,
+                 "TCP        203.0.113.7:40002   198.51.100.1:80   demo/web   10.0.0.1:8080   nat      [::1]:20000   "
+                 "established   2m     2"));
+  CHECK_FALSE(contains(table, "there may be more"));
+  std::string out;
+  CHECK(p.cli({"connections", "--count"}, out) == 0);
+  CHECK(out == "3\n");
+  CHECK(p.cli({"connections", "--limit", "2"}, out) == 0);
+  CHECK(contains(out, "40001"));
+  CHECK_FALSE(contains(out, "40002"));
+  CHECK(contains(out, "there may be more: --limit 20 shows more"));
+  CHECK(p.cli({"connections", "-o", "json"}, out) == 0);
+  CHECK(contains(out, "\"client_port\": 40002"));
+  CHECK(contains(out, "\"state\": \"STATE_ESTABLISHED\""));
+
+  // What the engine is asked.
+  CHECK(p.cli({"connections", "--service", "demo/web", "--client", "203.0.113.9/24", "--vip", "[2001:db8::1]:53",
+               "--backend", "10.0.0.1", "--protocol", "udp", "--state", "udp", "--state", "closing"},
+              out) == 0);
+  const engine::ConnectionFilter f = p.engine.state().connections_requests.back().filter();
+  CHECK(f.service_prefix() == "demo/web:");
+  CHECK(f.client().address() == std::string({static_cast<char>(203), 0, 113, 0}));
+  CHECK(f.client().length() == 24);
+  CHECK(f.vip().size() == 16);
+  CHECK(f.vip_port() == 53);
+  CHECK(f.real() == std::string({10, 0, 0, 1}));
+  CHECK(f.protocol() == 17);
+  REQUIRE(f.states_size() == 2);
+  CHECK(f.states(1) == engine::CONNECTION_STATE_CLOSING);
+
+  for (const auto& [arguments, code, why] : std::vector<std::tuple<std::vector<std::string>, int, std::string>>{
+           {{"--client", "203.0.113.0/33"}, 1, "filter.client: '203.0.113.0/33' is neither an address nor a prefix"},
+           {{"--vip", "vip"}, 1, "filter.vip: 'vip' is no address"},
+           {{"--vip", "192.0.2.1:0"}, 2, "--vip 192.0.2.1:0 is neither ADDRESS nor ADDRESS:PORT"},
+           {{"--vip", ":80"}, 2, "neither ADDRESS"},
+           {{"--vip", "[]:80"}, 2, "neither ADDRESS"},
+           {{"--vip", "[::1]80"}, 2, "neither ADDRESS"},
+           {{"--vip", "[2001:db8::10:80"}, 1, "filter.vip: '[2001:db8::10:80' is no address"},
+           {{"--backend", "10.0.0"}, 1, "filter.backend: '10.0.0' is no address"},
+           {{"--state", "open"}, 2, "--state"},
+           {{"--limit", "0"}, 2, "--limit"},
+           {{"--limit", "5", "--count"}, 2, "--count"}}) {
+    std::vector<std::string> all{"connections"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    CHECK(p.cli(all, out) == code);
+    INFO(out);
+    CHECK(contains(out, why));
+  }
+
+  p.engine.set_stalled(true);
+  CHECK(p.cli({"connections"}, out) == 1);
+  CHECK(contains(out, "the engine doesn't tell its connections: it doesn't answer"));
+}
+
 TEST_CASE("end to end: wrong command lines") {
   Site p;
   std::string out;

@@ -73,7 +73,8 @@ int run(const Options& options) {
   });
   // The API first: a second daemon must find out before it touches the state directory or the engine.
   const TakeSnapshot take = [&](Question q) { return daemon.take_snapshot(q); };
-  auto api = ApiServer::start(options.listen, take);
+  auto api = ApiServer::start(options.listen, take,
+                              [&](const engine::ConnectionsRequest& r) { return daemon.list_connections(r); });
   if (!api.ok()) return failed(api.status());
   std::unique_ptr<MetricsExporter> metrics;
   if (!options.metrics.empty()) {

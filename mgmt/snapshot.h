@@ -1,6 +1,8 @@
 // What the daemon shows, taken on its loop and then immutable: the API reads it on its own threads.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -54,5 +56,8 @@ using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
 // For threads of servers; waits for the daemon's loop, and the engine's answer. Null: the daemon is stopping.
 using TakeSnapshot = std::function<SnapshotPtr(Question)>;
+
+// A part of the engine's connections, for the same threads; why not, in a sentence.
+using TakeConnections = std::function<absl::StatusOr<engine::Connections>(const engine::ConnectionsRequest&)>;
 
 }  // namespace guideway::mgmt

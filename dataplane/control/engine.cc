@@ -15,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "dataplane/control/connection_list.h"
 #include "dataplane/control/eal.h"
 #include "dataplane/control/ethdev_port.h"
 #include "dataplane/control/steering.h"
@@ -72,6 +73,8 @@ absl::Status Engine::bring_up() {
       {.hello = [this] { return hello(); },
        .status = [this] { return status(); },
        .counters = [this](CountersCursor& at) { return counters_part(*publisher_, *tally_, at); },
+       .connections =
+           [this](const engine::ConnectionsRequest& r) { return connections_part(*publisher_, workers_->all(), r); },
        .log = [](const std::string& text) { spdlog::warn("{}", text); }});
   if (!server.ok()) return server.status();
   server_ = std::move(*server);

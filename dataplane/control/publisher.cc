@@ -265,7 +265,7 @@ void Publisher::apply_service(Change change) {
   if (fresh) {
     record.index = services_.allocate();
     record.removed.resize(tally_.workers());
-    by_index_[record.index] = &record;
+    by_index_[record.index] = it;
     services_.edit(record.index, reclaimer_) = {};
   }
   const auto old = desired_.find(spec.name);
@@ -592,8 +592,9 @@ void Publisher::reuse(const Retired& unseen) {
 void Publisher::release_real(path::RealIndex i) {
   const lb::Real& real = real_records_.at(i).real;
   if (const auto record = by_index_.find(reals_[i].service); record != by_index_.end()) {
-    record->second->gone.erase({real.address, real.port});
-    std::ranges::transform(record->second->removed, tally_.read(i), record->second->removed.begin(), std::plus());
+    ServiceRecord& owner = record->second->second;
+    owner.gone.erase({real.address, real.port});
+    std::ranges::transform(owner.removed, tally_.read(i), owner.removed.begin(), std::plus());
   }
   next_hops_.release(reals_[i].route);
   encapsulate_from(real_records_.at(i), {});
@@ -604,6 +605,18 @@ void Publisher::release_real(path::RealIndex i) {
     tally_.begin_anew(i);
     reals_.release(i);
   });
+}
+
+std::string Publisher::name_of(path::ServiceIndex i) const {
+  const auto it = by_index_.find(i);
+  return it == by_index_.end() ? std::string() : it->second->first;
+}
+
+std::unordered_set<path::ServiceIndex> Publisher::named_with(const std::string& prefix) const {
+  std::unordered_set<path::ServiceIndex> found;
+  for (auto it = records_.lower_bound(prefix); it != records_.end() && it->first.starts_with(prefix); ++it)
+    found.insert(it->second.index);
+  return found;
 }
 
 std::optional<Publisher::Counted> Publisher::counted_from(const std::string& name) const {

@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "dataplane/control/desired.h"
@@ -70,6 +71,11 @@ class Publisher {
     PerWorker removed;
   };
   std::optional<Counted> counted_from(const std::string& name) const;
+
+  // For lists of connections: what they name. A service that is gone has no name.
+  const path::Real& real(path::RealIndex i) const { return reals_[i]; }
+  std::string name_of(path::ServiceIndex i) const;
+  std::unordered_set<path::ServiceIndex> named_with(const std::string& prefix) const;
 
   // For the sweep.
   // True once tables were rebuilt, or rows removed, since the last call.
@@ -166,7 +172,7 @@ class Publisher {
   uint32_t desired_reals_ = 0;  // of all of them
   GatewaySpec gateway_;
   std::map<std::string, ServiceRecord> records_;
-  std::unordered_map<path::ServiceIndex, ServiceRecord*> by_index_;
+  std::unordered_map<path::ServiceIndex, std::map<std::string, ServiceRecord>::iterator> by_index_;
   std::unordered_map<path::RealIndex, RealRecord> real_records_;
   std::map<net::IpAddress, uint32_t> encap_sources_;  // of so many reals
   std::map<path::VipKey, std::string> vip_owner_;

@@ -42,11 +42,11 @@ void Sweep::begin() {
 
 template <typename Entry>
 bool Sweep::walk(const path::ConnectionTable<Entry>& table, path::Tick now, uint32_t& budget) {
-  Entry entry;
+  path::Peeked<Entry> seen;
   const path::IdleTimeouts& idle = publisher_.idle_timeouts();
   for (; bucket_ < table.buckets() && budget > 0; ++bucket_, --budget)
     for (uint32_t slot = 0; slot < 8; ++slot)
-      if (table.peek(bucket_, slot, &entry, now, idle)) note(entry);
+      if (table.peek(bucket_, slot, &seen, now, idle)) note(seen.entry);
   return bucket_ < table.buckets();
 }
 

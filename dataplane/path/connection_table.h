@@ -51,6 +51,14 @@ struct Found {
   Tick time = 0;  // of its last packet
 };
 
+// What a reader beside the worker sees of an entry.
+template <typename Entry>
+struct Peeked {
+  Entry entry;
+  ConnectionState state{};
+  Tick idle = 0;  // seconds since its last packet
+};
+
 template <typename Entry>
 class ConnectionTable {
  public:
@@ -121,12 +129,6 @@ class ConnectionTable {
     stamp_both(f.slot, now, state);
   }
 
-  // Found by nobody from now on, and free with the next expire(): packets of this burst may still go by it.
-  void end(SlotRef s, Tick now) {
-    constexpr auto kEnded = ConnectionState::kClosed;
-    stamp_both(s, static_cast<Tick>(now - idle_[static_cast<size_t>(kEnded)]), kEnded);
-  }
-
   // Nothing if all entries are taken (expire() frees those that idled out), or the group of buckets that the hash
   // allows is full of living ones.
   SlotRef insert(const Entry& value, uint64_t hash, Tick now, ConnectionState state) {
@@ -187,12 +189,13 @@ class ConnectionTable {
   void set_idle_timeouts(const IdleTimeouts& idle) { idle_ = idle; }
 
   // What a reader beside the worker may see: a copy of the entry in a slot, and nothing if it changed meanwhile.
-  bool peek(uint32_t bucket, uint32_t slot, Entry* out, Tick now, const IdleTimeouts& idle) const {
+  bool peek(uint32_t bucket, uint32_t slot, Peeked<Entry>* out, Tick now, const IdleTimeouts& idle) const {
     Bucket& b = buckets_[bucket];
     const uint16_t tag = std::atomic_ref(b.tag[slot]).load(std::memory_order_acquire);
     if (tag == 0 || idled_out(b, slot, now, idle)) return false;
     const uint32_t reference = std::atomic_ref(b.reference[slot]).load(std::memory_order_relaxed);
-    *out = entries_[index(reference)];
+    const auto age = static_cast<Tick>(now - b.time[slot]);
+    *out = {entries_[index(reference)], state_of(reference), age <= kMaxIdle ? age : Tick{0}};
     std::atomic_thread_fence(std::memory_order_acquire);
     return std::atomic_ref(b.tag[slot]).load(std::memory_order_relaxed) == tag &&
            index(std::atomic_ref(b.reference[slot]).load(std::memory_order_relaxed)) == index(reference);

@@ -35,10 +35,10 @@ class Table {
   // What a reader beside us sees, ordered.
   std::vector<uint32_t> peek_all(Tick now) const {
     std::vector<uint32_t> seen;
-    Entry e;
+    Peeked<Entry> e;
     for (uint32_t b = 0; b < table_.buckets(); ++b)
       for (uint32_t slot = 0; slot < 8; ++slot)
-        if (table_.peek(b, slot, &e, now, kIdleTimeout)) seen.push_back(static_cast<uint32_t>(e.real));
+        if (table_.peek(b, slot, &e, now, kIdleTimeout)) seen.push_back(static_cast<uint32_t>(e.entry.real));
     std::ranges::sort(seen);
     return seen;
   }
@@ -216,10 +216,8 @@ class Walk {
     const SlotRef slot = find(n);
     REQUIRE(bool(slot) == (twin_.find(n, now_) != nullptr));
     if (!slot) return;
+    table_->erase(slot);
     twin_.erase(n);
-    if (below(2) == 0) return table_->erase(slot);
-    table_->end(slot, tick());
-    REQUIRE(table_->entry(slot).key == table_.key(n));
   }
 
   std::mt19937 random_;

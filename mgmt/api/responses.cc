@@ -4,28 +4,10 @@
 
 #include "mgmt/api/counters.h"
 #include "mgmt/api/engine_limits.h"
+#include "mgmt/api/enums.h"
 
 namespace guideway::mgmt {
 namespace {
-
-v1::Protocol to_api(net::Protocol p) {
-  if (p == net::Protocol::kSctp) return v1::PROTOCOL_SCTP;
-  return p == net::Protocol::kUdp ? v1::PROTOCOL_UDP : v1::PROTOCOL_TCP;
-}
-
-v1::ForwardingMode to_api(ForwardingMode m) {
-  switch (m) {
-    case ForwardingMode::kDsrL2:
-      return v1::FORWARDING_MODE_DSR_L2;
-    case ForwardingMode::kDsrIpip:
-      return v1::FORWARDING_MODE_DSR_IPIP;
-    case ForwardingMode::kDsrGue:
-      return v1::FORWARDING_MODE_DSR_GUE;
-    case ForwardingMode::kNat:
-      return v1::FORWARDING_MODE_NAT;
-  }
-  return v1::FORWARDING_MODE_UNSPECIFIED;
-}
 
 v1::BackendRow::State state_of(const Backend& b) {
   switch (b.state) {

@@ -10,20 +10,32 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 
 #include "mgmt/api/appliance.grpc.pb.h"
+#include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
 #include "mgmt/api/responses.h"
 
 namespace guideway::mgmt {
 namespace {
 
+// Rows of a page, and parts of the engine's tables (8,192 buckets each) that are looked through for it.
+constexpr uint32_t kPage = 100;
+constexpr uint32_t kMaxPage = 1'000;
+constexpr int kMaxParts = 512;
+
+// Both count their codes alike.
+grpc::Status to_grpc(const absl::Status& s) {
+  return {static_cast<grpc::StatusCode>(s.code()), std::string(s.message())};
+}
+
 class ApplianceService final : public v1::Appliance::Service {
  public:
-  explicit ApplianceService(TakeSnapshot take) : take_(std::move(take)) {}
+  ApplianceService(TakeSnapshot take, TakeConnections list) : take_(std::move(take)), list_(std::move(list)) {}
 
  private:
   template <typename Response>
@@ -54,7 +66,49 @@ class ApplianceService final : public v1::Appliance::Service {
     fill_drops(*s->hello, *s->status, *r);
     return grpc::Status::OK;
   }
+  // Part by part, as the engine gives them, until `take` has enough, all is told, or so many parts are that the caller
+  // had better ask again.
+  template <typename Request, typename Response, typename Take>
+  grpc::Status list(const grpc::ServerContext& context, const Request& q, uint32_t rows, Response& r, Take take) {
+    engine::ConnectionsRequest request;
+    request.set_rows(rows);
+    auto filter = to_engine(q.filter());
+    if (!filter.ok()) return to_grpc(filter.status());
+    *request.mutable_filter() = std::move(*filter);
+    auto from = position_of(q.page_token());
+    if (!from.ok()) return to_grpc(from.status());
+    *request.mutable_from() = std::move(*from);
+    for (int parts = 0; parts < kMaxParts; ++parts) {
+      if (context.IsCancelled()) return {grpc::StatusCode::CANCELLED, "the caller has gone"};
+      auto part = list_(request);
+      if (!part.ok()) return to_grpc(part.status());
+      const bool more = take(*part, request) && part->has_next();
+      r.set_next_page_token(part->has_next() ? page_token(part->next()) : "");
+      if (!more) break;
+      *request.mutable_from() = part->next();
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status ListConnections(grpc::ServerContext* context, const v1::ListConnectionsRequest* q,
+                               v1::ListConnectionsResponse* r) override {
+    const uint32_t page = q->page_size() == 0 ? kPage : std::min(q->page_size(), kMaxPage);
+    return list(*context, *q, page, *r, [&](const engine::Connections& part, engine::ConnectionsRequest& next) {
+      for (const engine::Connection& c : part.connections()) fill(c, *r->add_connections());
+      const auto rows = static_cast<uint32_t>(r->connections_size());
+      next.set_rows(page - std::min(rows, page));
+      return rows < page;
+    });
+  }
+  grpc::Status CountConnections(grpc::ServerContext* context, const v1::CountConnectionsRequest* q,
+                                v1::CountConnectionsResponse* r) override {
+    return list(*context, *q, 0, *r, [&](const engine::Connections& part, engine::ConnectionsRequest&) {
+      r->set_connections(r->connections() + part.matched());
+      return true;
+    });
+  }
+
   TakeSnapshot take_;
+  TakeConnections list_;
 };
 
 // gRPC would replace any socket in silence, also one that another daemon serves.
@@ -86,7 +140,7 @@ void give_to_group(const std::string& path) {
 }  // namespace
 
 struct ApiServer::Impl {
-  explicit Impl(TakeSnapshot take) : service(std::move(take)) {}
+  Impl(TakeSnapshot take, TakeConnections list) : service(std::move(take), std::move(list)) {}
   ApplianceService service;
   std::unique_ptr<grpc::Server> server;
 };
@@ -98,11 +152,12 @@ ApiServer::~ApiServer() {
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
 }
 
-absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& listen, TakeSnapshot take) {
+absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& listen, TakeSnapshot take,
+                                                            TakeConnections list) {
   if (!listen.starts_with("unix:")) return absl::InvalidArgumentError("--listen " + listen + ": must be unix:PATH");
   const std::string path = listen.substr(5);
   if (absl::Status s = make_way(path); !s.ok()) return s;
-  auto impl = std::make_unique<Impl>(std::move(take));
+  auto impl = std::make_unique<Impl>(std::move(take), std::move(list));
   // Both are of the process, and looked at when a server is built: grpc.health.v1, and the API's own description.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

@@ -14,7 +14,8 @@ class ApiServer {
  public:
   // `listen`: "unix:/path". The socket is 0660, of group guideway if there is one. A socket that nobody serves any more
   // is replaced, another is refused.
-  static absl::StatusOr<std::unique_ptr<ApiServer>> start(const std::string& listen, TakeSnapshot take);
+  static absl::StatusOr<std::unique_ptr<ApiServer>> start(const std::string& listen, TakeSnapshot take,
+                                                          TakeConnections list);
   ~ApiServer();
 
  private:

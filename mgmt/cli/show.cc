@@ -64,6 +64,23 @@ const char* show(v1::BackendRow::State s) {
   }
 }
 
+const char* show(v1::ConnectionRow::State s) {
+  switch (s) {
+    case v1::ConnectionRow::STATE_UDP:
+      return "udp";
+    case v1::ConnectionRow::STATE_SETUP:
+      return "setup";
+    case v1::ConnectionRow::STATE_ESTABLISHED:
+      return "established";
+    case v1::ConnectionRow::STATE_CLOSING:
+      return "closing";
+    case v1::ConnectionRow::STATE_CLOSED:
+      return "closed";
+    default:
+      return "?";
+  }
+}
+
 std::string endpoint(const std::string& address, uint32_t port) {
   const bool v6 = address.find(':') != std::string::npos;
   return (v6 ? "[" + address + "]" : address) + ":" + (port == 0 ? "*" : number(port));
@@ -192,5 +209,20 @@ std::string show(const v1::ListDropsResponse& r) {
   }
   return any ? t.str() : "No packet was dropped.\n";
 }
+
+std::string show(const v1::ListConnectionsResponse& r) {
+  if (r.connections().empty()) return "No connections.\n";
+  Table t({"PROTOCOL", "CLIENT", "VIP", "SERVICE", "BACKEND", "MODE", "SNAT", "STATE", "IDLE", "WORKER"});
+  for (const auto& c : r.connections()) {
+    const std::string service = c.name().empty() ? "" : c.namespace_() + "/" + c.name();
+    t.add({show(c.protocol()), endpoint(c.client(), c.client_port()), endpoint(c.vip(), c.vip_port()), service,
+           endpoint(c.backend(), c.backend_port()), show(c.mode()),
+           c.snat().empty() ? "" : endpoint(c.snat(), c.snat_port()), show(c.state()), duration(c.idle_seconds()),
+           number(c.worker())});
+  }
+  return t.str();
+}
+
+std::string show(const v1::CountConnectionsResponse& r) { return number(r.connections()) + "\n"; }
 
 }  // namespace guideway::mgmt

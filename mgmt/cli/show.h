@@ -11,5 +11,7 @@ std::string show(const v1::GetStatusResponse& r);
 std::string show(const v1::ListServicesResponse& r);
 std::string show(const v1::ListBackendsResponse& r);
 std::string show(const v1::ListDropsResponse& r);
+std::string show(const v1::ListConnectionsResponse& r);
+std::string show(const v1::CountConnectionsResponse& r);
 
 }  // namespace guideway::mgmt

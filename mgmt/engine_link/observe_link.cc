@@ -32,17 +32,33 @@ void ObserveLink::closed() {
     all.insert(all.end(), waiting.begin(), waiting.end());
     waiting.clear();
   }
+  const auto lists = std::exchange(lists_, {});
+  const ListAnswer listed = std::exchange(listed_, nullptr);
   for (const Answer& a : all) a(nullptr);
+  if (listed) listed(nullptr);
+  for (const auto& [request, a] : lists) a(nullptr);
   loop_.call_after(kRetry, [this] { connect(); });
 }
 
 void ObserveLink::ask(Question question, Answer answer) {
   if (!attached_) return answer(nullptr);
   waiting_[static_cast<size_t>(question)].push_back(std::move(answer));
-  if (asked_.empty()) send_next();
+  if (!is_asking()) send_next();
 }
 
+void ObserveLink::list(engine::ConnectionsRequest request, ListAnswer answer) {
+  if (!attached_) return answer(nullptr);
+  lists_.emplace_back(std::move(request), std::move(answer));
+  if (!is_asking()) send_next();
+}
+
+// By turns, so that neither who lists millions of connections nor who asks for counters all the time keeps the other.
 void ObserveLink::send_next() {
+  const bool question_first = listing_last_;
+  if (question_first ? send_question() || send_list() : send_list() || send_question()) connection_.flush();
+}
+
+bool ObserveLink::send_question() {
   for (const Question q : {Question::kStatus, Question::kCounters}) {
     std::vector<Answer>& waiting = waiting_[static_cast<size_t>(q)];
     if (waiting.empty()) continue;
@@ -54,10 +70,27 @@ void ObserveLink::send_next() {
       request.mutable_status_request();
     else
       request.mutable_counters_request();
-    connection_.queue(frame_of(request));
-    wait_for_answer();
-    return connection_.flush();
+    listing_last_ = false;
+    send(request);
+    return true;
   }
+  return false;
+}
+
+bool ObserveLink::send_list() {
+  if (lists_.empty()) return false;
+  engine::Envelope request;
+  *request.mutable_connections_request() = std::move(lists_.front().first);
+  listed_ = std::move(lists_.front().second);
+  lists_.pop_front();
+  listing_last_ = true;
+  send(request);
+  return true;
+}
+
+void ObserveLink::send(const engine::Envelope& request) {
+  connection_.queue(frame_of(request));
+  wait_for_answer();
 }
 
 void ObserveLink::wait_for_answer() {
@@ -70,7 +103,7 @@ void ObserveLink::answer_all() {
   loop_.cancel(timer_);
   const std::vector<Answer> answers = std::exchange(asked_, {});
   for (const Answer& a : answers) a(&observation_);
-  send_next();
+  if (!is_asking()) send_next();
 }
 
 absl::Status ObserveLink::take(const engine::Envelope& message) {
@@ -82,6 +115,13 @@ absl::Status ObserveLink::take(const engine::Envelope& message) {
     connection_.queue(frame_of(attach));
     attached_ = true;
     connection_.flush();
+    return absl::OkStatus();
+  }
+  if (attached_ && listed_ && message.has_connections()) {
+    loop_.cancel(timer_);
+    const ListAnswer answer = std::exchange(listed_, nullptr);
+    answer(&message.connections());
+    if (!is_asking()) send_next();
     return absl::OkStatus();
   }
   const bool expected = question_ == Question::kStatus ? message.has_status() : message.has_counters();

@@ -166,6 +166,7 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
     send(peer, status);
   }
   if (message.has_counters_request()) send_counters(peer);
+  if (message.has_connections_request()) send_connections(peer, message.connections_request());
   if (message.has_begin()) {
     peer.batch.emplace();
     peer.batch->full = message.begin().full();
@@ -176,6 +177,34 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
   if (peer.batch && message.has_commit()) commit(peer, message.commit().generation());
   changed_.notify_all();
   return true;
+}
+
+// Three connections, one a part; the filter isn't judged.
+void FakeEngine::send_connections(Peer& peer, const engine::ConnectionsRequest& request) {
+  state_.connections_requests.push_back(request);
+  engine::Envelope answer;
+  auto& part = *answer.mutable_connections();
+  const uint32_t n = request.from().slot();
+  part.set_matched(n < 3 ? 1 : 0);
+  if (n < 3 && request.rows() > 0) {
+    auto& c = *part.add_connections();
+    c.set_worker(n);
+    c.set_protocol(6);
+    c.set_client({static_cast<char>(203), 0, 113, 7});
+    c.set_client_port(40'000 + n);
+    c.set_vip({static_cast<char>(198), 51, 100, 1});
+    c.set_vip_port(80);
+    if (n > 0) c.set_service("demo/web:http@198.51.100.1:80/TCP");
+    c.set_real({10, 0, 0, 1});
+    c.set_real_port(8'080);
+    c.set_mode(n == 0 ? engine::FORWARDING_MODE_DSR_L2 : engine::FORWARDING_MODE_NAT);
+    c.set_state(engine::CONNECTION_STATE_ESTABLISHED);
+    c.set_idle_seconds(130);
+    if (n > 0) c.set_snat(std::string(15, 0) + '\1');
+    if (n > 0) c.set_snat_port(20'000);
+  }
+  if (n < 2) part.mutable_next()->set_slot(n + 1);
+  send(peer, answer);
 }
 
 // Each service in two parts; two workers; the numbers of a real are its port and what follows it.

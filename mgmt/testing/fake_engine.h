@@ -35,6 +35,7 @@ class FakeEngine {
     uint32_t connections = 0;  // that attached for STATE
     uint32_t status_requests = 0;
     uint32_t counters_requests = 0;
+    std::vector<engine::ConnectionsRequest> connections_requests;
     engine::Generation generation;
   };
   using Refuse = std::function<std::optional<engine::Refused>(const Batch&)>;
@@ -68,6 +69,7 @@ class FakeEngine {
   bool serve(Peer& peer);
   bool take(Peer& peer, const engine::Envelope& message);
   void send_counters(Peer& peer);
+  void send_connections(Peer& peer, const engine::ConnectionsRequest& request);
   void commit(Peer& peer, const engine::Generation& generation);
   void send(Peer& peer, const engine::Envelope& message);
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "dataplane/control/contract/framing.h"
 
@@ -83,7 +84,7 @@ ContractServer::~ContractServer() { unlink(path_.c_str()); }
 void ContractServer::add_to(std::vector<pollfd>& fds) const {
   fds.push_back({listener_.get(), POLLIN, 0});
   for (const Connection& c : connections_)
-    fds.push_back({c.fd.get(), static_cast<short>(POLLIN | (c.out.empty() && !c.counting ? 0 : POLLOUT)), 0});
+    fds.push_back({c.fd.get(), static_cast<short>(POLLIN | (c.out.empty() && !c.owed() ? 0 : POLLOUT)), 0});
 }
 
 void ContractServer::handle(const std::vector<pollfd>& fds) {
@@ -93,7 +94,7 @@ void ContractServer::handle(const std::vector<pollfd>& fds) {
     for (Connection& c : connections_) {
       if (p.fd != c.fd.get() || c.closed) continue;
       if (p.revents & (POLLIN | POLLHUP | POLLERR)) receive(c);
-      if (!c.closed && c.out.empty() && c.counting) count_on(c);
+      if (!c.closed && c.out.empty() && c.owed()) answer_on(c);
       if (!c.closed && !c.out.empty()) send(c);
     }
   }
@@ -145,9 +146,13 @@ void ContractServer::take_messages(Connection& c) {
 
 void ContractServer::take(Connection& c, const engine::Envelope& message) {
   if (message.has_attach()) return attach(c, message.attach());
-  if (c.purpose == engine::Attach::PURPOSE_OBSERVE && message.has_counters_request()) {
-    if (c.counting) return close(c, "closed a peer that asked for counters before it had them all");
-    c.counting.emplace();
+  if (c.purpose == engine::Attach::PURPOSE_OBSERVE &&
+      (message.has_counters_request() || message.has_connections_request())) {
+    if (c.owed()) return close(c, "closed a peer that asked before it had the answer to what it asked last");
+    if (message.has_connections_request())
+      c.listing = message.connections_request();
+    else
+      c.counting.emplace();
     return;
   }
   engine::Envelope answer;
@@ -166,12 +171,19 @@ void ContractServer::take(Connection& c, const engine::Envelope& message) {
   send(c);
 }
 
-// One part for each time that the peer has room, between control's other work.
-void ContractServer::count_on(Connection& c) {
-  engine::Envelope part;
-  *part.mutable_counters() = callbacks_.counters(*c.counting);
-  if (part.counters().last()) c.counting.reset();
-  append_frame(c.out, part);
+// One part.
+void ContractServer::answer_on(Connection& c) {
+  engine::Envelope answer;
+  if (c.listing) {
+    auto part = callbacks_.connections(*std::exchange(c.listing, std::nullopt));
+    if (!part.ok())
+      return close(c, absl::StrCat("closed a peer that asked for connections: ", part.status().message()));
+    *answer.mutable_connections() = std::move(*part);
+  } else {
+    *answer.mutable_counters() = callbacks_.counters(*c.counting);
+    if (answer.counters().last()) c.counting.reset();
+  }
+  append_frame(c.out, answer);
 }
 
 // One daemon at a time: a new one takes over.

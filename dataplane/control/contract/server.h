@@ -23,7 +23,8 @@ class ContractServer {
     std::function<engine::Hello()> hello;
     std::function<engine::Status()> status;
     std::function<engine::Counters(CountersCursor&)> counters;  // the next part
-    std::function<void(const std::string&)> log;                // one sentence
+    std::function<absl::StatusOr<engine::Connections>(const engine::ConnectionsRequest&)> connections;
+    std::function<void(const std::string&)> log;  // one sentence
   };
 
   // 0660, of group `guideway` where it exists. A socket file that nobody listens on is replaced.
@@ -41,7 +42,10 @@ class ContractServer {
     engine::Attach::Purpose purpose = engine::Attach::PURPOSE_UNSPECIFIED;
     std::string in;
     std::string out;
+    // What is yet to be answered, each time that the peer has room, between control's other work.
     std::optional<CountersCursor> counting;  // what is left of an answer in parts
+    std::optional<engine::ConnectionsRequest> listing;
+    bool owed() const { return counting || listing; }
     bool closed = false;
   };
 
@@ -52,7 +56,7 @@ class ContractServer {
   void take_messages(Connection& c);
   void take(Connection& c, const engine::Envelope& message);
   void attach(Connection& c, const engine::Attach& attach);
-  void count_on(Connection& c);
+  void answer_on(Connection& c);
   void send(Connection& c);
   void close(Connection& c, const std::string& why);
 

@@ -1,0 +1,100 @@
+#include "mgmt/api/connections.h"
+
+#include <charconv>
+
+#include "mgmt/api/enums.h"
+#include "mgmt/compile/build_entry.h"
+#include "net/address.h"
+#include "net/headers.h"
+#include "net/prefix.h"
+
+namespace guideway::mgmt {
+namespace {
+
+absl::Status wrong(const char* field, const std::string& why) {
+  return absl::InvalidArgumentError(std::string("filter.") + field + ": " + why);
+}
+
+// Empty for what the engine doesn't tell.
+std::string text_of(const std::string& bytes) {
+  const auto a = net::ip_of_bytes(bytes);
+  return a ? net::to_string(*a) : std::string();
+}
+
+}  // namespace
+
+absl::StatusOr<engine::ConnectionFilter> to_engine(const v1::ConnectionFilter& filter) {
+  engine::ConnectionFilter out;
+  if (filter.namespace_().empty() && !filter.name().empty())
+    return wrong("name", "needs filter.namespace beside it: names of Services are a namespace's");
+  if (!filter.namespace_().empty()) out.set_service_prefix(entry_name_prefix(filter.namespace_(), filter.name()));
+  if (!filter.client().empty()) {
+    const auto p = net::parse_prefix(filter.client());
+    if (!p) return wrong("client", "'" + filter.client() + "' is neither an address nor a prefix, as 203.0.113.0/24");
+    out.mutable_client()->set_address(net::bytes_of(p->address));
+    out.mutable_client()->set_length(p->length);
+  }
+  const auto address = [](const char* field, const std::string& text, std::string* bytes) {
+    if (text.empty()) return absl::OkStatus();
+    const auto a = net::parse_ip(text);
+    if (!a) return wrong(field, "'" + text + "' is no address, as 192.0.2.10 or 2001:db8::1");
+    *bytes = net::bytes_of(*a);
+    return absl::OkStatus();
+  };
+  if (absl::Status s = address("vip", filter.vip(), out.mutable_vip()); !s.ok()) return s;
+  if (absl::Status s = address("backend", filter.backend(), out.mutable_real()); !s.ok()) return s;
+  if (filter.vip_port() > 65'535) return wrong("vip_port", "a port is at most 65535");
+  out.set_vip_port(filter.vip_port());
+  if (!v1::Protocol_IsValid(filter.protocol())) return wrong("protocol", "there is no such protocol");
+  out.set_protocol(ip_protocol(filter.protocol()));
+  for (const int s : filter.states()) {
+    if (s == v1::ConnectionRow::STATE_UNSPECIFIED || !v1::ConnectionRow::State_IsValid(s))
+      return wrong("states", "there is no such state");
+    out.add_states(static_cast<engine::ConnectionState>(s));
+  }
+  return out;
+}
+
+std::string page_token(const engine::ConnectionsPosition& next) {
+  return std::to_string(next.table()) + "." + std::to_string(next.bucket()) + "." + std::to_string(next.slot());
+}
+
+absl::StatusOr<engine::ConnectionsPosition> position_of(const std::string& page_token) {
+  engine::ConnectionsPosition p;
+  if (page_token.empty()) return p;
+  uint32_t part[3];
+  const char* at = page_token.data();
+  const char* end = at + page_token.size();
+  for (int i = 0; i < 3; ++i) {
+    const auto [rest, error] = std::from_chars(at, end, part[i]);
+    if (error != std::errc() || (i < 2 ? rest == end || *rest != '.' : rest != end))
+      return absl::InvalidArgumentError("page_token: not one that a page ended with");
+    at = rest + 1;
+  }
+  p.set_table(part[0]);
+  p.set_bucket(part[1]);
+  p.set_slot(part[2]);
+  return p;
+}
+
+void fill(const engine::Connection& c, v1::ConnectionRow& out) {
+  auto [ns, name, port_name] = parse_entry_name(c.service());
+  out.set_namespace_(std::move(ns));
+  out.set_name(std::move(name));
+  out.set_port_name(std::move(port_name));
+  out.set_protocol(to_api(static_cast<net::Protocol>(c.protocol())));
+  out.set_client(text_of(c.client()));
+  out.set_client_port(c.client_port());
+  out.set_vip(text_of(c.vip()));
+  out.set_vip_port(c.vip_port());
+  out.set_backend(text_of(c.real()));
+  out.set_backend_port(c.real_port());
+  out.set_mode(static_cast<v1::ForwardingMode>(c.mode()));
+  out.set_state(static_cast<v1::ConnectionRow::State>(c.state()));
+  out.set_idle_seconds(c.idle_seconds());
+  out.set_worker(c.worker());
+  out.set_snat(text_of(c.snat()));
+  out.set_snat_port(c.snat_port());
+}
+
+}  // namespace guideway::mgmt
