@@ -11,9 +11,12 @@
 #include <cstdint>
 #include <iostream>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "mgmt/api/appliance.grpc.pb.h"
+#include "mgmt/cli/doctor.h"
+#include "mgmt/cli/host.h"
 #include "mgmt/cli/show.h"
 
 namespace guideway::mgmt {
@@ -45,7 +48,8 @@ template <typename Request, typename Response>
 using Method = grpc::Status (v1::Appliance::Stub::*)(grpc::ClientContext*, const Request&, Response*);
 
 template <typename Request, typename Response>
-grpc::Status ask(v1::Appliance::Stub& stub, Method<Request, Response> method, const Request& request, Response* r) {
+grpc::Status ask(v1::Appliance::Stub& stub, Method<Request, Response> method,
+                 const std::type_identity_t<Request>& request, Response* r) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
   return (stub.*method)(&context, request, r);
@@ -170,6 +174,26 @@ int connections(const Options& o, ConnectionOptions& c) {
   return code;
 }
 
+// 1 if there is a problem; hints are no failure.
+int doctor(const Options& o) {
+  const auto stub = v1::Appliance::NewStub(channel(o.server));
+  v1::GetStatusResponse status;
+  v1::ListServicesResponse services;
+  grpc::Status s = ask(*stub, &v1::Appliance::Stub::GetStatus, {}, &status);
+  if (s.ok()) s = ask(*stub, &v1::Appliance::Stub::ListServices, {}, &services);
+  std::vector<std::string> interfaces;
+  std::vector<uint32_t> cores;
+  for (const auto& p : status.engine().status().ports())
+    if (p.kind() == "af_xdp") interfaces.push_back(p.name());
+  for (const auto& w : status.engine().status().workers()) cores.push_back(w.core());
+  const auto findings =
+      examine(look_at_host(interfaces, cores), status, services, s.ok() ? "" : o.server + ": " + s.error_message());
+  std::cout << (o.output == "json" ? to_json(findings) : show(findings)) << std::flush;
+  const bool ill =
+      std::ranges::any_of(findings, [](const Finding& f) { return f.severity == Finding::Severity::kProblem; });
+  return ill || !std::cout ? 1 : 0;
+}
+
 int run(int argc, char** argv) {
   Options o;
   int result = 0;
@@ -212,6 +236,8 @@ int run(int argc, char** argv) {
                            ->capture_default_str()
                            ->type_name("N");
   list->add_flag("--count", c.count, "Show only how many there are")->excludes(limit);
+  const CLI::App* examine_host =
+      command("doctor", "What stands in the gateway's way on this host, with the remedy; run it where the engine runs");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -221,6 +247,7 @@ int run(int argc, char** argv) {
   if (services->parsed()) result = call(o, &v1::Appliance::Stub::ListServices);
   if (backends->parsed()) result = call(o, &v1::Appliance::Stub::ListBackends);
   if (drops->parsed()) result = call(o, &v1::Appliance::Stub::ListDrops);
+  if (examine_host->parsed()) result = doctor(o);
   if (list->parsed()) {
     c.filter.set_client(client);
     c.filter.set_backend(backend);

@@ -1,0 +1,277 @@
+#include "mgmt/cli/doctor.h"
+
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+#include <linux/capability.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+namespace guideway::mgmt {
+namespace {
+
+using Severity = Finding::Severity;
+
+std::string number(uint64_t n) { return std::to_string(n); }
+
+class Examination {
+ public:
+  Examination(const HostFacts& host, const v1::GetStatusResponse& status, const v1::ListServicesResponse& services)
+      : host_(host), status_(status), engine_(status.engine().status()), services_(services) {}
+
+  void daemon(const std::string& trouble) {
+    if (!trouble.empty()) return problem("daemon", "guidewayd doesn't answer: " + trouble, "systemctl start guidewayd");
+    if (status_.problems().empty())
+      fine("desired state", "all of it is in force");
+    else
+      problem("desired state", number(static_cast<uint64_t>(status_.problems_size())) + " parts of it aren't in force",
+              "guideway status names them, each with its remedy");
+    if (!status_.engine().connected())
+      return problem("engine", "guidewayd isn't connected to it: " + status_.engine().trouble(),
+                     "systemctl start guideway-engine");
+    fine("engine", "version " + status_.engine().version() + " is connected");
+    for (const auto& w : engine_.warnings())
+      if (w.subject() != "memory") hint(w.subject(), w.text(), "");
+  }
+
+  void kernel() {
+    unsigned major = 0;
+    unsigned minor = 0;
+    const char* end = host_.kernel.data() + host_.kernel.size();
+    const auto [dot, error] = std::from_chars(host_.kernel.data(), end, major);
+    if (error == std::errc{} && dot != end) std::from_chars(dot + 1, end, minor);
+    if (major < 5 || (major == 5 && minor < 9))
+      problem("kernel", host_.kernel + " is older than 5.9: an XDP program can't be pinned, to outlive the engine",
+              "install a newer kernel; Debian 12's is tested");
+    else if (major == 5 && minor < 16)
+      hint("kernel", host_.kernel + " doesn't keep neighbours resolved by itself: the engine asks for each again",
+           "a kernel of 5.16 or later");
+    else
+      fine("kernel", host_.kernel);
+    if (!host_.af_xdp)
+      problem("AF_XDP", "this kernel has no such sockets: ports af_xdp:… can't be opened",
+              "a kernel with CONFIG_XDP_SOCKETS");
+    if (!host_.bpffs && !status_.engine().connected())
+      problem("bpffs", "nothing is mounted at /sys/fs/bpf: the XDP program can't outlive the engine there",
+              "mount -t bpf bpf /sys/fs/bpf, or another directory with guideway-engine --bpffs");
+    if (!host_.bpf_jit)
+      hint("BPF", "programs are interpreted, which makes XDP some ten times slower",
+           "sysctl net.core.bpf_jit_enable=1");
+    if (host_.clock_synchronized && !*host_.clock_synchronized)
+      hint("clock", "it isn't synchronised: times in logs and metrics can't be compared with those of other hosts",
+           "timedatectl set-ntp true");
+    else if (host_.clock_synchronized)
+      fine("clock", "it is synchronised");
+  }
+
+  void neighbors() {
+    if (host_.neighbors <= host_.neighbors_kept) return;
+    hint(
+        "neighbours",
+        "the kernel knows " + number(host_.neighbors) + " of IPv4, and forgets those beyond " +
+            number(host_.neighbors_kept) + " that only the engine talks to (no_neighbor, every few minutes)",
+        "sysctl net.ipv4.neigh.default.gc_thresh1=" + number(host_.neighbors * 2) + " (and gc_thresh2 and 3 above it)");
+  }
+
+  void memory() {
+    if (status_.engine().has_status() && engine_.hugepages())
+      return fine("hugepages", "the engine's tables are on 2 MB pages");
+    if (status_.engine().has_status())
+      return hint(
+          "hugepages",
+          "the engine's tables are on plain memory, which costs with a million connections some ten ns a packet",
+          "sysctl vm.nr_hugepages=1024, then restart guideway-engine; keep it in /etc/sysctl.d");
+    if (host_.hugepages_2mb_free == 0)
+      return hint("hugepages",
+                  "none of " + number(host_.hugepages_2mb) + " pages of 2 MB is free: an engine would use plain memory",
+                  "sysctl vm.nr_hugepages=1024");
+    fine("hugepages", number(host_.hugepages_2mb_free) + " pages of 2 MB are free");
+  }
+
+  void privileges() {
+    if (!host_.engine) return;
+    constexpr std::pair<unsigned, const char*> kNeeded[] = {{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+                                                            {CAP_NET_RAW, "CAP_NET_RAW"},
+                                                            {CAP_BPF, "CAP_BPF"},
+                                                            {CAP_IPC_LOCK, "CAP_IPC_LOCK"}};
+    std::string missing;
+    for (const auto& [bit, name] : kNeeded)
+      if ((host_.engine->capabilities >> bit & 1) == 0) missing += (missing.empty() ? "" : ", ") + std::string(name);
+    if (missing.empty()) return fine("privileges", "the engine has what it needs");
+    problem("privileges", "the engine runs without " + missing + ": it can't bind its sockets again",
+            "start it as root, or give these by AmbientCapabilities= in its unit");
+  }
+
+  void workers() {
+    std::set<uint32_t> cores;
+    for (const auto& w : engine_.workers()) cores.insert(w.core());
+    for (const auto& [core, facts] : host_.cores) {
+      for (const uint32_t other : facts.siblings)
+        if (other > core && cores.contains(other))
+          hint("workers", "cores " + number(core) + " and " + number(other) + " share their execution units",
+               "give workers cores of their own by guideway-engine --cores: lscpu -e tells which share");
+      if (!facts.governor.empty() && facts.governor != "performance")
+        hint("core " + number(core), "its frequency follows its load (" + facts.governor + ")",
+             "cpupower -c " + number(core) + " frequency-set -g performance");
+    }
+    uint64_t most = 0;
+    uint64_t all = 0;
+    for (const auto& w : engine_.workers()) {
+      most = std::max(most, w.received());
+      all += w.received();
+    }
+    const auto n = static_cast<uint64_t>(engine_.workers_size());
+    if (n > 1 && all > 100'000 && 2 * most * n > 3 * all)
+      hint("workers",
+           "one worker took " + number(most * 100 / all) +
+               " % of all packets: the interfaces' queues are filled unevenly",
+           "ethtool -X PORT equal QUEUES; ethtool -N PORT rx-flow-hash tcp4 sdfn (and udp4, tcp6, udp6)");
+    else if (n > 1 && all > 100'000)
+      fine("workers", "packets are spread over them");
+  }
+
+  void port(const v1::Port& p) {
+    const std::string subject = "port " + p.name();
+    if (!p.up()) problem(subject, "it has no link", "ip link set dev " + p.name() + " up, and look at the cable");
+    if (p.kind() != "af_xdp") return;
+    const auto found = host_.interfaces.find(p.name());
+    if (found == host_.interfaces.end() || !found->second.present)
+      return problem(subject, "there is no such interface here: this isn't the engine's network namespace",
+                     "run guideway doctor where guideway-engine runs");
+    const InterfaceFacts& f = found->second;
+    const size_t before = findings_.size();
+    if (f.rx_queues && *f.rx_queues > p.queues())
+      problem(subject,
+              "it has " + number(*f.rx_queues) + " receive queues, the engine serves " + number(p.queues()) +
+                  ": what comes by the others is dropped (no_socket)",
+              "ethtool -L " + p.name() + " combined " + number(p.queues()) + ", or restart the engine");
+    const auto n = static_cast<uint32_t>(engine_.workers_size());
+    if (p.queues() < n)
+      hint(subject,
+           number(p.queues()) + " queues for " + number(n) +
+               " workers: the others get its packets over rings, if at all",
+           "ethtool -L " + p.name() + " combined " + number(n) + ", then restart the engine");
+    for (const char* feature : {"rx-lro", "rx-gro-hw"})
+      if (const auto on = f.features.find(feature); on != f.features.end() && on->second)
+        problem(subject, std::string(feature) + " is on: packets are merged before XDP sees them, beyond the MTU",
+                "ethtool -K " + p.name() + " " + feature + " off");
+    if (const auto on = f.features.find("rx-vlan-hw-parse"); on != f.features.end() && on->second && f.driver != "veth")
+      hint(subject, "the NIC takes VLAN tags off before XDP sees them: packets of VLANs look untagged",
+           "ethtool -K " + p.name() + " rxvlan off, if VLANs come in there");
+    if (f.rx_ring && f.rx_ring_max && *f.rx_ring < 1'024 && *f.rx_ring < *f.rx_ring_max)
+      hint(subject, "its receive ring has " + number(*f.rx_ring) + " places of " + number(*f.rx_ring_max) + " possible",
+           "ethtool -G " + p.name() + " rx " + number(std::min(*f.rx_ring_max, 4'096U)));
+    if (f.rp_filter == 1)
+      hint(subject,
+           "the reverse-path filter is strict: the host's own traffic that comes in there and is answered elsewhere is "
+           "lost",
+           "sysctl net.ipv4.conf." + p.name() + ".rp_filter=2 (and of all, if that is 1)");
+    encapsulation(p, subject);
+    if (findings_.size() == before && p.up()) fine(subject, "nothing stands in the way");
+  }
+
+  // What the modes in use put around a packet of 1,500 bytes.
+  void encapsulation(const v1::Port& p, const std::string& subject) {
+    uint32_t outer = 0;
+    for (const auto& s : services_.services()) {
+      const uint32_t ip = s.vip().find(':') == std::string::npos ? 20 : 40;
+      if (s.mode() == v1::FORWARDING_MODE_DSR_IPIP) outer = std::max(outer, ip);
+      if (s.mode() == v1::FORWARDING_MODE_DSR_GUE) outer = std::max(outer, ip + 8);
+    }
+    if (outer != 0 && p.mtu() < 1'500 + outer)
+      hint(subject,
+           "its MTU of " + number(p.mtu()) + " leaves no room for " + number(outer) +
+               " bytes of encapsulation around 1,500: larger packets to backends behind it are cut, or their senders "
+               "told",
+           "ip link set dev " + p.name() + " mtu " + number(1'500 + outer) + ", there and on the way to the backends");
+  }
+
+  void addresses() {
+    std::set<std::string> vips;
+    for (const auto& s : services_.services()) vips.insert(s.vip());
+    bool any = false;
+    for (const HostAddress& a : host_.addresses) {
+      const std::string text = net::to_string(a.address);
+      if (!vips.contains(text)) continue;
+      any = true;
+      problem("VIP " + text, "it is also an address of " + a.interface + ": the host would answer for it by itself",
+              "ip address del " + text + (a.address.is_v4() ? "/32" : "/128") + " dev " + a.interface);
+    }
+    if (!any && !vips.empty()) fine("VIPs", "none of them is an address of this host");
+  }
+
+  std::vector<Finding> take(bool answers) {
+    if (answers) addresses();
+    std::stable_sort(findings_.begin(), findings_.end(),
+                     [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+    return std::move(findings_);
+  }
+
+ private:
+  void add(Severity severity, std::string subject, std::string text, std::string remedy) {
+    findings_.push_back({severity, std::move(subject), std::move(text), std::move(remedy)});
+  }
+  void fine(std::string subject, std::string text) { add(Severity::kFine, std::move(subject), std::move(text), ""); }
+  void hint(std::string subject, std::string text, std::string remedy) {
+    add(Severity::kHint, std::move(subject), std::move(text), std::move(remedy));
+  }
+  void problem(std::string subject, std::string text, std::string remedy) {
+    add(Severity::kProblem, std::move(subject), std::move(text), std::move(remedy));
+  }
+
+  const HostFacts& host_;
+  const v1::GetStatusResponse& status_;
+  const v1::EngineStatus& engine_;
+  const v1::ListServicesResponse& services_;
+  std::vector<Finding> findings_;
+};
+
+const char* name_of(Severity s) {
+  if (s == Severity::kProblem) return "problem";
+  return s == Severity::kHint ? "hint" : "fine";
+}
+
+}  // namespace
+
+std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse& status,
+                             const v1::ListServicesResponse& services, const std::string& trouble) {
+  Examination e(host, status, services);
+  e.daemon(trouble);
+  e.kernel();
+  e.neighbors();
+  e.memory();
+  e.privileges();
+  e.workers();
+  for (const auto& p : status.engine().status().ports()) e.port(p);
+  return e.take(trouble.empty());
+}
+
+std::string show(const std::vector<Finding>& findings) {
+  std::string out;
+  for (const Finding& f : findings) {
+    out += std::string(name_of(f.severity)) + std::string(10 - std::string(name_of(f.severity)).size(), ' ');
+    out += f.subject + ": " + f.text + "\n";
+    if (!f.remedy.empty()) out += "          → " + f.remedy + "\n";
+  }
+  return out;
+}
+
+std::string to_json(const std::vector<Finding>& findings) {
+  google::protobuf::Struct all;
+  auto& list = *(*all.mutable_fields())["findings"].mutable_list_value();
+  for (const Finding& f : findings) {
+    auto& fields = *list.add_values()->mutable_struct_value()->mutable_fields();
+    fields["severity"].set_string_value(name_of(f.severity));
+    fields["subject"].set_string_value(f.subject);
+    fields["text"].set_string_value(f.text);
+    fields["remedy"].set_string_value(f.remedy);
+  }
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  std::string text;
+  static_cast<void>(google::protobuf::util::MessageToJsonString(all, &text, options));
+  return text;
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,32 @@
+// What stands in a gateway's way, out of what the host, the daemon and the engine say. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mgmt/api/appliance.pb.h"
+#include "mgmt/cli/host.h"
+
+namespace guideway::mgmt {
+
+struct Finding {
+  enum class Severity : uint8_t {
+    kFine,
+    kHint,     // it works, and would work better
+    kProblem,  // something doesn't work, or won't under load
+  };
+  Severity severity = Severity::kFine;
+  std::string subject;  // "hugepages", "port eth0"
+  std::string text;     // what is so, in a sentence
+  std::string remedy;   // a command, or a sentence; empty if it is fine
+};
+
+// `trouble`: why the daemon doesn't answer; then the messages are empty.
+std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse& status,
+                             const v1::ListServicesResponse& services, const std::string& trouble);
+
+// One line a finding and one its remedy, problems first; what is fine at the end.
+std::string show(const std::vector<Finding>& findings);
+std::string to_json(const std::vector<Finding>& findings);
+
+}  // namespace guideway::mgmt

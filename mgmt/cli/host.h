@@ -1,0 +1,58 @@
+// What guideway doctor finds on this host: facts, unjudged. Reads /proc, /sys and the interfaces' settings; changes
+// nothing and needs no privilege, though without it some facts stay unknown.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/address.h"
+
+namespace guideway::mgmt {
+
+// A network interface, as ethtool tells it; what the driver doesn't tell is unset.
+struct InterfaceFacts {
+  bool present = false;  // in this network namespace
+  std::string driver;
+  std::optional<uint32_t> rx_queues;  // in use
+  std::optional<uint32_t> rx_ring;    // descriptors
+  std::optional<uint32_t> rx_ring_max;
+  std::map<std::string, bool> features;  // "rx-lro" → on
+  uint32_t rp_filter = 0;                // in force: the larger of the interface's and that of all
+};
+
+struct HostAddress {
+  net::IpAddress address;
+  std::string interface;
+};
+
+struct CoreFacts {
+  std::vector<uint32_t> siblings;  // that share its execution units, itself included
+  std::string governor;            // of its frequency; empty: the host doesn't tell
+};
+
+struct ProcessFacts {
+  uint64_t capabilities = 0;  // effective
+};
+
+struct HostFacts {
+  std::string kernel;          // "6.1.0-18-amd64"
+  uint64_t hugepages_2mb = 0;  // free ones are in use by nobody
+  uint64_t hugepages_2mb_free = 0;
+  bool bpf_jit = true;
+  bool bpffs = true;   // is mounted at /sys/fs/bpf
+  bool af_xdp = true;  // the kernel has such sockets
+  std::optional<bool> clock_synchronized;
+  uint64_t neighbors = 0;       // of IPv4, in this network namespace
+  uint64_t neighbors_kept = 0;  // of all namespaces: fewer are never forgotten (gc_thresh1)
+  std::vector<HostAddress> addresses;
+  std::map<std::string, InterfaceFacts> interfaces;  // those asked for
+  std::map<uint32_t, CoreFacts> cores;               // likewise
+  std::optional<ProcessFacts> engine;                // if one runs here
+};
+
+HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::vector<uint32_t>& cores);
+
+}  // namespace guideway::mgmt
