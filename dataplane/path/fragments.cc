@@ -55,12 +55,12 @@ bool Fragments::remember(const net::FlowKey6& datagram, uint64_t hash, const Tol
     return true;
   }
   if (count_ == kDatagrams) {
-    if (now_ - datagrams_[oldest_].since < kWait) return false;
+    if (clock_ - datagrams_[oldest_].since < kWait) return false;
     forget_oldest();
   }
   const auto i = static_cast<uint16_t>((oldest_ + count_++) % kDatagrams);
   const auto chain = static_cast<uint16_t>(hash % kDatagrams);
-  datagrams_[i] = {datagram, told, now_, chain, head_[chain]};
+  datagrams_[i] = {datagram, told, clock_, chain, head_[chain]};
   head_[chain] = i;
   return true;
 }
@@ -77,7 +77,7 @@ void Fragments::forget_oldest() {
 bool Fragments::wait(rte_mbuf* mbuf, const net::FlowKey6& datagram) {
   if (waiting_count_ + released_count_ == kWaiting) return false;
   make_whole(mbuf);
-  waiting_[waiting_count_++] = {mbuf, datagram, now_};
+  waiting_[waiting_count_++] = {mbuf, datagram, turns_};
   return true;
 }
 
@@ -102,13 +102,14 @@ unsigned Fragments::take_released(std::span<rte_mbuf*> out) {
   return n;
 }
 
-void Fragments::tick() {
-  ++now_;
-  while (count_ > 0 && now_ - datagrams_[oldest_].since >= kLife) forget_oldest();
+void Fragments::tick(uint32_t milliseconds) {
+  ++turns_;
+  clock_ += milliseconds;
+  while (count_ > 0 && clock_ - datagrams_[oldest_].since >= kLife) forget_oldest();
 }
 
 rte_mbuf* Fragments::take_late() {
-  if (waiting_count_ == 0 || now_ - waiting_[0].since < kWait) return nullptr;
+  if (waiting_count_ == 0 || turns_ - waiting_[0].since < kWait) return nullptr;
   rte_mbuf* late = waiting_[0].mbuf;
   std::copy(waiting_.begin() + 1, waiting_.begin() + waiting_count_, waiting_.begin());
   --waiting_count_;

@@ -46,8 +46,10 @@ class Fragments {
   void release(const net::FlowKey6& datagram, const Told& told);
   unsigned take_released(std::span<rte_mbuf*> out);
 
-  // A millisecond passes.
-  void tick();
+  // Housekeeping's turn, so many milliseconds after the last: one, or more where the core was another's meanwhile. A
+  // datagram is forgotten by the clock, as its sender counts ids; what waits gets its 50 turns, in which the first
+  // fragment, too, would have been looked for.
+  void tick(uint32_t milliseconds = 1);
   // Somebody who has waited too long, or nobody.
   rte_mbuf* take_late();
 
@@ -60,20 +62,21 @@ class Fragments {
   struct Datagram {
     net::FlowKey6 key;
     Told told;
-    uint32_t since = 0;
+    uint32_t since = 0;  // by the clock
     uint16_t chain = 0;
     uint16_t next = kNobody;
   };
   struct Waiting {
     rte_mbuf* mbuf = nullptr;
     net::FlowKey6 datagram;
-    uint32_t since = 0;
+    uint32_t since = 0;  // in turns
   };
 
   void forget_oldest();
 
   int metadata_;
-  uint32_t now_ = 0;  // milliseconds
+  uint32_t clock_ = 0;  // milliseconds
+  uint32_t turns_ = 0;
   unsigned oldest_ = 0;
   unsigned count_ = 0;
   unsigned waiting_count_ = 0;

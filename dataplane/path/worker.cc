@@ -115,14 +115,14 @@ void Worker::ring_doorbells() {
     if (auto* const* port = std::get_if<PortQueue*>(&q.source)) with(**port, [](auto& p) { p.flush(); });
 }
 
-void Worker::housekeep(Tick now) {
+void Worker::housekeep(Tick now, uint32_t milliseconds) {
   counters_.tick.set(now);
   icmp_errors_.refill(tables().icmp_rate);
   guard_.refill(tables().new_flow_rate);
   const IdleTimeouts& idle = tables().idle_timeouts;
   conns_.v4.set_idle_timeouts(idle);
   conns_.v6.set_idle_timeouts(idle);
-  fragments_->tick();
+  fragments_->tick(milliseconds);
   while (rte_mbuf* late = fragments_->take_late()) drop(late, DropReason::FRAGMENT_TIMEOUT);
   expire4_ = conns_.v4.expire(expire4_, std::max(1U, conns_.v4.buckets() / kHousekeepingParts), now);
   expire6_ = conns_.v6.expire(expire6_, std::max(1U, conns_.v6.buckets() / kHousekeepingParts), now);
@@ -137,6 +137,8 @@ void Worker::run(const std::atomic<bool>& stop) {
   rte_rcu_qsbr_thread_online(quiescence_, learner_.worker);
   const uint64_t second = rte_get_tsc_hz();
   const uint64_t start = rte_rdtsc();
+  const uint64_t millisecond = second / 1'000;
+  uint64_t kept = 0;  // milliseconds, by the last housekeeping
   uint64_t next = start;
   Tick now = 0;
   while (!stop.load(std::memory_order_relaxed)) {
@@ -145,9 +147,10 @@ void Worker::run(const std::atomic<bool>& stop) {
     if (!busy) yield_ ? static_cast<void>(sched_yield()) : rte_pause();
     const uint64_t tsc = rte_rdtsc();
     if (tsc < next) continue;
-    next = tsc + second / 1'000;
+    next = tsc + millisecond;
     now = static_cast<Tick>((tsc - start) / second);
-    housekeep(now);
+    const uint64_t milliseconds = (tsc - start) / millisecond;
+    housekeep(now, static_cast<uint32_t>(milliseconds - std::exchange(kept, milliseconds)));
   }
   rte_rcu_qsbr_thread_offline(quiescence_, learner_.worker);
   rte_rcu_qsbr_thread_unregister(quiescence_, learner_.worker);

@@ -68,8 +68,8 @@ class Worker {
   // All queues once. True if there was anything.
   bool round(Tick now);
   // Once a millisecond: frees what idled out in the next part of the connection tables, all of them within 8,192
-  // calls, and fragments that have waited too long.
-  void housekeep(Tick now);
+  // calls, and fragments that have waited too long. `milliseconds`: since it was called last.
+  void housekeep(Tick now, uint32_t milliseconds = 1);
   // Rounds until `stop`; housekeeping every millisecond.
   void run(const std::atomic<bool>& stop);
 

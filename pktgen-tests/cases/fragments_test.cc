@@ -159,6 +159,17 @@ TEST_CASE("a datagram is known for a while", "[fragments]") {
   }
 }
 
+// As on a core that the worker doesn't have for itself.
+TEST_CASE("a datagram is forgotten by the clock, a fragment waits in turns", "[fragments]") {
+  Rig rig;
+  dns(rig, Mode::kDsrIpip);
+  CHECK(rig.send(piece(true, 5'353, 7, 0)).size() == 1);
+  rig.workers()[0].housekeep(rig.now(), Fragments::kLife);
+  CHECK(rig.send(piece(true, 5'354, 7, 1)).empty());  // another datagram of the same id waits for its own first
+  rig.workers()[0].housekeep(rig.now(), Fragments::kWait);
+  CHECK(rig.send(piece(true, 5'354, 7, 0)).size() == 2);
+}
+
 TEST_CASE("the room where fragments wait, and the table, have limits", "[fragments]") {
   Rig rig;
   dns(rig, Mode::kDsrIpip);
