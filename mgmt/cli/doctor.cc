@@ -13,6 +13,8 @@ namespace {
 
 using Severity = Finding::Severity;
 
+constexpr uint64_t kFewPages = 64;  // with fewer the engine doesn't begin
+
 std::string number(uint64_t n) { return std::to_string(n); }
 
 class Examination {
@@ -21,7 +23,9 @@ class Examination {
       : host_(host), status_(status), engine_(status.engine().status()), services_(services) {}
 
   void daemon(const std::string& trouble) {
-    if (!trouble.empty()) return problem("daemon", "guidewayd doesn't answer: " + trouble, "systemctl start guidewayd");
+    if (!trouble.empty())
+      return problem("daemon", "guidewayd doesn't answer: " + trouble,
+                     "is it running, is --server right, and may you use its socket (group guideway)?");
     if (status_.problems().empty())
       fine("desired state", "all of it is in force");
     else
@@ -41,8 +45,8 @@ class Examination {
     const char* end = host_.kernel.data() + host_.kernel.size();
     const auto [dot, error] = std::from_chars(host_.kernel.data(), end, major);
     if (error == std::errc{} && dot != end) std::from_chars(dot + 1, end, minor);
-    if (major < 5 || (major == 5 && minor < 9))
-      problem("kernel", host_.kernel + " is older than 5.9: an XDP program can't be pinned, to outlive the engine",
+    if (major < 5 || (major == 5 && minor < 10))
+      problem("kernel", host_.kernel + " is older than 5.10, which ports af_xdp:… need",
               "install a newer kernel; Debian 12's is tested");
     else if (major == 5 && minor < 16)
       hint("kernel", host_.kernel + " doesn't keep neighbours resolved by itself: the engine asks for each again",
@@ -50,14 +54,14 @@ class Examination {
     else
       fine("kernel", host_.kernel);
     if (!host_.af_xdp)
-      problem("AF_XDP", "this kernel has no such sockets: ports af_xdp:… can't be opened",
-              "a kernel with CONFIG_XDP_SOCKETS");
+      hint("AF_XDP", "this kernel has no such sockets: ports af_xdp:… can't be opened",
+           "a kernel with CONFIG_XDP_SOCKETS");
     if (!host_.bpffs && !status_.engine().connected())
-      problem("bpffs", "nothing is mounted at /sys/fs/bpf: the XDP program can't outlive the engine there",
-              "mount -t bpf bpf /sys/fs/bpf, or another directory with guideway-engine --bpffs");
+      hint("bpffs", "nothing is mounted at /sys/fs/bpf: the XDP program can't outlive the engine there",
+           "mount -t bpf bpf /sys/fs/bpf, or another directory with guideway-engine --bpffs");
     if (!host_.bpf_jit)
       hint("BPF", "programs are interpreted, which makes XDP some ten times slower",
-           "sysctl net.core.bpf_jit_enable=1");
+           "sysctl net.core.bpf_jit_enable=1, then restart the engine");
     if (host_.clock_synchronized && !*host_.clock_synchronized)
       hint("clock", "it isn't synchronised: times in logs and metrics can't be compared with those of other hosts",
            "timedatectl set-ntp true");
@@ -66,11 +70,11 @@ class Examination {
   }
 
   void neighbors() {
-    if (host_.neighbors <= host_.neighbors_kept) return;
+    if (!host_.neighbors_kept || host_.neighbors < *host_.neighbors_kept) return;
     hint(
         "neighbours",
         "the kernel knows " + number(host_.neighbors) + " of IPv4, and forgets those beyond " +
-            number(host_.neighbors_kept) + " that only the engine talks to (no_neighbor, every few minutes)",
+            number(*host_.neighbors_kept) + " that only the engine talks to (no_neighbor, every few minutes)",
         "sysctl net.ipv4.neigh.default.gc_thresh1=" + number(host_.neighbors * 2) + " (and gc_thresh2 and 3 above it)");
   }
 
@@ -81,26 +85,29 @@ class Examination {
       return hint(
           "hugepages",
           "the engine's tables are on plain memory, which costs with a million connections some ten ns a packet",
-          "sysctl vm.nr_hugepages=1024, then restart guideway-engine; keep it in /etc/sysctl.d");
-    if (host_.hugepages_2mb_free == 0)
+          more_pages() + ", then restart guideway-engine");
+    if (host_.engine) return;  // it may hold those that aren't free
+    if (host_.hugepages_2mb_free < kFewPages)
       return hint("hugepages",
-                  "none of " + number(host_.hugepages_2mb) + " pages of 2 MB is free: an engine would use plain memory",
-                  "sysctl vm.nr_hugepages=1024");
+                  number(host_.hugepages_2mb_free) + " of " + number(host_.hugepages_2mb) +
+                      " pages of 2 MB are free: an engine would use plain memory",
+                  more_pages());
     fine("hugepages", number(host_.hugepages_2mb_free) + " pages of 2 MB are free");
   }
 
   void privileges() {
     if (!host_.engine) return;
-    constexpr std::pair<unsigned, const char*> kNeeded[] = {{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
-                                                            {CAP_NET_RAW, "CAP_NET_RAW"},
-                                                            {CAP_BPF, "CAP_BPF"},
-                                                            {CAP_IPC_LOCK, "CAP_IPC_LOCK"}};
+    const auto has = [&](unsigned capability) { return (host_.engine->capabilities >> capability & 1) != 0; };
     std::string missing;
-    for (const auto& [bit, name] : kNeeded)
-      if ((host_.engine->capabilities >> bit & 1) == 0) missing += (missing.empty() ? "" : ", ") + std::string(name);
+    for (const auto& [capability, name] : {std::pair{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+                                           {CAP_NET_RAW, "CAP_NET_RAW"},
+                                           {CAP_IPC_LOCK, "CAP_IPC_LOCK"},
+                                           {CAP_BPF, "CAP_BPF"},
+                                           {CAP_PERFMON, "CAP_PERFMON"}})
+      if (!has(capability) && !((capability == CAP_BPF || capability == CAP_PERFMON) && has(CAP_SYS_ADMIN)))
+        missing += (missing.empty() ? "" : ", ") + std::string(name);
     if (missing.empty()) return fine("privileges", "the engine has what it needs");
-    problem("privileges", "the engine runs without " + missing + ": it can't bind its sockets again",
-            "start it as root, or give these by AmbientCapabilities= in its unit");
+    problem("privileges", "the engine runs without " + missing, "start it as root, or give it these");
   }
 
   void workers() {
@@ -140,20 +147,19 @@ class Examination {
       return problem(subject, "there is no such interface here: this isn't the engine's network namespace",
                      "run guideway doctor where guideway-engine runs");
     const InterfaceFacts& f = found->second;
-    const size_t before = findings_.size();
     if (f.rx_queues && *f.rx_queues > p.queues())
       problem(subject,
               "it has " + number(*f.rx_queues) + " receive queues, the engine serves " + number(p.queues()) +
                   ": what comes by the others is dropped (no_socket)",
-              "ethtool -L " + p.name() + " combined " + number(p.queues()) + ", or restart the engine");
+              "restart the engine without a number of queues in its --port, or with " + number(*f.rx_queues));
     const auto n = static_cast<uint32_t>(engine_.workers_size());
     if (p.queues() < n)
       hint(subject,
            number(p.queues()) + " queues for " + number(n) +
                " workers: the others get its packets over rings, if at all",
-           "ethtool -L " + p.name() + " combined " + number(n) + ", then restart the engine");
+           "as many queues (ethtool -L " + p.name() + "), then restart the engine; or fewer workers");
     for (const char* feature : {"rx-lro", "rx-gro-hw"})
-      if (const auto on = f.features.find(feature); on != f.features.end() && on->second)
+      if (const auto on = f.features.find(feature); on != f.features.end() && on->second && f.driver != "virtio_net")
         problem(subject, std::string(feature) + " is on: packets are merged before XDP sees them, beyond the MTU",
                 "ethtool -K " + p.name() + " " + feature + " off");
     if (const auto on = f.features.find("rx-vlan-hw-parse"); on != f.features.end() && on->second && f.driver != "veth")
@@ -161,30 +167,32 @@ class Examination {
            "ethtool -K " + p.name() + " rxvlan off, if VLANs come in there");
     if (f.rx_ring && f.rx_ring_max && *f.rx_ring < 1'024 && *f.rx_ring < *f.rx_ring_max)
       hint(subject, "its receive ring has " + number(*f.rx_ring) + " places of " + number(*f.rx_ring_max) + " possible",
-           "ethtool -G " + p.name() + " rx " + number(std::min(*f.rx_ring_max, 4'096U)));
+           "ethtool -G " + p.name() + " rx " + number(std::min(*f.rx_ring_max, 4'096U)) + ", with the engine stopped");
     if (f.rp_filter == 1)
       hint(subject,
            "the reverse-path filter is strict: the host's own traffic that comes in there and is answered elsewhere is "
            "lost",
-           "sysctl net.ipv4.conf." + p.name() + ".rp_filter=2 (and of all, if that is 1)");
-    encapsulation(p, subject);
-    if (findings_.size() == before && p.up()) fine(subject, "nothing stands in the way");
+           "sysctl net/ipv4/conf/" + p.name() + "/rp_filter=2");
+    const auto same = [&](const Finding& other) { return other.subject == subject; };
+    if (std::ranges::none_of(findings_, same)) fine(subject, "nothing stands in the way");
   }
 
-  // What the modes in use put around a packet of 1,500 bytes.
-  void encapsulation(const v1::Port& p, const std::string& subject) {
+  // What the modes in use may put around a packet of 1,500 bytes, whose backends may be of the other family. One port
+  // with room will be the one towards them.
+  void encapsulation() {
     uint32_t outer = 0;
     for (const auto& s : services_.services()) {
-      const uint32_t ip = s.vip().find(':') == std::string::npos ? 20 : 40;
-      if (s.mode() == v1::FORWARDING_MODE_DSR_IPIP) outer = std::max(outer, ip);
-      if (s.mode() == v1::FORWARDING_MODE_DSR_GUE) outer = std::max(outer, ip + 8);
+      if (s.mode() == v1::FORWARDING_MODE_DSR_IPIP) outer = std::max(outer, 40U);
+      if (s.mode() == v1::FORWARDING_MODE_DSR_GUE) outer = std::max(outer, 48U);
     }
-    if (outer != 0 && p.mtu() < 1'500 + outer)
-      hint(subject,
-           "its MTU of " + number(p.mtu()) + " leaves no room for " + number(outer) +
-               " bytes of encapsulation around 1,500: larger packets to backends behind it are cut, or their senders "
-               "told",
-           "ip link set dev " + p.name() + " mtu " + number(1'500 + outer) + ", there and on the way to the backends");
+    const auto& ports = engine_.ports();
+    if (outer == 0 || ports.empty() ||
+        std::any_of(ports.begin(), ports.end(), [&](const v1::Port& p) { return p.mtu() >= 1'500 + outer; }))
+      return;
+    hint(
+        "encapsulation",
+        "no port has an MTU with room for it around packets of 1,500 bytes: larger ones are cut, or their senders told",
+        "ip link set dev PORT mtu " + number(1'500 + outer) + " towards the backends, and on the whole way there");
   }
 
   void addresses() {
@@ -196,7 +204,7 @@ class Examination {
       if (!vips.contains(text)) continue;
       any = true;
       problem("VIP " + text, "it is also an address of " + a.interface + ": the host would answer for it by itself",
-              "ip address del " + text + (a.address.is_v4() ? "/32" : "/128") + " dev " + a.interface);
+              "ip address del " + text + "/" + number(a.length) + " dev " + a.interface);
     }
     if (!any && !vips.empty()) fine("VIPs", "none of them is an address of this host");
   }
@@ -209,6 +217,10 @@ class Examination {
   }
 
  private:
+  std::string more_pages() const {
+    return "echo " + number(host_.hugepages_2mb + 1'024) +
+           " >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, and hugepages=1024 on the kernel's command line";
+  }
   void add(Severity severity, std::string subject, std::string text, std::string remedy) {
     findings_.push_back({severity, std::move(subject), std::move(text), std::move(remedy)});
   }
@@ -244,6 +256,7 @@ std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse&
   e.privileges();
   e.workers();
   for (const auto& p : status.engine().status().ports()) e.port(p);
+  e.encapsulation();
   return e.take(trouble.empty());
 }
 

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -146,6 +148,22 @@ InterfaceFacts look_at_interface(const std::string& name) {
   return f;
 }
 
+// Of a netmask; 0: there is none.
+uint32_t length_of(const sockaddr* mask) {
+  if (mask == nullptr) return 0;
+  std::vector<uint8_t> bytes;
+  if (mask->sa_family == AF_INET6) {
+    bytes.resize(sizeof(in6_addr));
+    std::memcpy(bytes.data(), reinterpret_cast<const char*>(mask) + offsetof(sockaddr_in6, sin6_addr), bytes.size());
+  } else {
+    bytes.resize(sizeof(in_addr));
+    std::memcpy(bytes.data(), reinterpret_cast<const char*>(mask) + offsetof(sockaddr_in, sin_addr), bytes.size());
+  }
+  uint32_t length = 0;
+  for (const uint8_t b : bytes) length += static_cast<uint32_t>(std::popcount(b));
+  return length;
+}
+
 std::vector<HostAddress> addresses_of_host() {
   std::vector<HostAddress> all;
   ifaddrs* list = nullptr;
@@ -155,11 +173,12 @@ std::vector<HostAddress> addresses_of_host() {
     if (i->ifa_addr->sa_family == AF_INET) {
       sockaddr_in a;
       std::memcpy(&a, i->ifa_addr, sizeof a);
-      all.push_back({net::IpAddress::v4(net::Be32::from_wire(a.sin_addr.s_addr)), i->ifa_name});
+      all.push_back(
+          {net::IpAddress::v4(net::Be32::from_wire(a.sin_addr.s_addr)), length_of(i->ifa_netmask), i->ifa_name});
     } else if (i->ifa_addr->sa_family == AF_INET6) {
       sockaddr_in6 a;
       std::memcpy(&a, i->ifa_addr, sizeof a);
-      HostAddress h{{}, i->ifa_name};
+      HostAddress h{{}, length_of(i->ifa_netmask), i->ifa_name};
       std::memcpy(h.address.bytes.data(), &a.sin6_addr, sizeof h.address.bytes);
       all.push_back(std::move(h));
     }
@@ -177,10 +196,13 @@ CoreFacts look_at_core(uint32_t core) {
 std::optional<ProcessFacts> look_for_engine() {
   std::error_code error;
   const auto ours = std::filesystem::read_symlink("/proc/self/ns/net", error);
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string path = entry.path();
+  if (ours.empty()) return std::nullopt;
+  std::filesystem::directory_iterator at("/proc", error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    const std::string path = at->path();
     if (first_line(path + "/comm") != "guideway-engine") continue;
-    if (std::filesystem::read_symlink(path + "/ns/net", error) != ours) continue;
+    std::error_code unreadable;
+    if (std::filesystem::read_symlink(path + "/ns/net", unreadable) != ours) continue;
     std::ifstream status(path + "/status");
     for (std::string line; std::getline(status, line);) {
       if (!line.starts_with("CapEff:")) continue;
@@ -225,7 +247,8 @@ HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::ve
   h.af_xdp = has_af_xdp();
   h.clock_synchronized = clock_synchronized();
   h.neighbors = lines_of("/proc/net/arp") - 1;
-  h.neighbors_kept = number_in("/proc/sys/net/ipv4/neigh/default/gc_thresh1", 128);
+  if (const uint64_t kept = number_in("/proc/sys/net/ipv4/neigh/default/gc_thresh1"); kept != 0)
+    h.neighbors_kept = kept;
   h.addresses = addresses_of_host();
   for (const std::string& i : interfaces) h.interfaces[i] = look_at_interface(i);
   for (const uint32_t c : cores) h.cores[c] = look_at_core(c);

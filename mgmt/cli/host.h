@@ -25,6 +25,7 @@ struct InterfaceFacts {
 
 struct HostAddress {
   net::IpAddress address;
+  uint32_t length = 0;  // of its network's prefix
   std::string interface;
 };
 
@@ -45,8 +46,8 @@ struct HostFacts {
   bool bpffs = true;   // is mounted at /sys/fs/bpf
   bool af_xdp = true;  // the kernel has such sockets
   std::optional<bool> clock_synchronized;
-  uint64_t neighbors = 0;       // of IPv4, in this network namespace
-  uint64_t neighbors_kept = 0;  // of all namespaces: fewer are never forgotten (gc_thresh1)
+  uint64_t neighbors = 0;                  // of IPv4, in this network namespace
+  std::optional<uint64_t> neighbors_kept;  // fewer, of all namespaces, are never forgotten (gc_thresh1)
   std::vector<HostAddress> addresses;
   std::map<std::string, InterfaceFacts> interfaces;  // those asked for
   std::map<uint32_t, CoreFacts> cores;               // likewise
