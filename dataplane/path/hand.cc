@@ -66,8 +66,8 @@ template <typename Entry>
 void leave(Burst& burst, Packet& p, ConnectionTable<Entry>& table, const Tables& t, Tick now, auto&& go) {
   if (!p.slot || p.real != kNone<RealIndex>) return go();
   const SlotRef back = table.partner(p.slot);
-  const auto shares = [&](const Packet& q) { return &q != &p && goes_by(q, p.family, p.slot, back); };
-  if (table.entry(p.slot).direction == Direction::kForward && std::ranges::any_of(burst.all(), shares)) {
+  const auto shared = [&](const Packet& q) { return shares(q, p, back); };
+  if (table.entry(p.slot).direction == Direction::kForward && std::ranges::any_of(burst.all(), shared)) {
     stay(p, table, t, now);
     p.decided = true;
     return;
@@ -75,7 +75,7 @@ void leave(Burst& burst, Packet& p, ConnectionTable<Entry>& table, const Tables&
   go();
   if (p.fate != Fate::kHandedOver) return;
   for (Packet& q : burst.all())
-    if (shares(q)) q.slot = {};
+    if (shared(q)) q.slot = {};
   table.erase(p.slot);
 }
 

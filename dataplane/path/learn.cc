@@ -42,12 +42,11 @@ template <typename Entry>
 bool vacate(Burst& burst, const Packet& p, const ConnectionTable<Entry>& table) {
   const Entry& e = table.entry(p.slot);
   const SlotRef back = table.partner(p.slot);
-  const auto shares = [&](const Packet& q) { return &q != &p && goes_by(q, p.family, p.slot, back); };
   if (e.mode == Mode::kNat)
     for (const Packet& q : burst.all())
-      if (shares(q) && stands_on(q, e)) return false;
+      if (shares(q, p, back) && stands_on(q, e)) return false;
   for (Packet& q : burst.all())
-    if (shares(q) && q.learn) q.slot = {};
+    if (shares(q, p, back) && q.learn) q.slot = {};
   return true;
 }
 

@@ -23,7 +23,12 @@ inline bool goes_by(const Packet& q, Family family, SlotRef slot, SlotRef back) 
   return q.live() && q.slot && q.family == family && (q.slot == slot || q.slot == back);
 }
 
-// Whether any of the burst does.
+// Whether another packet goes by the entry of `p`, or by its other direction at `back`.
+inline bool shares(const Packet& q, const Packet& p, SlotRef back) {
+  return &q != &p && goes_by(q, p.family, p.slot, back);
+}
+
+// Whether any of the burst goes by an entry.
 template <typename Entry>
 bool in_use(Burst& burst, Family family, const ConnectionTable<Entry>& table, SlotRef slot) {
   const SlotRef back = table.partner(slot);
