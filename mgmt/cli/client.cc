@@ -1,0 +1,60 @@
+#include "mgmt/cli/client.h"
+
+#include <google/protobuf/util/json_util.h>
+
+namespace guideway::mgmt {
+
+CLI::App* Client::command(CLI::App& app, const char* name, const char* what) {
+  CLI::App* sub = app.add_subcommand(name, what);
+  sub->add_option("-o,--output", output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str()
+      ->type_name("FORMAT");
+  sub->fallthrough();
+  return sub;
+}
+
+v1::Appliance::Stub& Client::stub() {
+  if (!stub_) {
+    // A single large answer (10,000 services) passes gRPC's default of 4 MB.
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    stub_ = v1::Appliance::NewStub(grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments));
+  }
+  return *stub_;
+}
+
+int Client::print_text(const std::string& text) const {
+  std::cout << text << std::flush;
+  return std::cout ? 0 : kFailed;
+}
+
+int Client::print_json(const google::protobuf::Message& response) const {
+  google::protobuf::util::JsonPrintOptions json;
+  json.add_whitespace = true;
+  json.always_print_primitive_fields = true;
+  json.preserve_proto_field_names = true;
+  std::string text;
+  if (!google::protobuf::util::MessageToJsonString(response, &text, json).ok()) {
+    std::cerr << "guideway: the answer can't be shown as JSON\n";
+    return kFailed;
+  }
+  return print_text(text);
+}
+
+int Client::fail(const grpc::Status& s) const {
+  std::cerr << "guideway: ";
+  if (s.error_code() == grpc::StatusCode::UNAVAILABLE || s.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
+    std::cerr << "guidewayd can't be reached at " << server << " (" << s.error_message()
+              << "): is it running, is --server right, and may you use its socket (group guideway)?\n";
+  else
+    std::cerr << s.error_message() << "\n";
+  return kFailed;
+}
+
+int wrong_usage(const std::string& text) {
+  std::cerr << "guideway: " << text << "\n";
+  return kUsage;
+}
+
+}  // namespace guideway::mgmt

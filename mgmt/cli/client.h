@@ -1,0 +1,68 @@
+// What every command of guideway has: its way to the daemon, how it prints, how it fails.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <google/protobuf/message.h>
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <type_traits>
+
+#include "mgmt/api/appliance.grpc.pb.h"
+#include "mgmt/cli/show.h"
+
+namespace guideway::mgmt {
+
+// Exit codes: 0, or one of these.
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
+
+class Client {
+ public:
+  template <typename Request, typename Response>
+  using Method = grpc::Status (v1::Appliance::Stub::*)(grpc::ClientContext*, const Request&, Response*);
+
+  // Where the options put what they read.
+  std::string server = "unix:/run/guideway/guideway.sock";
+  std::string output = "table";
+  int exit_code = 0;  // what the command came to
+
+  // A subcommand with the options that all have.
+  CLI::App* command(CLI::App& app, const char* name, const char* what);
+
+  template <typename Request, typename Response>
+  grpc::Status ask(Method<Request, Response> method, const std::type_identity_t<Request>& request, Response* r) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    return (stub().*method)(&context, request, r);
+  }
+
+  // These give exit codes.
+  template <typename Response>
+  int print(const Response& response) const {
+    if (output == "table") return print_text(show(response));
+    return print_json(response);
+  }
+  int print_text(const std::string& text) const;
+  int print_json(const google::protobuf::Message& response) const;
+  int fail(const grpc::Status& s) const;
+  template <typename Request, typename Response>
+  int call(Method<Request, Response> method, const std::type_identity_t<Request>& request = {}) {
+    Response response;
+    const grpc::Status s = ask(method, request, &response);
+    return s.ok() ? print(response) : fail(s);
+  }
+
+ private:
+  v1::Appliance::Stub& stub();
+
+  std::unique_ptr<v1::Appliance::Stub> stub_;
+};
+
+// Says on standard error what is wrong with the words given.
+int wrong_usage(const std::string& text);
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,13 @@
+// The commands of guideway, a file each under commands/: every one adds itself to the program and, where it was asked
+// for, runs and leaves what it came to in Client::exit_code.
+#pragma once
+
+#include "mgmt/cli/client.h"
+
+namespace guideway::mgmt {
+
+void add_lists(CLI::App& app, Client& client);  // status, services, backends, drops
+void add_connections(CLI::App& app, Client& client);
+void add_doctor(CLI::App& app, Client& client);
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,143 @@
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <memory>
+#include <vector>
+
+#include "mgmt/cli/commands.h"
+
+namespace guideway::mgmt {
+namespace {
+
+constexpr uint32_t kMaxPage = 1'000;  // that the daemon gives
+
+struct ConnectionOptions {
+  std::string service;
+  std::string client;
+  std::string vip;
+  std::string backend;
+  std::string protocol;
+  std::vector<std::string> states;
+  uint32_t limit = 100;
+  bool count = false;
+};
+
+// "192.0.2.10", "192.0.2.10:80", "2001:db8::10" or "[2001:db8::10]:80"; what is an address the daemon says. False if
+// the port is none.
+bool split_endpoint(const std::string& text, std::string* address, uint32_t* port) {
+  size_t colon = text.rfind(':');
+  const size_t bracket = text.rfind(']');
+  *address = text;
+  if (text.starts_with('[') && bracket != std::string::npos) {
+    *address = text.substr(1, bracket - 1);
+    if (bracket + 1 == text.size()) return true;
+    colon = bracket + 1;
+    if (text[colon] != ':') return false;
+  } else if (colon == std::string::npos || text.find(':') != colon) {
+    return true;  // no port
+  } else {
+    *address = text.substr(0, colon);
+  }
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, *port);
+  return error == std::errc() && rest == end && *port > 0 && *port <= 65'535 && !address->empty();
+}
+
+std::string upper(std::string text) {
+  for (char& l : text) l = static_cast<char>(std::toupper(static_cast<unsigned char>(l)));
+  return text;
+}
+
+// False if the VIP's port is none; the rest CLI11 or the daemon says.
+bool to_filter(const ConnectionOptions& c, v1::ConnectionFilter& f) {
+  if (!c.service.empty()) {
+    const size_t slash = c.service.find('/');
+    f.set_namespace_(slash == std::string::npos ? "default" : c.service.substr(0, slash));
+    f.set_name(slash == std::string::npos ? c.service : c.service.substr(slash + 1));
+  }
+  std::string address;
+  uint32_t port = 0;
+  if (!split_endpoint(c.vip, &address, &port)) return false;
+  f.set_vip(address);
+  f.set_vip_port(port);
+  f.set_client(c.client);
+  f.set_backend(c.backend);
+  v1::Protocol protocol = v1::PROTOCOL_UNSPECIFIED;
+  if (!c.protocol.empty()) v1::Protocol_Parse("PROTOCOL_" + upper(c.protocol), &protocol);
+  f.set_protocol(protocol);
+  for (const std::string& s : c.states) {
+    v1::ConnectionRow::State state{};
+    v1::ConnectionRow::State_Parse("STATE_" + upper(s), &state);
+    f.add_states(state);
+  }
+  return true;
+}
+
+int count(Client& client, const v1::ConnectionFilter& filter) {
+  v1::CountConnectionsRequest request;
+  *request.mutable_filter() = filter;
+  v1::CountConnectionsResponse sum;
+  do {
+    v1::CountConnectionsResponse part;
+    request.set_page_token(sum.next_page_token());
+    if (const grpc::Status s = client.ask(&v1::Appliance::Stub::CountConnections, request, &part); !s.ok())
+      return client.fail(s);
+    sum.set_connections(sum.connections() + part.connections());
+    sum.set_next_page_token(part.next_page_token());
+  } while (!sum.next_page_token().empty());
+  return client.print(sum);
+}
+
+int list(Client& client, const v1::ConnectionFilter& filter, uint32_t limit) {
+  v1::ListConnectionsRequest request;
+  *request.mutable_filter() = filter;
+  v1::ListConnectionsResponse all;
+  do {
+    v1::ListConnectionsResponse page;
+    request.set_page_size(std::min(limit - static_cast<uint32_t>(all.connections_size()), kMaxPage));
+    request.set_page_token(all.next_page_token());
+    if (const grpc::Status s = client.ask(&v1::Appliance::Stub::ListConnections, request, &page); !s.ok())
+      return client.fail(s);
+    all.set_next_page_token(page.next_page_token());
+    all.mutable_connections()->MergeFrom(page.connections());
+  } while (!all.next_page_token().empty() && static_cast<uint32_t>(all.connections_size()) < limit);
+  const int code = client.print(all);
+  if (!all.next_page_token().empty())
+    std::cerr << "guideway: there may be more: --limit " << uint64_t{limit} * 10 << " shows more, --count how many\n";
+  return code;
+}
+
+int connections(Client& client, const ConnectionOptions& c) {
+  v1::ConnectionFilter filter;
+  if (!to_filter(c, filter)) return wrong_usage("--vip " + c.vip + " is neither ADDRESS nor ADDRESS:PORT");
+  return c.count ? count(client, filter) : list(client, filter, c.limit);
+}
+
+}  // namespace
+
+void add_connections(CLI::App& app, Client& client) {
+  const auto c = std::make_shared<ConnectionOptions>();
+  CLI::App* sub =
+      client.command(app, "connections", "Connections that the engine remembers: those that all options given fit");
+  sub->add_option("--service", c->service, "Those of a Service; namespace default if none is given")
+      ->type_name("NAMESPACE/NAME");
+  sub->add_option("--client", c->client, "Those from an address or a prefix")->type_name("ADDRESS[/LENGTH]");
+  sub->add_option("--vip", c->vip, "Those to a VIP; an IPv6 address with a port in brackets")
+      ->type_name("ADDRESS[:PORT]");
+  sub->add_option("--backend", c->backend, "Those that a backend serves")->type_name("ADDRESS");
+  sub->add_option("--protocol", c->protocol, "tcp, udp or sctp")
+      ->check(CLI::IsMember({"tcp", "udp", "sctp"}))
+      ->type_name("PROTOCOL");
+  sub->add_option("--state", c->states, "Those in a state; may be given several times")
+      ->check(CLI::IsMember({"udp", "setup", "established", "closing", "closed"}))
+      ->allow_extra_args(false)
+      ->type_name("STATE");
+  CLI::Option* limit = sub->add_option("--limit", c->limit, "Show at most so many")
+                           ->check(CLI::Range(1U, 1'000'000U, "1 to 1000000"))
+                           ->capture_default_str()
+                           ->type_name("N");
+  sub->add_flag("--count", c->count, "Show only how many there are")->excludes(limit);
+  sub->callback([&client, c] { client.exit_code = connections(client, *c); });
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,39 @@
+#include "mgmt/cli/doctor.h"
+
+#include <algorithm>
+
+#include "mgmt/cli/commands.h"
+#include "mgmt/cli/host.h"
+
+namespace guideway::mgmt {
+namespace {
+
+// kFailed if there is a problem; hints are no failure.
+int doctor(Client& client) {
+  v1::GetStatusResponse status;
+  v1::ListServicesResponse services;
+  grpc::Status s = client.ask(&v1::Appliance::Stub::GetStatus, {}, &status);
+  if (s.ok()) s = client.ask(&v1::Appliance::Stub::ListServices, {}, &services);
+  std::vector<std::string> interfaces;
+  std::vector<uint32_t> cores;
+  for (const auto& p : status.engine().status().ports())
+    if (p.kind() == "af_xdp") interfaces.push_back(p.name());
+  for (const auto& w : status.engine().status().workers()) cores.push_back(w.core());
+  const auto findings = examine(look_at_host(interfaces, cores), status, services,
+                                s.ok() ? "" : client.server + ": " + s.error_message());
+  const int code = client.print_text(client.output == "json" ? to_json(findings) : show(findings));
+  const bool ill =
+      std::ranges::any_of(findings, [](const Finding& f) { return f.severity == Finding::Severity::kProblem; });
+  return ill ? kFailed : code;
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, Client& client) {
+  client
+      .command(app, "doctor",
+               "What stands in the gateway's way on this host, with the remedy; run it where the engine runs")
+      ->callback([&client] { client.exit_code = doctor(client); });
+}
+
+}  // namespace guideway::mgmt
