@@ -9,13 +9,14 @@
 #include <utility>
 
 #include "mgmt/source/encode.h"
+#include "mgmt/source/whole_file.h"
 #include "mgmt/source/yaml.h"
 
 namespace guideway::mgmt {
 namespace {
 
 constexpr std::chrono::seconds kDirectoryRetry{1};
-constexpr std::chrono::seconds kSnapshotWithin{5};
+constexpr std::chrono::seconds kAnswerWithin{5};
 constexpr std::chrono::milliseconds kKeepAfter{100};  // the engine, perhaps on our core, goes first
 
 // Where the file can't be read, the kernel's default.
@@ -259,39 +260,49 @@ Snapshot Daemon::snapshot() const {
   return s;
 }
 
-SnapshotPtr Daemon::take_snapshot(std::optional<Question> question) {
+template <typename Answer>
+absl::StatusOr<Answer> Daemon::await(std::function<void(Reply<Answer>)> begin) {
   // Shared: the loop may end with the call unrun, or the answer may come after the end.
-  auto promise = std::make_shared<std::promise<SnapshotPtr>>();
+  const auto promise = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
   auto future = promise->get_future();
-  const bool posted = loop_.post([this, promise, question] {
-    auto s = std::make_shared<Snapshot>(snapshot());
-    if (!question) return promise->set_value(std::move(s));
-    observe_.ask(*question, [promise, s, question](const Observation* answer) {
-      if (answer != nullptr && *question == Question::kStatus) s->status = answer->status;
-      if (answer != nullptr && *question == Question::kCounters) s->counters = answer->counters;
-      promise->set_value(s);
-    });
+  const bool posted = loop_.post([promise, begin = std::move(begin)] {
+    begin([promise](absl::StatusOr<Answer> answer) { promise->set_value(std::move(answer)); });
   });
-  if (!posted || future.wait_for(kSnapshotWithin) != std::future_status::ready) return nullptr;
+  if (!posted) return absl::UnavailableError("guidewayd is stopping");
+  if (future.wait_for(kAnswerWithin) != std::future_status::ready)
+    return absl::ResourceExhaustedError("guidewayd has too much else to do: try again");
   return future.get();
 }
 
-absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::ConnectionsRequest& request) {
-  using Part = absl::StatusOr<engine::Connections>;
-  auto promise = std::make_shared<std::promise<Part>>();
-  auto future = promise->get_future();
-  const bool posted = loop_.post([this, promise, request] {
-    observe_.list(request, [this, promise](const engine::Connections* part) {
-      if (part != nullptr) return promise->set_value(*part);
-      const std::string why = engine_.trouble();
-      promise->set_value(absl::FailedPreconditionError("the engine doesn't tell its connections: " +
-                                                       (why.empty() ? "it doesn't answer" : why)));
+absl::StatusOr<SnapshotPtr> Daemon::take_snapshot(std::optional<Question> question) {
+  return await<SnapshotPtr>([this, question](const Reply<SnapshotPtr>& reply) {
+    auto s = std::make_shared<Snapshot>(snapshot());
+    if (!question) return reply(std::move(s));
+    observe_.ask(*question, [reply, s, question](const Observation* answer) {
+      if (answer != nullptr && *question == Question::kStatus) s->status = answer->status;
+      if (answer != nullptr && *question == Question::kCounters) s->counters = answer->counters;
+      reply(s);
     });
   });
-  if (!posted) return absl::UnavailableError("guidewayd is stopping");
-  if (future.wait_for(kSnapshotWithin) != std::future_status::ready)
-    return absl::ResourceExhaustedError("guidewayd has too much else to do: try again");
-  return future.get();
+}
+
+void Daemon::ask_engine(engine::Envelope request, const char* what, Reply<engine::Envelope> reply) {
+  observe_.request(std::move(request), [this, what, reply = std::move(reply)](const engine::Envelope* answer) {
+    if (answer != nullptr) return reply(*answer);
+    const std::string why = engine_.trouble();
+    reply(absl::FailedPreconditionError(std::string("the engine ") + what + ": " +
+                                        (why.empty() ? "it doesn't answer" : why)));
+  });
+}
+
+absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::ConnectionsRequest& request) {
+  engine::Envelope question;
+  *question.mutable_connections_request() = request;
+  auto answer = await<engine::Envelope>([&](Reply<engine::Envelope> reply) {
+    ask_engine(std::move(question), "doesn't tell its connections", std::move(reply));
+  });
+  if (!answer.ok()) return answer.status();
+  return std::move(*answer->mutable_connections());
 }
 
 }  // namespace guideway::mgmt

@@ -35,13 +35,22 @@ class Daemon {
   absl::Status start();
   // Reads every manifest again.
   void rescan();
-  // From any thread but the loop's: waits for the loop. Null once it has ended.
+
+  // What follows is for threads of servers: it waits for the loop, and may fail if that has ended or doesn't get to it.
+
   // `question`: what the engine is asked for it; nothing: only the daemon's own state.
-  SnapshotPtr take_snapshot(std::optional<Question> question);
-  // Likewise.
+  absl::StatusOr<SnapshotPtr> take_snapshot(std::optional<Question> question);
   absl::StatusOr<engine::Connections> list_connections(const engine::ConnectionsRequest& request);
 
  private:
+  template <typename Answer>
+  using Reply = std::function<void(absl::StatusOr<Answer>)>;
+
+  // On the loop `begin` is given the reply that it, or something that it starts, calls once.
+  template <typename Answer>
+  absl::StatusOr<Answer> await(std::function<void(Reply<Answer>)> begin);
+  // The engine's reply to a request that one message answers; `what`: "doesn't tell its connections".
+  void ask_engine(engine::Envelope request, const char* what, Reply<engine::Envelope> reply);
   void watch_directory();
   void directory_changed();
   void directory_lost(const std::string& why);

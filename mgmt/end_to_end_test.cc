@@ -15,7 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "mgmt/source/manifests/directory.h"
+#include "mgmt/source/whole_file.h"
 #include "mgmt/testing/rig.h"
 
 namespace guideway::mgmt {

@@ -72,13 +72,11 @@ int run(const Options& options) {
     daemon.rescan();
   });
   // The API first: a second daemon must find out before it touches the state directory or the engine.
-  const TakeSnapshot take = [&](Question q) { return daemon.take_snapshot(q); };
-  auto api = ApiServer::start(options.listen, take,
-                              [&](const engine::ConnectionsRequest& r) { return daemon.list_connections(r); });
+  auto api = ApiServer::start(options.listen, daemon);
   if (!api.ok()) return failed(api.status());
   std::unique_ptr<MetricsExporter> metrics;
   if (!options.metrics.empty()) {
-    auto started = MetricsExporter::start(options.metrics, take);
+    auto started = MetricsExporter::start(options.metrics, daemon);
     if (!started.ok()) return failed(started.status());
     metrics = std::move(*started);
   }

@@ -1,10 +1,7 @@
 // What the daemon shows, taken on its loop and then immutable: the API reads it on its own threads.
 #pragma once
 
-#include <absl/status/statusor.h>
-
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,7 +12,6 @@
 #include "dataplane/engine.pb.h"
 #include "mgmt/compile/entry.h"
 #include "mgmt/engine_link/engine_link.h"
-#include "mgmt/engine_link/observe_link.h"
 #include "mgmt/model/problem.h"
 
 namespace guideway::mgmt {
@@ -53,11 +49,5 @@ struct Snapshot {
   std::string manifest_directory;
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
-
-// For threads of servers; waits for the daemon's loop, and the engine's answer. Null: the daemon is stopping.
-using TakeSnapshot = std::function<SnapshotPtr(Question)>;
-
-// A part of the engine's connections, for the same threads; why not, in a sentence.
-using TakeConnections = std::function<absl::StatusOr<engine::Connections>(const engine::ConnectionsRequest&)>;
 
 }  // namespace guideway::mgmt

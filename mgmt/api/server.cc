@@ -35,14 +35,14 @@ grpc::Status to_grpc(const absl::Status& s) {
 
 class ApplianceService final : public v1::Appliance::Service {
  public:
-  ApplianceService(TakeSnapshot take, TakeConnections list) : take_(std::move(take)), list_(std::move(list)) {}
+  explicit ApplianceService(Daemon& daemon) : daemon_(daemon) {}
 
  private:
   template <typename Response>
   grpc::Status answer(Response* response, Question question) {
-    const SnapshotPtr s = take_(question);
-    if (!s) return {grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"};
-    fill(*s, *response);
+    const auto s = daemon_.take_snapshot(question);
+    if (!s.ok()) return to_grpc(s.status());
+    fill(**s, *response);
     return grpc::Status::OK;
   }
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::GetStatusResponse* r) override {
@@ -57,8 +57,9 @@ class ApplianceService final : public v1::Appliance::Service {
     return answer(r, Question::kCounters);
   }
   grpc::Status ListDrops(grpc::ServerContext*, const v1::ListDropsRequest*, v1::ListDropsResponse* r) override {
-    const SnapshotPtr s = take_(Question::kStatus);
-    if (!s) return {grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"};
+    const auto taken = daemon_.take_snapshot(Question::kStatus);
+    if (!taken.ok()) return to_grpc(taken.status());
+    const SnapshotPtr& s = *taken;
     if (!s->hello || !s->status)
       return {grpc::StatusCode::FAILED_PRECONDITION,
               "the engine doesn't say what it dropped: " +
@@ -80,7 +81,7 @@ class ApplianceService final : public v1::Appliance::Service {
     *request.mutable_from() = std::move(*from);
     for (int parts = 0; parts < kMaxParts; ++parts) {
       if (context.IsCancelled()) return {grpc::StatusCode::CANCELLED, "the caller has gone"};
-      auto part = list_(request);
+      auto part = daemon_.list_connections(request);
       if (!part.ok()) return to_grpc(part.status());
       const bool more = take(*part, request) && part->has_next();
       r.set_next_page_token(part->has_next() ? page_token(part->next()) : "");
@@ -107,8 +108,7 @@ class ApplianceService final : public v1::Appliance::Service {
     });
   }
 
-  TakeSnapshot take_;
-  TakeConnections list_;
+  Daemon& daemon_;
 };
 
 // gRPC would replace any socket in silence, also one that another daemon serves.
@@ -140,7 +140,7 @@ void give_to_group(const std::string& path) {
 }  // namespace
 
 struct ApiServer::Impl {
-  Impl(TakeSnapshot take, TakeConnections list) : service(std::move(take), std::move(list)) {}
+  explicit Impl(Daemon& daemon) : service(daemon) {}
   ApplianceService service;
   std::unique_ptr<grpc::Server> server;
 };
@@ -152,12 +152,11 @@ ApiServer::~ApiServer() {
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
 }
 
-absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& listen, TakeSnapshot take,
-                                                            TakeConnections list) {
+absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& listen, Daemon& daemon) {
   if (!listen.starts_with("unix:")) return absl::InvalidArgumentError("--listen " + listen + ": must be unix:PATH");
   const std::string path = listen.substr(5);
   if (absl::Status s = make_way(path); !s.ok()) return s;
-  auto impl = std::make_unique<Impl>(std::move(take), std::move(list));
+  auto impl = std::make_unique<Impl>(daemon);
   // Both are of the process, and looked at when a server is built: grpc.health.v1, and the API's own description.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

@@ -1,4 +1,4 @@
-// The gRPC server of guideway.v1 on a Unix socket. Owns no state: each call reads a snapshot that the daemon takes.
+// The gRPC server of guideway.v1 on a Unix socket. Owns no state: each call asks the daemon.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "mgmt/snapshot.h"
+#include "mgmt/daemon.h"
 
 namespace guideway::mgmt {
 
@@ -14,8 +14,7 @@ class ApiServer {
  public:
   // `listen`: "unix:/path". The socket is 0660, of group guideway if there is one. A socket that nobody serves any more
   // is replaced, another is refused.
-  static absl::StatusOr<std::unique_ptr<ApiServer>> start(const std::string& listen, TakeSnapshot take,
-                                                          TakeConnections list);
+  static absl::StatusOr<std::unique_ptr<ApiServer>> start(const std::string& listen, Daemon& daemon);
   ~ApiServer();
 
  private:

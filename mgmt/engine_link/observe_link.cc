@@ -11,6 +11,15 @@ namespace {
 constexpr std::chrono::milliseconds kRetry{500};
 constexpr std::chrono::milliseconds kAnswerWithin{500};  // each part of it
 
+engine::Envelope::MessageCase reply_to(engine::Envelope::MessageCase request) {
+  switch (request) {
+    case engine::Envelope::kConnectionsRequest:
+      return engine::Envelope::kConnections;
+    default:
+      return engine::Envelope::MESSAGE_NOT_SET;
+  }
+}
+
 }  // namespace
 
 ObserveLink::ObserveLink(EventLoop& loop, std::string path)
@@ -32,11 +41,11 @@ void ObserveLink::closed() {
     all.insert(all.end(), waiting.begin(), waiting.end());
     waiting.clear();
   }
-  const auto lists = std::exchange(lists_, {});
-  const ListAnswer listed = std::exchange(listed_, nullptr);
+  const auto requests = std::exchange(requests_, {});
+  const Reply reply = std::exchange(reply_, nullptr);
   for (const Answer& a : all) a(nullptr);
-  if (listed) listed(nullptr);
-  for (const auto& [request, a] : lists) a(nullptr);
+  if (reply) reply(nullptr);
+  for (const auto& [request, r] : requests) r(nullptr);
   loop_.call_after(kRetry, [this] { connect(); });
 }
 
@@ -46,16 +55,16 @@ void ObserveLink::ask(Question question, Answer answer) {
   if (!is_asking()) send_next();
 }
 
-void ObserveLink::list(engine::ConnectionsRequest request, ListAnswer answer) {
-  if (!attached_) return answer(nullptr);
-  lists_.emplace_back(std::move(request), std::move(answer));
+void ObserveLink::request(engine::Envelope request, Reply reply) {
+  if (!attached_) return reply(nullptr);
+  requests_.emplace_back(std::move(request), std::move(reply));
   if (!is_asking()) send_next();
 }
 
 // By turns, so that neither who lists millions of connections nor who asks for counters all the time keeps the other.
 void ObserveLink::send_next() {
-  const bool question_first = listing_last_;
-  if (question_first ? send_question() || send_list() : send_list() || send_question()) connection_.flush();
+  const bool question_first = request_last_;
+  if (question_first ? send_question() || send_request() : send_request() || send_question()) connection_.flush();
 }
 
 bool ObserveLink::send_question() {
@@ -70,20 +79,20 @@ bool ObserveLink::send_question() {
       request.mutable_status_request();
     else
       request.mutable_counters_request();
-    listing_last_ = false;
+    request_last_ = false;
     send(request);
     return true;
   }
   return false;
 }
 
-bool ObserveLink::send_list() {
-  if (lists_.empty()) return false;
-  engine::Envelope request;
-  *request.mutable_connections_request() = std::move(lists_.front().first);
-  listed_ = std::move(lists_.front().second);
-  lists_.pop_front();
-  listing_last_ = true;
+bool ObserveLink::send_request() {
+  if (requests_.empty()) return false;
+  const engine::Envelope request = std::move(requests_.front().first);
+  reply_ = std::move(requests_.front().second);
+  reply_case_ = reply_to(request.message_case());
+  requests_.pop_front();
+  request_last_ = true;
   send(request);
   return true;
 }
@@ -117,10 +126,10 @@ absl::Status ObserveLink::take(const engine::Envelope& message) {
     connection_.flush();
     return absl::OkStatus();
   }
-  if (attached_ && listed_ && message.has_connections()) {
+  if (attached_ && reply_ && message.message_case() == reply_case_) {
     loop_.cancel(timer_);
-    const ListAnswer answer = std::exchange(listed_, nullptr);
-    answer(&message.connections());
+    const Reply reply = std::exchange(reply_, nullptr);
+    reply(&message);
     if (!is_asking()) send_next();
     return absl::OkStatus();
   }

@@ -1,4 +1,4 @@
-// The OBSERVE connection: asks the engine for its Status, its Counters or its connections when somebody wants them.
+// The OBSERVE connection: asks the engine for its Status, its Counters and what else it tells when somebody wants it.
 // Apart from the STATE connection, so that they delay no commit.
 #pragma once
 
@@ -25,24 +25,24 @@ class ObserveLink {
  public:
   // Null if the engine doesn't answer.
   using Answer = std::function<void(const Observation*)>;
-  using ListAnswer = std::function<void(const engine::Connections*)>;
+  using Reply = std::function<void(const engine::Envelope*)>;
 
   ObserveLink(EventLoop& loop, std::string path);
   void start() { connect(); }
   // Answers once. Who asks while a question is under way shares the next answer.
   void ask(Question question, Answer answer);
-  // Answers once, with a part: see ConnectionsRequest.
-  void list(engine::ConnectionsRequest request, ListAnswer answer);
+  // Asks what one message answers, such as ConnectionsRequest; answers once.
+  void request(engine::Envelope request, Reply reply);
 
  private:
   void connect();
   absl::Status take(const engine::Envelope& message);
   void take_counters(const engine::Counters& part);
   void closed();
-  bool is_asking() const { return !asked_.empty() || listed_; }
+  bool is_asking() const { return !asked_.empty() || reply_; }
   void send_next();
   bool send_question();
-  bool send_list();
+  bool send_request();
   void send(const engine::Envelope& request);
   void wait_for_answer();
   void answer_all();
@@ -51,13 +51,14 @@ class ObserveLink {
   std::string path_;
   Connection connection_;
   bool attached_ = false;
-  std::array<std::vector<Answer>, 2> waiting_;                           // by Question: for one that is yet to be asked
-  std::vector<Answer> asked_;                                            // for the one that is under way
-  Question question_ = Question::kStatus;                                // that one
-  Observation observation_;                                              // what came of it so far
-  std::deque<std::pair<engine::ConnectionsRequest, ListAnswer>> lists_;  // that are yet to be asked for
-  ListAnswer listed_;                                                    // of the one that is under way
-  bool listing_last_ = false;
+  std::array<std::vector<Answer>, 2> waiting_;               // by Question: for one that is yet to be asked
+  std::vector<Answer> asked_;                                // for the one that is under way
+  Question question_ = Question::kStatus;                    // that one
+  Observation observation_;                                  // what came of it so far
+  std::deque<std::pair<engine::Envelope, Reply>> requests_;  // that are yet to be sent
+  Reply reply_;                                              // to the one that is under way
+  engine::Envelope::MessageCase reply_case_{};               // its message
+  bool request_last_ = false;
   EventLoop::TimerId timer_ = 0;
 };
 

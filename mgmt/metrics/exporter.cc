@@ -140,16 +140,16 @@ void add_vips(const v1::ListServicesResponse& all, Families& f) {
 
 class Collector : public prometheus::Collectable {
  public:
-  explicit Collector(TakeSnapshot take) : take_(std::move(take)) {}
+  explicit Collector(Daemon& daemon) : daemon_(daemon) {}
   std::vector<prometheus::MetricFamily> Collect() const override {
-    const SnapshotPtr status = take_(Question::kStatus);
-    const SnapshotPtr counters = take_(Question::kCounters);
-    if (!status || !counters) return {};
-    return metrics_of(*status, *counters);
+    const auto status = daemon_.take_snapshot(Question::kStatus);
+    const auto counters = daemon_.take_snapshot(Question::kCounters);
+    if (!status.ok() || !counters.ok()) return {};
+    return metrics_of(**status, **counters);
   }
 
  private:
-  TakeSnapshot take_;
+  Daemon& daemon_;
 };
 
 }  // namespace
@@ -180,9 +180,9 @@ struct MetricsExporter::Impl {
 MetricsExporter::MetricsExporter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 MetricsExporter::~MetricsExporter() = default;
 
-absl::StatusOr<std::unique_ptr<MetricsExporter>> MetricsExporter::start(const std::string& listen, TakeSnapshot take) {
+absl::StatusOr<std::unique_ptr<MetricsExporter>> MetricsExporter::start(const std::string& listen, Daemon& daemon) {
   auto impl = std::make_unique<Impl>();
-  impl->collector = std::make_shared<Collector>(std::move(take));
+  impl->collector = std::make_shared<Collector>(daemon);
   try {
     impl->exposer = std::make_unique<prometheus::Exposer>(listen);
   } catch (const std::exception& e) {

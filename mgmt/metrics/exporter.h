@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "mgmt/snapshot.h"
+#include "mgmt/daemon.h"
 
 namespace guideway::mgmt {
 
@@ -22,7 +22,7 @@ std::vector<prometheus::MetricFamily> metrics_of(const Snapshot& status, const S
 class MetricsExporter {
  public:
   // `listen`: "ADDRESS:PORT", an IPv6 address in brackets; port 0 takes a free one.
-  static absl::StatusOr<std::unique_ptr<MetricsExporter>> start(const std::string& listen, TakeSnapshot take);
+  static absl::StatusOr<std::unique_ptr<MetricsExporter>> start(const std::string& listen, Daemon& daemon);
   ~MetricsExporter();
 
  private:

@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "mgmt/source/encode.h"
-#include "mgmt/source/manifests/directory.h"
+#include "mgmt/source/whole_file.h"
 #include "mgmt/source/yaml.h"
 #include "mgmt/testing/places.h"
 #include "mgmt/testing/rig.h"

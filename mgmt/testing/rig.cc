@@ -43,7 +43,7 @@ void Rig::stop() {
 SnapshotPtr Rig::wait(const std::function<bool(const Snapshot&)>& until) {
   const auto deadline = EventLoop::Clock::now() + std::chrono::seconds(10);
   while (true) {
-    SnapshotPtr s = daemon_->take_snapshot(std::nullopt);
+    const SnapshotPtr s = daemon_->take_snapshot(std::nullopt).value_or(nullptr);
     if (!s || until(*s) || EventLoop::Clock::now() > deadline) return s;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

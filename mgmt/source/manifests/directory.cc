@@ -43,26 +43,6 @@ bool is_manifest(std::string_view name) {
   return !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"));
 }
 
-absl::StatusOr<std::string> read_whole_file(const std::string& path) {
-  const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (fd.get() < 0) return failure(path, "can't be opened");
-  struct stat st{};
-  if (::fstat(fd.get(), &st) != 0) return failure(path, "can't be read");
-  if (!S_ISREG(st.st_mode)) return absl::FailedPreconditionError(path + " is not a regular file: move it away");
-  std::string bytes(static_cast<size_t>(st.st_size), '\0');
-  size_t n = 0;
-  while (true) {
-    if (n == bytes.size()) bytes.resize(n + 4096);
-    const ssize_t got = ::read(fd.get(), bytes.data() + n, bytes.size() - n);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failure(path, "can't be read");
-    if (got == 0) break;
-    n += static_cast<size_t>(got);
-  }
-  bytes.resize(n);
-  return bytes;
-}
-
 absl::StatusOr<ManifestDirectory> ManifestDirectory::open(const std::string& path) {
   Fd fd{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
   if (fd.get() < 0)

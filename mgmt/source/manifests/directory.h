@@ -16,9 +16,6 @@ namespace guideway::mgmt {
 // "*.yaml" and "*.yml", but neither hidden ones nor what editors leave while they write.
 bool is_manifest(std::string_view name);
 
-// The file's bytes; the error is a sentence.
-absl::StatusOr<std::string> read_whole_file(const std::string& path);
-
 class ManifestDirectory {
  public:
   struct Changes {

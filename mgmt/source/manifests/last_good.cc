@@ -1,6 +1,5 @@
 #include "mgmt/source/manifests/last_good.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,7 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "mgmt/source/manifests/directory.h"
+#include "mgmt/source/whole_file.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -19,9 +18,8 @@ std::string header(const std::string& manifest) {
   return "# The last good form of " + manifest + ", kept by guidewayd. Don't edit.\n";
 }
 
-absl::Status failure(const std::string& path, const std::string& why) {
-  return absl::FailedPreconditionError(path + " can't be written: " + why +
-                                       "; without it a restart on a broken manifest forgets its objects");
+absl::Status failure(const std::string& what) {
+  return absl::FailedPreconditionError(what + "; without it a restart on a broken manifest forgets its objects");
 }
 
 }  // namespace
@@ -48,18 +46,9 @@ std::optional<std::string> LastGoodFiles::load(const std::string& manifest) cons
 absl::Status LastGoodFiles::save(const std::string& manifest, const std::string& documents) const {
   const std::string path = path_of(manifest);
   const std::string draft = path + ".new";
-  {
-    const Fd fd{::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640)};
-    if (fd.get() < 0) return failure(path, std::strerror(errno));
-    const std::string text = header(manifest) + documents;
-    for (size_t n = 0; n < text.size();) {
-      const ssize_t done = ::write(fd.get(), text.data() + n, text.size() - n);
-      if (done < 0 && errno == EINTR) continue;
-      if (done <= 0) return failure(path, std::strerror(errno));
-      n += static_cast<size_t>(done);
-    }
-  }
-  if (::rename(draft.c_str(), path.c_str()) != 0) return failure(path, std::strerror(errno));
+  if (const absl::Status s = write_whole_file(draft, header(manifest) + documents, Flush::kNo); !s.ok())
+    return failure(std::string(s.message()));
+  if (::rename(draft.c_str(), path.c_str()) != 0) return failure(path + " can't be replaced: " + std::strerror(errno));
   return absl::OkStatus();
 }
 

@@ -1,0 +1,55 @@
+#include "mgmt/source/whole_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "mgmt/event_loop.h"
+
+namespace guideway::mgmt {
+namespace {
+
+absl::Status failure(const std::string& path, const char* what) {
+  const std::string text = path + " " + what + ": " + std::strerror(errno);
+  return errno == ENOENT ? absl::NotFoundError(text) : absl::FailedPreconditionError(text);
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> read_whole_file(const std::string& path) {
+  const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (fd.get() < 0) return failure(path, "can't be opened");
+  struct stat st{};
+  if (::fstat(fd.get(), &st) != 0) return failure(path, "can't be read");
+  if (!S_ISREG(st.st_mode)) return absl::FailedPreconditionError(path + " is not a regular file: move it away");
+  std::string bytes(static_cast<size_t>(st.st_size), '\0');
+  size_t n = 0;
+  while (true) {
+    if (n == bytes.size()) bytes.resize(n + 4096);
+    const ssize_t got = ::read(fd.get(), bytes.data() + n, bytes.size() - n);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return failure(path, "can't be read");
+    if (got == 0) break;
+    n += static_cast<size_t>(got);
+  }
+  bytes.resize(n);
+  return bytes;
+}
+
+absl::Status write_whole_file(const std::string& path, const std::string& bytes, Flush flush) {
+  const Fd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640)};
+  if (fd.get() < 0) return failure(path, "can't be written");
+  for (size_t n = 0; n < bytes.size();) {
+    const ssize_t done = ::write(fd.get(), bytes.data() + n, bytes.size() - n);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return failure(path, "can't be written");
+    n += static_cast<size_t>(done);
+  }
+  if (flush == Flush::kYes && ::fsync(fd.get()) != 0) return failure(path, "can't be flushed to the disk");
+  return absl::OkStatus();
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,18 @@
+// Files that are read and written in one piece.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <string>
+
+namespace guideway::mgmt {
+
+// The file's bytes; the error is a sentence.
+absl::StatusOr<std::string> read_whole_file(const std::string& path);
+
+enum class Flush : bool { kNo, kYes };
+// Creates or empties it, for its owner and group; `kYes`: it is on the disk when this returns. The error is a sentence.
+absl::Status write_whole_file(const std::string& path, const std::string& bytes, Flush flush);
+
+}  // namespace guideway::mgmt
