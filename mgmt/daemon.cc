@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <future>
 #include <utility>
 
 #include "mgmt/source/encode.h"
@@ -16,7 +15,6 @@ namespace guideway::mgmt {
 namespace {
 
 constexpr std::chrono::seconds kDirectoryRetry{1};
-constexpr std::chrono::seconds kAnswerWithin{5};
 constexpr std::chrono::milliseconds kKeepAfter{100};  // the engine, perhaps on our core, goes first
 
 // Where the file can't be read, the kernel's default.
@@ -38,7 +36,14 @@ Daemon::Daemon(EventLoop& loop, DaemonOptions options)
       last_good_(options_.state_dir),
       compiler_(store_),
       engine_(loop, options_.engine_socket, compiler_, [this] { report_problems(); }),
-      observe_(loop, options_.engine_socket) {}
+      observe_(loop, options_.engine_socket),
+      api_(loop, store_, options_.state_dir, host_ports_,
+           {[this](const auto& keys) {
+              changed(keys);
+              commit();
+            },
+            [this](const std::string& path) { return problems_of(path); },
+            [this](const OverrideKey& o) { return compiler_.served_by(o); }}) {}
 
 Daemon::~Daemon() { keep_last_good(); }
 
@@ -49,12 +54,16 @@ absl::Status Daemon::start() {
   if (absl::Status s = last_good_.prepare(); !s.ok()) return s;
   const auto names = directory_->list();
   if (!names.ok()) return names.status();
+  const auto kept = api_.restore();
+  if (!kept.ok()) return kept.status();
+  changed(*kept);
   for (const std::string& name : *names) restore(directory_->path_of(name));
   last_good_.keep_only(*names);
   read_all(*names);
   watch_directory();
   commit();
-  spdlog::info("{} manifests read: {} VIPs", store_.files().size(), compiler_.entries().size());
+  spdlog::info("{} manifests and {} objects of the API read: {} VIPs", names->size(), api_.objects(),
+               compiler_.entries().size());
   engine_.start();
   observe_.start();
   return absl::OkStatus();
@@ -100,7 +109,7 @@ void Daemon::read_all(const std::set<std::string>& names) {
   for (const std::string& name : names) read_file(name);
   std::vector<std::string> gone;
   for (const auto& [path, file] : store_.files())
-    if (!names.contains(path.substr(path.rfind('/') + 1))) gone.push_back(path);
+    if (!api_.is_own_file(path) && !names.contains(path.substr(path.rfind('/') + 1))) gone.push_back(path);
   for (const std::string& path : gone) read_file(path.substr(path.rfind('/') + 1));
 }
 
@@ -218,6 +227,13 @@ std::vector<Problem> Daemon::problems() const {
   return all;
 }
 
+std::vector<Problem> Daemon::problems_of(const std::string& path) const {
+  std::vector<Problem> of_file;
+  std::copy_if(reported_.begin(), reported_.end(), std::back_inserter(of_file),
+               [&](const Problem& p) { return p.file == path; });
+  return of_file;
+}
+
 // Each once, when it comes and when it goes.
 void Daemon::report_problems() {
   const std::vector<Problem> now = problems();
@@ -240,6 +256,7 @@ Snapshot Daemon::snapshot() const {
   s.applied = engine_.applied();
   s.problems = problems();
   for (const auto& [path, file] : store_.files()) {
+    if (api_.is_own_file(path)) continue;
     for (const auto& [kind, n] : file.skipped) s.skipped[kind] += n;
     const auto count =
         std::count_if(s.problems.begin(), s.problems.end(), [&](const Problem& p) { return p.file == path; });
@@ -257,25 +274,13 @@ Snapshot Daemon::snapshot() const {
   if (compiler_.gateway_object()) s.gateway_config = compiler_.gateway_object()->key.name;
   s.gateway = compiler_.gateway();
   s.manifest_directory = options_.manifests;
+  s.api_objects = static_cast<uint32_t>(api_.objects());
+  s.overrides = store_.overrides().all();
   return s;
 }
 
-template <typename Answer>
-absl::StatusOr<Answer> Daemon::await(std::function<void(Reply<Answer>)> begin) {
-  // Shared: the loop may end with the call unrun, or the answer may come after the end.
-  const auto promise = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
-  auto future = promise->get_future();
-  const bool posted = loop_.post([promise, begin = std::move(begin)] {
-    begin([promise](absl::StatusOr<Answer> answer) { promise->set_value(std::move(answer)); });
-  });
-  if (!posted) return absl::UnavailableError("guidewayd is stopping");
-  if (future.wait_for(kAnswerWithin) != std::future_status::ready)
-    return absl::ResourceExhaustedError("guidewayd has too much else to do: try again");
-  return future.get();
-}
-
 absl::StatusOr<SnapshotPtr> Daemon::take_snapshot(std::optional<Question> question) {
-  return await<SnapshotPtr>([this, question](const Reply<SnapshotPtr>& reply) {
+  return await<SnapshotPtr>(loop_, [this, question](const Reply<SnapshotPtr>& reply) {
     auto s = std::make_shared<Snapshot>(snapshot());
     if (!question) return reply(std::move(s));
     observe_.ask(*question, [reply, s, question](const Observation* answer) {
@@ -295,11 +300,32 @@ void Daemon::ask_engine(engine::Envelope request, const char* what, Reply<engine
   });
 }
 
+// A manifest's object as far as the gateway reads it, in its form in force.
+std::string Daemon::manifest_of(const ObjectKey& key) const {
+  if (const std::string* text = api_.text_of(key)) return *text;
+  const ObjectPtr form = compiler_.form_of(key);
+  if (!form) return {};
+  const auto parsed = parse_yaml(encode(*form, compiler_.mode_of(key)));
+  const auto* tree = std::get_if<Tree>(&parsed);
+  return tree != nullptr ? to_yaml(*tree, tree->documents()[0]) : std::string();
+}
+
+absl::StatusOr<ShownObject> Daemon::get_object(const ObjectKey& key) {
+  return await<ShownObject>(loop_, [this, key](const Reply<ShownObject>& reply) {
+    ShownObject o{key, manifest_of(key), store_.owner(key), false, {}};
+    if (o.manifest.empty()) return reply(absl::NotFoundError("there is no " + to_string(key)));
+    o.from_api = api_.is_own_file(o.file);
+    for (const Problem& p : reported_)
+      if (p.object == to_string(key)) o.problems.push_back(p);
+    reply(std::move(o));
+  });
+}
+
 absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::ConnectionsRequest& request) {
   engine::Envelope question;
   *question.mutable_connections_request() = request;
-  auto answer = await<engine::Envelope>([&](Reply<engine::Envelope> reply) {
-    ask_engine(std::move(question), "doesn't tell its connections", std::move(reply));
+  auto answer = await<engine::Envelope>(loop_, [this, question](Reply<engine::Envelope> reply) {
+    ask_engine(question, "doesn't tell its connections", std::move(reply));
   });
   if (!answer.ok()) return answer.status();
   return std::move(*answer->mutable_connections());

@@ -7,12 +7,14 @@
 #include <set>
 #include <string>
 
+#include "mgmt/await.h"
 #include "mgmt/compile/compiler.h"
 #include "mgmt/engine_link/engine_link.h"
 #include "mgmt/engine_link/observe_link.h"
 #include "mgmt/event_loop.h"
 #include "mgmt/model/store.h"
 #include "mgmt/snapshot.h"
+#include "mgmt/source/api/api_source.h"
 #include "mgmt/source/decode.h"
 #include "mgmt/source/manifests/directory.h"
 #include "mgmt/source/manifests/document_cache.h"
@@ -24,6 +26,15 @@ struct DaemonOptions {
   std::string manifests;
   std::string state_dir = "/var/lib/guideway/daemon";
   std::string engine_socket = "/run/guideway/engine.sock";
+};
+
+// An object as the API shows it.
+struct ShownObject {
+  ObjectKey key;
+  std::string manifest;  // YAML
+  std::string file;
+  bool from_api = false;
+  std::vector<Problem> problems;
 };
 
 class Daemon {
@@ -41,14 +52,11 @@ class Daemon {
   // `question`: what the engine is asked for it; nothing: only the daemon's own state.
   absl::StatusOr<SnapshotPtr> take_snapshot(std::optional<Question> question);
   absl::StatusOr<engine::Connections> list_connections(const engine::ConnectionsRequest& request);
+  absl::StatusOr<ShownObject> get_object(const ObjectKey& key);
+  // Its writes are for the same threads.
+  ApiSource& api() { return api_; }
 
  private:
-  template <typename Answer>
-  using Reply = std::function<void(absl::StatusOr<Answer>)>;
-
-  // On the loop `begin` is given the reply that it, or something that it starts, calls once.
-  template <typename Answer>
-  absl::StatusOr<Answer> await(std::function<void(Reply<Answer>)> begin);
   // The engine's reply to a request that one message answers; `what`: "doesn't tell its connections".
   void ask_engine(engine::Envelope request, const char* what, Reply<engine::Envelope> reply);
   void watch_directory();
@@ -62,6 +70,8 @@ class Daemon {
   void keep_last_good();
   void report_problems();
   std::vector<Problem> problems() const;
+  std::vector<Problem> problems_of(const std::string& path) const;
+  std::string manifest_of(const ObjectKey& key) const;
   void add_refusals(std::vector<Problem>& out) const;
   Snapshot snapshot() const;
 
@@ -77,6 +87,7 @@ class Daemon {
   Compiler compiler_;
   EngineLink engine_;
   ObserveLink observe_;
+  ApiSource api_;
   EventLoop::Clock::time_point started_ = EventLoop::Clock::now();
   std::set<ObjectKey> uncompiled_;
   std::set<std::string> unkept_;  // manifests read since their last good form was written

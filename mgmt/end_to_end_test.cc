@@ -244,6 +244,57 @@ TEST_CASE("end to end: the CLI lists connections, page by page") {
   CHECK(contains(out, "the engine doesn't tell its connections: it doesn't answer"));
 }
 
+TEST_CASE("end to end: the CLI writes objects and weights") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1"));
+  Running daemon(p.start());
+  p.cli_until({"services"}, "198.51.100.1:80");
+  const std::string mode = "  annotations:\n    guideway.io/forwarding-mode: dsr-l2\n";
+  const std::string file = p.dir / "shop.yaml";
+  write_file(file, service_yaml("shop", "198.51.100.7", mode) + slice_yaml("shop", {{"10.0.0.7", "ready"}}));
+  std::string out;
+  CHECK(p.cli({"diff", "-f", file}, out) == 1);
+  CHECK(contains(out, "+  name: shop\n"));
+  CHECK(p.cli({"apply", "--dry-run", "-f", file}, out) == 0);
+  CHECK(contains(out, "Service demo/shop created\n"));
+  CHECK(contains(out, "nothing was changed"));
+  CHECK(p.cli({"apply", "-f", file}, out) == 0);
+  CHECK(out == "Service demo/shop created\nEndpointSlice demo/shop-1 created\n");
+  CHECK(p.cli({"diff", "-f", file}, out) == 0);
+  CHECK(out.empty());
+  CHECK(p.engine.wait([](const auto& s) { return s.services.contains("demo/shop:http@198.51.100.7:80/TCP"); }));
+  CHECK(p.cli({"apply", "-f", p.dir / "m"}, out) == 1);
+  CHECK(contains(out, "Service demo/web stands in " + (p.dir / "m/web.yaml")));
+  write_file(file, "kind: Service\n");
+  CHECK(p.cli({"apply", "-f", file}, out) == 1);
+  CHECK(contains(out, "shop.yaml:\nguideway: manifests: apiVersion: document 1, line 1: is missing"));
+  CHECK(p.cli({"diff", "-f", file}, out) == 2);
+  CHECK(p.cli({"apply", "-f", "/nowhere"}, out) == 2);
+  CHECK(p.cli({"apply"}, out) == 2);
+
+  CHECK(p.cli({"drain", "10.0.0.7"}, out) == 0);
+  CHECK(out == "in force for Service demo/shop\n");
+  CHECK(contains(p.cli_until({"backends"}, "draining"), "0 (set)"));
+  CHECK(contains(p.cli_until({"status"}, "drained"), "backend 10.0.0.7: drained since 2"));
+  CHECK(p.cli({"weight", "10.0.0.7", "9", "--service", "demo/shop"}, out) == 0);
+  CHECK(p.cli({"undrain", "10.0.0.7", "--service", "demo/shop"}, out) == 1);
+  CHECK(contains(out, "was given weight 9"));
+  CHECK(p.cli({"weight", "10.0.0.7", "--reset", "--service", "demo/shop"}, out) == 0);
+  CHECK(p.cli({"undrain", "10.0.0.7"}, out) == 0);
+  CHECK(p.cli({"undrain", "10.0.0.7"}, out) == 1);
+  CHECK(p.cli({"drain", "10.0.0.x"}, out) == 1);
+  CHECK(contains(out, "address: '10.0.0.x' is no address"));
+  CHECK(p.cli({"weight", "10.0.0.7"}, out) == 2);
+
+  CHECK(p.cli({"delete", "service", "demo/shop"}, out) == 0);
+  CHECK(out == "Service demo/shop deleted\n");
+  CHECK(p.cli({"delete", "service", "demo/shop"}, out) == 1);
+  CHECK(p.cli({"delete", "service", "demo/shop", "--ignore-not-found"}, out) == 0);
+  CHECK(p.cli({"delete", "service", "demo/web"}, out) == 1);
+  CHECK(p.cli({"delete"}, out) == 2);
+  CHECK(p.cli({"delete", "Pod", "x"}, out) == 2);
+}
+
 TEST_CASE("end to end: wrong command lines") {
   Site p;
   std::string out;

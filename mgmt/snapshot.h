@@ -12,6 +12,7 @@
 #include "dataplane/engine.pb.h"
 #include "mgmt/compile/entry.h"
 #include "mgmt/engine_link/engine_link.h"
+#include "mgmt/model/overrides.h"
 #include "mgmt/model/problem.h"
 
 namespace guideway::mgmt {
@@ -47,6 +48,8 @@ struct Snapshot {
   std::string gateway_config;  // the object's name
   GatewayConfig gateway;
   std::string manifest_directory;
+  uint32_t api_objects = 0;
+  std::map<OverrideKey, Override> overrides;
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "mgmt/api/enums.h"
+#include "mgmt/bad_request.h"
 #include "mgmt/compile/build_entry.h"
 #include "net/address.h"
 #include "net/headers.h"
@@ -12,7 +13,7 @@ namespace guideway::mgmt {
 namespace {
 
 absl::Status wrong(const char* field, const std::string& why) {
-  return absl::InvalidArgumentError(std::string("filter.") + field + ": " + why);
+  return bad_request(std::string("filter.") + field, why);
 }
 
 // Empty for what the engine doesn't tell.
@@ -68,7 +69,7 @@ absl::StatusOr<engine::ConnectionsPosition> position_of(const std::string& page_
   for (int i = 0; i < 3; ++i) {
     const auto [rest, error] = std::from_chars(at, end, part[i]);
     if (error != std::errc() || (i < 2 ? rest == end || *rest != '.' : rest != end))
-      return absl::InvalidArgumentError("page_token: not one that a page ended with");
+      return bad_request("page_token", "not one that a page ended with");
     at = rest + 1;
   }
   p.set_table(part[0]);

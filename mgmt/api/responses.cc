@@ -81,6 +81,8 @@ void fill(const engine::Hello& hello, const engine::Status& s, v1::EngineStatus&
   out.set_memory_bytes(s.memory().bytes());
 }
 
+}  // namespace
+
 void fill(const Problem& p, v1::Problem& out) {
   out.set_file(p.file);
   out.set_document(p.document);
@@ -90,7 +92,13 @@ void fill(const Problem& p, v1::Problem& out) {
   out.set_text(p.text);
 }
 
-}  // namespace
+void fill(const std::map<std::string, uint32_t>& skipped, google::protobuf::RepeatedPtrField<v1::SkippedKind>& out) {
+  for (const auto& [kind, objects] : skipped) {
+    v1::SkippedKind& k = *out.Add();
+    k.set_kind(kind);
+    k.set_objects(objects);
+  }
+}
 
 void fill(const Snapshot& s, v1::GetStatusResponse& out) {
   out.set_version(GUIDEWAY_VERSION);
@@ -105,11 +113,7 @@ void fill(const Snapshot& s, v1::GetStatusResponse& out) {
   fill(s.desired, *out.mutable_desired());
   if (s.applied) fill(*s.applied, *out.mutable_applied());
   for (const Problem& p : s.problems) fill(p, *out.add_problems());
-  for (const auto& [kind, objects] : s.skipped) {
-    v1::SkippedKind& k = *out.add_skipped();
-    k.set_kind(kind);
-    k.set_objects(objects);
-  }
+  fill(s.skipped, *out.mutable_skipped());
   for (const auto& f : s.files) {
     v1::ManifestFile& file = *out.add_files();
     file.set_path(f.path);
@@ -123,6 +127,15 @@ void fill(const Snapshot& s, v1::GetStatusResponse& out) {
   out.set_vips(static_cast<uint32_t>(s.vips.size()));
   out.set_gateway_config(s.gateway_config);
   out.set_manifest_directory(s.manifest_directory);
+  out.set_api_objects(s.api_objects);
+  for (const auto& [key, o] : s.overrides) {
+    v1::BackendWeight& w = *out.add_backend_weights();
+    w.set_namespace_(key.ns);
+    w.set_name(key.service);
+    w.set_address(net::to_string(key.backend));
+    w.set_weight(o.weight);
+    w.set_since(o.since);
+  }
 }
 
 void fill(const Snapshot& s, v1::ListServicesResponse& out) {
@@ -165,6 +178,7 @@ void fill(const Snapshot& s, v1::ListBackendsResponse& out) {
       row.set_port(b.port);
       row.set_state(state_of(b));
       row.set_weight(b.weight);
+      row.set_weight_set(b.overridden);
       row.set_slice(b.slice->key.name);
       const Endpoint& endpoint = std::get<EndpointSlice>(b.slice->body).endpoints[b.endpoint];
       row.set_pod(endpoint.target);

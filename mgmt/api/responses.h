@@ -1,4 +1,4 @@
-// A snapshot as the API's messages. Pure.
+// A snapshot, and parts that other answers have too, as the API's messages. Pure.
 #pragma once
 
 #include "mgmt/api/appliance.pb.h"
@@ -9,5 +9,7 @@ namespace guideway::mgmt {
 void fill(const Snapshot& s, v1::GetStatusResponse& out);
 void fill(const Snapshot& s, v1::ListServicesResponse& out);
 void fill(const Snapshot& s, v1::ListBackendsResponse& out);
+void fill(const Problem& p, v1::Problem& out);
+void fill(const std::map<std::string, uint32_t>& skipped, google::protobuf::RepeatedPtrField<v1::SkippedKind>& out);
 
 }  // namespace guideway::mgmt

@@ -18,6 +18,8 @@
 #include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
+#include "mgmt/api/error_details.pb.h"
+#include "mgmt/api/objects.h"
 #include "mgmt/api/responses.h"
 
 namespace guideway::mgmt {
@@ -28,9 +30,19 @@ constexpr uint32_t kPage = 100;
 constexpr uint32_t kMaxPage = 1'000;
 constexpr int kMaxParts = 512;
 
-// Both count their codes alike.
+// Both count their codes alike; payloads go along as details.
 grpc::Status to_grpc(const absl::Status& s) {
-  return {static_cast<grpc::StatusCode>(s.code()), std::string(s.message())};
+  google::rpc::Status details;
+  s.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    auto& detail = *details.add_details();
+    detail.set_type_url(std::string(type));
+    detail.set_value(std::string(payload));
+  });
+  const auto code = static_cast<grpc::StatusCode>(s.code());
+  if (details.details().empty()) return {code, std::string(s.message())};
+  details.set_code(code);
+  details.set_message(std::string(s.message()));
+  return {code, std::string(s.message()), details.SerializeAsString()};
 }
 
 class ApplianceService final : public v1::Appliance::Service {
@@ -106,6 +118,61 @@ class ApplianceService final : public v1::Appliance::Service {
       r->set_connections(r->connections() + part.matched());
       return true;
     });
+  }
+
+  grpc::Status GetObject(grpc::ServerContext*, const v1::GetObjectRequest* q, v1::GetObjectResponse* r) override {
+    const auto key = to_key(q->object(), "object");
+    if (!key.ok()) return to_grpc(key.status());
+    const auto object = daemon_.get_object(*key);
+    if (object.ok()) fill(*object, *r);
+    return to_grpc(object.status());
+  }
+  grpc::Status ApplyObjects(grpc::ServerContext*, const v1::ApplyObjectsRequest* q,
+                            v1::ApplyObjectsResponse* r) override {
+    const auto condition = to_condition(q->condition());
+    if (!condition.ok()) return to_grpc(condition.status());
+    const auto result = daemon_.api().apply(q->manifests(), *condition, q->dry_run());
+    if (result.ok()) fill(*result, *r);
+    return to_grpc(result.status());
+  }
+  grpc::Status DeleteObjects(grpc::ServerContext*, const v1::DeleteObjectsRequest* q,
+                             v1::DeleteObjectsResponse* r) override {
+    auto keys = keys_of(*q);
+    if (!keys.ok()) return to_grpc(keys.status());
+    const auto removed = daemon_.api().remove(std::move(*keys), q->ignore_missing(), q->dry_run());
+    if (removed.ok()) fill(*removed, *r);
+    return to_grpc(removed.status());
+  }
+  absl::StatusOr<std::vector<ObjectKey>> keys_of(const v1::DeleteObjectsRequest& q) {
+    std::vector<ObjectKey> keys;
+    if (!q.manifests().empty() || q.objects().empty()) {
+      auto named = daemon_.api().keys_of(q.manifests());
+      if (!named.ok()) return named.status();
+      keys = std::move(*named);
+    }
+    for (int i = 0; i < q.objects_size(); ++i) {
+      const auto key = to_key(q.objects(i), "objects[" + std::to_string(i) + "]");
+      if (!key.ok()) return key.status();
+      keys.push_back(*key);
+    }
+    return keys;
+  }
+  grpc::Status SetBackendWeight(grpc::ServerContext*, const v1::SetBackendWeightRequest* q,
+                                v1::SetBackendWeightResponse* r) override {
+    const auto key = to_override(q->namespace_(), q->name(), q->address());
+    if (!key.ok()) return to_grpc(key.status());
+    const auto services = daemon_.api().set_weight(*key, q->weight());
+    if (services.ok())
+      for (const ObjectKey& s : *services) fill(s, *r->add_services());
+    return to_grpc(services.status());
+  }
+  grpc::Status ResetBackendWeight(grpc::ServerContext*, const v1::ResetBackendWeightRequest* q,
+                                  v1::ResetBackendWeightResponse* r) override {
+    const auto key = to_override(q->namespace_(), q->name(), q->address());
+    if (!key.ok()) return to_grpc(key.status());
+    const auto weight = daemon_.api().reset_weight(*key);
+    if (weight.ok()) r->set_weight(*weight);
+    return to_grpc(weight.status());
   }
 
   Daemon& daemon_;

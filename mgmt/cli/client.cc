@@ -52,6 +52,12 @@ int Client::fail(const grpc::Status& s) const {
   return kFailed;
 }
 
+std::pair<std::string, std::string> split_service(const std::string& text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string::npos) return {"default", text};
+  return {text.substr(0, slash), text.substr(slash + 1)};
+}
+
 int wrong_usage(const std::string& text) {
   std::cerr << "guideway: " << text << "\n";
   return kUsage;

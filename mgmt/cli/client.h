@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/cli/show.h"
@@ -61,6 +62,9 @@ class Client {
 
   std::unique_ptr<v1::Appliance::Stub> stub_;
 };
+
+// "demo/web" → demo, web; "web" → default, web.
+std::pair<std::string, std::string> split_service(const std::string& text);
 
 // Says on standard error what is wrong with the words given.
 int wrong_usage(const std::string& text);

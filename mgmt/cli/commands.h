@@ -8,6 +8,8 @@ namespace guideway::mgmt {
 
 void add_lists(CLI::App& app, Client& client);  // status, services, backends, drops
 void add_connections(CLI::App& app, Client& client);
+void add_objects(CLI::App& app, Client& client);  // apply, diff, delete
+void add_weights(CLI::App& app, Client& client);  // drain, undrain, weight
 void add_doctor(CLI::App& app, Client& client);
 
 }  // namespace guideway::mgmt

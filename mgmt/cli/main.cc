@@ -5,7 +5,7 @@
 int main(int argc, char** argv) {
   using namespace guideway::mgmt;
   Client client;
-  CLI::App app{"Shows what Guideway does. Talks to guidewayd.", "guideway"};
+  CLI::App app{"Shows what Guideway does, and changes it. Talks to guidewayd.", "guideway"};
   app.set_version_flag("--version", "guideway " GUIDEWAY_VERSION);
   app.add_option("--server", client.server, "Where guidewayd serves its API")
       ->capture_default_str()
@@ -13,6 +13,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   add_lists(app, client);
   add_connections(app, client);
+  add_objects(app, client);
+  add_weights(app, client);
   add_doctor(app, client);
   try {
     app.parse(argc, argv);

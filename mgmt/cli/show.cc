@@ -81,6 +81,26 @@ const char* show(v1::ConnectionRow::State s) {
   }
 }
 
+const char* show(v1::AppliedObject::Action a) {
+  switch (a) {
+    case v1::AppliedObject::ACTION_CREATED:
+      return "created";
+    case v1::AppliedObject::ACTION_CONFIGURED:
+      return "configured";
+    case v1::AppliedObject::ACTION_UNCHANGED:
+      return "unchanged";
+    case v1::AppliedObject::ACTION_DELETED:
+      return "deleted";
+    default:
+      return "?";
+  }
+}
+
+// "Service demo/web".
+std::string show(const v1::ObjectRef& r) {
+  return r.kind() + " " + (r.namespace_().empty() ? "" : r.namespace_() + "/") + r.name();
+}
+
 std::string endpoint(const std::string& address, uint32_t port) {
   const bool v6 = address.find(':') != std::string::npos;
   return (v6 ? "[" + address + "]" : address) + ":" + (port == 0 ? "*" : number(port));
@@ -164,6 +184,10 @@ std::string show(const v1::GetStatusResponse& r) {
   }
   out += "Config:      " +
          (r.gateway_config().empty() ? "defaults (no GatewayConfig)" : "GatewayConfig " + r.gateway_config()) + "\n";
+  if (r.api_objects() != 0) out += "API:         " + number(r.api_objects()) + " objects\n";
+  for (const auto& w : r.backend_weights())
+    out += "  ! backend " + w.address() + (w.name().empty() ? "" : " of Service " + w.namespace_() + "/" + w.name()) +
+           (w.weight() == 0 ? ": drained" : ": weight " + number(w.weight())) + " since " + w.since() + "\n";
   out += "Generation:  " + number(r.desired().counter()) + " desired, " +
          (r.has_applied() ? number(r.applied().counter()) : "none") + " applied\n";
   return out + show_engine(r.engine());
@@ -186,9 +210,10 @@ std::string show(const v1::ListBackendsResponse& r) {
   Table t({"NAMESPACE", "NAME", "VIP", "PROTOCOL", "BACKEND", "STATE", "WEIGHT", "CONNECTIONS", "LIVE", "PACKETS",
            "BYTES", "SLICE", "POD", "NODE"});
   for (const auto& b : r.backends()) {
-    auto row = joined({b.namespace_(), b.name(), endpoint(b.vip(), b.vip_port()), show(b.protocol()),
-                       endpoint(b.address(), b.port()), show(b.state()), number(b.weight())},
-                      show(b.has_counters(), b.counters()));
+    auto row = joined(
+        {b.namespace_(), b.name(), endpoint(b.vip(), b.vip_port()), show(b.protocol()), endpoint(b.address(), b.port()),
+         show(b.state()), number(b.weight()) + (b.weight_set() ? " (set)" : "")},
+        show(b.has_counters(), b.counters()));
     t.add(joined(std::move(row), {b.slice(), b.pod(), b.node()}));
   }
   return t.str();
@@ -224,5 +249,28 @@ std::string show(const v1::ListConnectionsResponse& r) {
 }
 
 std::string show(const v1::CountConnectionsResponse& r) { return number(r.connections()) + "\n"; }
+
+std::string show(const v1::ApplyObjectsResponse& r) {
+  std::string out;
+  for (const auto& a : r.objects()) out += show(a.object()) + " " + show(a.action()) + "\n";
+  for (const auto& s : r.skipped()) out += number(s.objects()) + " " + s.kind() + " left out: not for the gateway\n";
+  return out;
+}
+
+std::string show(const v1::DeleteObjectsResponse& r) {
+  std::string out;
+  for (const auto& a : r.objects()) out += show(a.object()) + " " + show(a.action()) + "\n";
+  return out;
+}
+
+std::string show(const v1::SetBackendWeightResponse& r) {
+  std::string out = "in force for ";
+  for (int i = 0; i < r.services_size(); ++i) out += (i == 0 ? "" : ", ") + show(r.services(i));
+  return out + "\n";
+}
+
+std::string show(const v1::ResetBackendWeightResponse& r) {
+  return "the EndpointSlice's weight is in force again, not " + number(r.weight()) + "\n";
+}
 
 }  // namespace guideway::mgmt

@@ -32,7 +32,7 @@ void add_endpoints(Entry& entry, const ObjectPtr& object, uint16_t port, bool pu
   const auto& slice = std::get<EndpointSlice>(object->body);
   for (uint32_t i = 0; i < slice.endpoints.size(); ++i) {
     const Endpoint& e = slice.endpoints[i];
-    entry.backends.push_back({e.address, port, state_of(e, publish_not_ready), slice.weight, object, i});
+    entry.backends.push_back({e.address, port, state_of(e, publish_not_ready), slice.weight, false, object, i});
   }
 }
 
@@ -152,7 +152,7 @@ std::string entry_name(const ObjectKey& service, const ServicePort& port, const 
 }
 
 BuiltEntry build_entry(const ObjectPtr& service, const Vip& vip, const ServicePort& port, ForwardingMode mode,
-                       bool announce, const std::vector<ObjectPtr>& slices) {
+                       bool announce, const std::vector<ObjectPtr>& slices, const Overrides& overrides) {
   const auto& body = std::get<Service>(service->body);
   BuiltEntry built{std::make_shared<Entry>(), {}};
   Entry& e = *built.entry;
@@ -167,6 +167,12 @@ BuiltEntry build_entry(const ObjectPtr& service, const Vip& vip, const ServicePo
   e.field = vip.field;
   add_slices(built, slices, port, body.publish_not_ready);
   merge(e.backends);
+  for (Backend& b : e.backends) {
+    const Override* o = overrides.find(service->key.ns, service->key.name, b.address);
+    if (o == nullptr) continue;
+    b.weight = o->weight;
+    b.overridden = true;
+  }
   write_message(e, body);
   return built;
 }

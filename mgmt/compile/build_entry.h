@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "mgmt/compile/entry.h"
+#include "mgmt/model/overrides.h"
 #include "mgmt/model/problem.h"
 
 namespace guideway::mgmt {
@@ -33,8 +34,8 @@ std::string entry_name_prefix(const std::string& ns, const std::string& service)
 // What an entry's name says, in that order: namespace, service, port name. All empty if it is none.
 std::array<std::string, 3> parse_entry_name(const std::string& name);
 
-// `announce`: if the service doesn't say. `slices`: those of the service, in any order.
+// `announce`: if the service doesn't say. `slices`: those of the service, in any order. `overrides`: of all backends.
 BuiltEntry build_entry(const ObjectPtr& service, const Vip& vip, const ServicePort& port, ForwardingMode mode,
-                       bool announce, const std::vector<ObjectPtr>& slices);
+                       bool announce, const std::vector<ObjectPtr>& slices, const Overrides& overrides);
 
 }  // namespace guideway::mgmt

@@ -186,7 +186,7 @@ Compiler::Attempt Compiler::attempt(const ObjectKey& key, const ObjectPtr& form,
       if (auto p = contradiction(key, *form, vip, port, mode, precedence)) {
         a.contradicted = true;
         a.problems.push_back(std::move(*p));
-        a.refused.push_back(build_entry(form, vip, port, mode, gateway_.announce, {}).entry);
+        a.refused.push_back(build_entry(form, vip, port, mode, gateway_.announce, {}, store_.overrides()).entry);
         continue;
       }
       std::vector<Problem> of_slices;
@@ -248,7 +248,7 @@ BuiltEntry Compiler::build(const ObjectKey& key, const ObjectPtr& form, const Vi
   std::vector<ObjectPtr> slices;
   if (const auto it = slices_.find({key.ns, key.name}); it != slices_.end())
     for (const ObjectKey& s : it->second) slices.push_back(store_.latest(s));
-  BuiltEntry built = build_entry(form, vip, port, mode, gateway_.announce, slices);
+  BuiltEntry built = build_entry(form, vip, port, mode, gateway_.announce, slices, store_.overrides());
   if (built.mismatches.empty()) return built;
   for (const Mismatch& m : built.mismatches) {
     problems.push_back(problem(*m.slice, m.slice_port->line, "ports[" + std::to_string(m.slice_port->index) + "].port",
@@ -259,7 +259,7 @@ BuiltEntry Compiler::build(const ObjectKey& key, const ObjectPtr& form, const Vi
     const ObjectPtr good = store_.good(m.slice->key);
     if (good) std::replace(slices.begin(), slices.end(), m.slice, good);
   }
-  BuiltEntry again = build_entry(form, vip, port, mode, gateway_.announce, slices);
+  BuiltEntry again = build_entry(form, vip, port, mode, gateway_.announce, slices, store_.overrides());
   again.mismatches = std::move(built.mismatches);
   return again;
 }
@@ -337,6 +337,16 @@ std::optional<ForwardingMode> Compiler::mode_of(const ObjectKey& service) const 
   const auto it = units_.find(service);
   if (it == units_.end() || !it->second.form) return std::nullopt;
   return it->second.mode;
+}
+
+std::vector<ObjectKey> Compiler::served_by(const OverrideKey& override) const {
+  std::set<ObjectKey> services;
+  const bool all = override.service.empty();
+  const std::string from = all ? std::string() : entry_name_prefix(override.ns, override.service);
+  for (auto it = entries_.lower_bound(from); it != entries_.end() && it->first.starts_with(from); ++it)
+    for (const Backend& b : it->second->backends)
+      if (b.address == override.backend) services.insert(it->second->service->key);
+  return {services.begin(), services.end()};
 }
 
 ObjectPtr Compiler::form_of(const ObjectKey& key) const {

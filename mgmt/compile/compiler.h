@@ -45,6 +45,8 @@ class Compiler {
   std::vector<Problem> problems() const;
   // What a Service's wish came to in its form in force; nothing for one without.
   std::optional<ForwardingMode> mode_of(const ObjectKey& service) const;
+  // The Services that an override concerns: those in force that have the backend.
+  std::vector<ObjectKey> served_by(const OverrideKey& override) const;
   // The form in force, for keeping; the latest if there is none.
   ObjectPtr form_of(const ObjectKey& key) const;
 

@@ -26,6 +26,7 @@ struct Backend {
   uint16_t port = 0;  // 0: the packet's own
   BackendState state = BackendState::kNotReady;
   uint32_t weight = 1;
+  bool overridden = false;  // the weight is the API's, not the slice's
   ObjectPtr slice;
   uint32_t endpoint = 0;  // in the slice: its pod and node
 };

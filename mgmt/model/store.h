@@ -1,6 +1,6 @@
-// The one store of the desired state: which object comes from which file, its latest form and its last good one, and
-// what is wrong with the files. Knows neither YAML nor inotify nor the engine: sources put files in, compile reads
-// objects and tells which forms are good.
+// The one store of the desired state: which object comes from which file, its latest form and its last good one, what
+// is wrong with the files, and the weights that the API set. Knows neither YAML nor inotify nor the engine: sources put
+// files in, compile reads objects and tells which forms are good.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mgmt/model/objects.h"
+#include "mgmt/model/overrides.h"
 #include "mgmt/model/problem.h"
 
 namespace guideway::mgmt {
@@ -48,6 +49,9 @@ class Store {
   // Compile found no fault with this form.
   void accept(const ObjectKey& key, ObjectPtr form);
 
+  Overrides& overrides() { return overrides_; }
+  const Overrides& overrides() const { return overrides_; }
+
   const std::map<std::string, File>& files() const { return files_; }
   std::vector<ObjectKey> keys(Kind kind) const;
   size_t count(Kind kind) const;
@@ -71,6 +75,7 @@ class Store {
   std::map<std::string, File> files_;
   std::map<ObjectKey, Slot> slots_;
   std::set<ObjectKey> contested_;
+  Overrides overrides_;
   uint64_t generation_ = 0;
 };
 

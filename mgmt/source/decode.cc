@@ -54,9 +54,8 @@ void Decoder::item(Field root, uint32_t document, Api fallback) {
   if (version.empty()) return refuse(root["apiVersion"], "is missing: every Kubernetes object has one");
   if (kind.empty()) return refuse(root["kind"], "is missing: every Kubernetes object has one");
   if (kind.size() >= 4 && kind.ends_with("List")) return list(root, document, {version, kind});
-  if (version == "v1" && kind == "Service") return object(root, document, Kind::kService);
-  if (version == "discovery.k8s.io/v1" && kind == "EndpointSlice") return object(root, document, Kind::kEndpointSlice);
-  if (version == kGatewayApiVersion && kind == "GatewayConfig") return object(root, document, Kind::kGatewayConfig);
+  for (const Kind k : {Kind::kService, Kind::kEndpointSlice, Kind::kGatewayConfig})
+    if (version == api_version(k) && kind == to_string(k)) return object(root, document, k);
   if (version.starts_with("guideway.io/"))
     return refuse(root["kind"], "is unknown: this version of Guideway has GatewayConfig of guideway.io/v1alpha1");
   ++out_.skipped[kind + " (" + version + ")"];
@@ -106,6 +105,7 @@ void Decoder::object(Field root, uint32_t document, Kind kind) {
   r.name(*key);
   if (!seen_.insert(*key).second) {
     r.error(root["metadata"]["name"], "the same object stands twice in this file: remove one");
+    out_.refused.push_back(*key);
     return;
   }
   auto object = std::make_shared<Object>();
@@ -124,13 +124,24 @@ void Decoder::object(Field root, uint32_t document, Kind kind) {
       break;
   }
   object->limited = r.take_limited();
-  if (r.bad())
-    out_.refused.push_back(*key);
-  else
-    out_.objects.push_back(std::move(object));
+  if (r.bad()) return out_.refused.push_back(*key);
+  out_.objects.push_back(std::move(object));
+  out_.roots.push_back(root.index());
 }
 
 }  // namespace
+
+std::string_view api_version(Kind kind) {
+  switch (kind) {
+    case Kind::kService:
+      return "v1";
+    case Kind::kEndpointSlice:
+      return "discovery.k8s.io/v1";
+    case Kind::kGatewayConfig:
+      return kGatewayApiVersion;
+  }
+  return {};
+}
 
 Decoded decode(const Tree& tree, std::string_view file, const HostPorts& host, uint32_t first_document) {
   return Decoder(tree, file, host).run(first_document);

@@ -43,11 +43,15 @@ struct HostPorts {
 
 struct Decoded {
   std::vector<ObjectPtr> objects;
+  std::vector<uint32_t> roots;     // of each object: its node in the tree
   std::vector<ObjectKey> refused;  // named but bad: their last good form stays in force
   bool unnamed = false;            // an object that can't be told is bad: nothing of the file may be taken for removed
   std::vector<Problem> problems;
   std::map<std::string, uint32_t> skipped;  // by kind: objects that aren't for the gateway
 };
+
+// apiVersion of its objects.
+std::string_view api_version(Kind kind);
 
 // `file` is only for the problems; `first_document` counts the documents that stand before the tree in it.
 Decoded decode(const Tree& tree, std::string_view file, const HostPorts& host, uint32_t first_document = 0);

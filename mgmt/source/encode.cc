@@ -135,24 +135,17 @@ std::string gateway(const GatewayConfig& g) {
 std::string encode(const Object& object, std::optional<ForwardingMode> mode) {
   std::string annotations;
   std::string labels;
-  std::string version = "v1";
   std::string body;
   if (const auto* s = std::get_if<Service>(&object.body)) body = service(*s, mode, annotations);
-  if (const auto* s = std::get_if<EndpointSlice>(&object.body)) {
-    version = "discovery.k8s.io/v1";
-    body = slice(*s, labels, annotations);
-  }
-  if (const auto* g = std::get_if<GatewayConfig>(&object.body)) {
-    version = kGatewayApiVersion;
-    body = gateway(*g);
-  }
+  if (const auto* s = std::get_if<EndpointSlice>(&object.body)) body = slice(*s, labels, annotations);
+  if (const auto* g = std::get_if<GatewayConfig>(&object.body)) body = gateway(*g);
   std::string meta = "\"name\": " + quote(object.key.name);
   if (!object.key.ns.empty()) meta += ", \"namespace\": " + quote(object.key.ns);
   if (!object.created.empty()) meta += ", \"creationTimestamp\": " + quote(object.created);
   if (!labels.empty()) meta += ", \"labels\": {" + labels + "}";
   if (!annotations.empty()) meta += ", \"annotations\": {" + annotations + "}";
-  return "{\"apiVersion\": " + quote(version) + ", \"kind\": " + quote(to_string(object.key.kind)) +
-         ", \"metadata\": {" + meta + "}, " + body + "}";
+  return "{\"apiVersion\": " + quote(api_version(object.key.kind)) +
+         ", \"kind\": " + quote(to_string(object.key.kind)) + ", \"metadata\": {" + meta + "}, " + body + "}";
 }
 
 }  // namespace guideway::mgmt

@@ -177,7 +177,82 @@ YamlError syntax_error(const yaml_parser_t& p, uint32_t first_line, uint32_t doc
   return {std::max(document, 1U), static_cast<uint32_t>(mark.line + 1) + first_line, text};
 }
 
+// Fails only for want of memory, or if the events aren't a document.
+class Writer {
+ public:
+  explicit Writer(const Tree& tree) : tree_(tree) {
+    ok_ = yaml_emitter_initialize(&emitter_) == 1;
+    if (!ok_) return;
+    yaml_emitter_set_unicode(&emitter_, 1);
+    yaml_emitter_set_width(&emitter_, -1);
+    yaml_emitter_set_output(
+        &emitter_,
+        [](void* text, unsigned char* part, size_t n) {
+          static_cast<std::string*>(text)->append(reinterpret_cast<char*>(part), n);
+          return 1;
+        },
+        &text_);
+  }
+  ~Writer() { yaml_emitter_delete(&emitter_); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  std::string write(uint32_t root) {
+    yaml_event_t e;
+    emit(yaml_stream_start_event_initialize(&e, YAML_UTF8_ENCODING), e);
+    emit(yaml_document_start_event_initialize(&e, nullptr, nullptr, nullptr, 1), e);
+    node(root);
+    emit(yaml_document_end_event_initialize(&e, 1), e);
+    emit(yaml_stream_end_event_initialize(&e), e);
+    return std::move(text_);
+  }
+
+ private:
+  void emit(int made, yaml_event_t& e) { ok_ = ok_ && made == 1 && yaml_emitter_emit(&emitter_, &e) == 1; }
+  void scalar(std::string_view value, yaml_scalar_style_t style) {
+    yaml_event_t e;
+    emit(yaml_scalar_event_initialize(&e, nullptr, nullptr, reinterpret_cast<const yaml_char_t*>(value.data()),
+                                      static_cast<int>(value.size()), 1, 1, style),
+         e);
+  }
+  // Children in the order of their keys; those of a list have none.
+  std::vector<uint32_t> children(uint32_t i) const {
+    std::vector<uint32_t> all;
+    for (uint32_t c = i + 1; c < tree_.node(i).end; c = tree_.node(c).end) all.push_back(c);
+    if (tree_.node(i).type == Tree::Type::kMap)
+      std::sort(all.begin(), all.end(), [&](uint32_t a, uint32_t b) { return tree_.key(a) < tree_.key(b); });
+    return all;
+  }
+  void node(uint32_t i) {
+    yaml_event_t e;
+    switch (tree_.node(i).type) {
+      case Tree::Type::kNull:
+        return scalar("null", YAML_PLAIN_SCALAR_STYLE);
+      case Tree::Type::kScalar:
+        return scalar(tree_.value(i), tree_.node(i).quoted ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE);
+      case Tree::Type::kMap:
+        emit(yaml_mapping_start_event_initialize(&e, nullptr, nullptr, 1, YAML_BLOCK_MAPPING_STYLE), e);
+        for (const uint32_t c : children(i)) {
+          scalar(tree_.key(c), YAML_PLAIN_SCALAR_STYLE);
+          node(c);
+        }
+        return emit(yaml_mapping_end_event_initialize(&e), e);
+      case Tree::Type::kList:
+        emit(yaml_sequence_start_event_initialize(&e, nullptr, nullptr, 1, YAML_BLOCK_SEQUENCE_STYLE), e);
+        for (const uint32_t c : children(i)) node(c);
+        return emit(yaml_sequence_end_event_initialize(&e), e);
+    }
+  }
+
+  const Tree& tree_;
+  yaml_emitter_t emitter_{};
+  std::string text_;
+  bool ok_ = false;
+};
+
 }  // namespace
+
+std::string to_yaml(const Tree& tree, uint32_t node) { return Writer(tree).write(node); }
 
 std::variant<Tree, YamlError> parse_yaml(std::string_view text, uint32_t first_line, uint32_t first_document) {
   if (text.size() > kMaxYamlBytes)

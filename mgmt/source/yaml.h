@@ -1,4 +1,4 @@
-// YAML text to a Tree, by libyaml's events. Anchors, aliases and tags are refused: kubectl prints none, and an alias
+// YAML text to a Tree and back, by libyaml's events. Anchors, aliases and tags are refused: kubectl prints none, and an alias
 // makes a small file a large tree. Nesting and size are limited.
 #pragma once
 
@@ -21,5 +21,9 @@ inline constexpr size_t kMaxYamlDepth = 64;
 
 // `first_line` and `first_document` count what stands before the text in its file.
 std::variant<Tree, YamlError> parse_yaml(std::string_view text, uint32_t first_line = 0, uint32_t first_document = 0);
+
+// A node and what is below it as one document in block style, its maps sorted by key, so that equal objects give equal
+// text. Reads back as the same tree.
+std::string to_yaml(const Tree& tree, uint32_t node);
 
 }  // namespace guideway::mgmt

@@ -19,6 +19,15 @@ YamlError bad(std::string_view text) {
 
 }  // namespace
 
+TEST_CASE("yaml: written and read again it is the same, sorted") {
+  const std::string text = "b: [1, '1', null, {}, []]\na: {z: \"x\\ny\", y: 'it''s', x: yes}\n";
+  const Tree t = good(text);
+  const std::string once = to_yaml(t, t.documents().at(0));
+  CHECK(once == "a:\n  x: yes\n  y: \"it's\"\n  z: \"x\\ny\"\nb:\n- 1\n- \"1\"\n- null\n- {}\n- []\n");
+  const Tree again = good(once);
+  CHECK(to_yaml(again, again.documents().at(0)) == once);
+}
+
 TEST_CASE("yaml: fields, lines and paths") {
   const Tree t = good("a:\n  b:\n  - c: 1\n    d.e/f: \"2\"\n  - ~\nn: null\nq: 'null'\n");
   const Field root(t, t.documents().at(0));

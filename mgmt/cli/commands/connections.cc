@@ -51,9 +51,9 @@ std::string upper(std::string text) {
 // False if the VIP's port is none; the rest CLI11 or the daemon says.
 bool to_filter(const ConnectionOptions& c, v1::ConnectionFilter& f) {
   if (!c.service.empty()) {
-    const size_t slash = c.service.find('/');
-    f.set_namespace_(slash == std::string::npos ? "default" : c.service.substr(0, slash));
-    f.set_name(slash == std::string::npos ? c.service : c.service.substr(slash + 1));
+    const auto [ns, name] = split_service(c.service);
+    f.set_namespace_(ns);
+    f.set_name(name);
   }
   std::string address;
   uint32_t port = 0;
@@ -120,7 +120,7 @@ void add_connections(CLI::App& app, Client& client) {
   CLI::App* sub =
       client.command(app, "connections", "Connections that the engine remembers: those that all options given fit");
   sub->add_option("--service", c->service, "Those of a Service; namespace default if none is given")
-      ->type_name("NAMESPACE/NAME");
+      ->type_name("[NAMESPACE/]NAME");
   sub->add_option("--client", c->client, "Those from an address or a prefix")->type_name("ADDRESS[/LENGTH]");
   sub->add_option("--vip", c->vip, "Those to a VIP; an IPv6 address with a port in brackets")
       ->type_name("ADDRESS[:PORT]");

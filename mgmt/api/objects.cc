@@ -1,0 +1,86 @@
+#include "mgmt/api/objects.h"
+
+#include "mgmt/api/responses.h"
+#include "mgmt/bad_request.h"
+
+namespace guideway::mgmt {
+namespace {
+
+v1::AppliedObject::Action to_api(Action a) {
+  switch (a) {
+    case Action::kCreated:
+      return v1::AppliedObject::ACTION_CREATED;
+    case Action::kConfigured:
+      return v1::AppliedObject::ACTION_CONFIGURED;
+    case Action::kUnchanged:
+      return v1::AppliedObject::ACTION_UNCHANGED;
+    case Action::kDeleted:
+      return v1::AppliedObject::ACTION_DELETED;
+  }
+  return v1::AppliedObject::ACTION_UNSPECIFIED;
+}
+
+void fill(const Applied& a, v1::AppliedObject& out) {
+  fill(a.key, *out.mutable_object());
+  out.set_action(to_api(a.action));
+  out.set_before(a.before);
+  out.set_after(a.after);
+}
+
+}  // namespace
+
+absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& field) {
+  for (const Kind kind : {Kind::kService, Kind::kEndpointSlice, Kind::kGatewayConfig}) {
+    if (ref.kind() != to_string(kind)) continue;
+    if (ref.name().empty()) return bad_request(field + ".name", "is missing");
+    if (kind == Kind::kGatewayConfig) return ObjectKey{kind, {}, ref.name()};
+    return ObjectKey{kind, ref.namespace_().empty() ? "default" : ref.namespace_(), ref.name()};
+  }
+  return bad_request(field + ".kind", "'" + ref.kind() + "' is none of Service, EndpointSlice, GatewayConfig");
+}
+
+absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address) {
+  if (name.empty() && !ns.empty()) return bad_request("name", "is missing: a namespace alone has no backends");
+  const auto backend = net::parse_ip(address);
+  if (!backend) return bad_request("address", "'" + address + "' is no address, as 10.0.0.1 or 2001:db8::1");
+  return OverrideKey{name.empty() || !ns.empty() ? ns : "default", name, *backend};
+}
+
+absl::StatusOr<ApiSource::Condition> to_condition(v1::ApplyObjectsRequest::Condition condition) {
+  switch (condition) {
+    case v1::ApplyObjectsRequest::CONDITION_UNSPECIFIED:
+      return ApiSource::Condition::kNone;
+    case v1::ApplyObjectsRequest::CONDITION_NEW:
+      return ApiSource::Condition::kNew;
+    case v1::ApplyObjectsRequest::CONDITION_EXISTS:
+      return ApiSource::Condition::kExists;
+    default:
+      return bad_request("condition", "there is no such condition");
+  }
+}
+
+void fill(const ObjectKey& key, v1::ObjectRef& out) {
+  out.set_kind(to_string(key.kind));
+  out.set_namespace_(key.ns);
+  out.set_name(key.name);
+}
+
+void fill(const ShownObject& o, v1::GetObjectResponse& out) {
+  fill(o.key, *out.mutable_object());
+  out.set_manifest(o.manifest);
+  out.set_file(o.file);
+  out.set_from_api(o.from_api);
+  for (const Problem& p : o.problems) fill(p, *out.add_problems());
+}
+
+void fill(const ApplyResult& result, v1::ApplyObjectsResponse& out) {
+  for (const Applied& a : result.objects) fill(a, *out.add_objects());
+  fill(result.skipped, *out.mutable_skipped());
+  for (const Problem& p : result.problems) fill(p, *out.add_problems());
+}
+
+void fill(const std::vector<Applied>& removed, v1::DeleteObjectsResponse& out) {
+  for (const Applied& a : removed) fill(a, *out.add_objects());
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,228 @@
+// apply, diff and delete: what kubectl does with manifests, with those that the API keeps.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <vector>
+
+#include "mgmt/cli/commands.h"
+
+extern char** environ;
+
+namespace guideway::mgmt {
+namespace {
+
+struct Options {
+  std::vector<std::string> files;
+  std::string kind;
+  std::string object;
+  bool dry_run = false;
+  bool ignore_missing = false;
+};
+
+struct File {
+  std::string name;
+  std::string text;
+};
+
+bool read(std::istream& in, const std::string& name, std::vector<File>& files) {
+  files.push_back({name, {std::istreambuf_iterator<char>(in), {}}});
+  return !in.bad();
+}
+
+// Of directories the manifests in them, in the order of their names; "-" is standard input.
+int read_all(const std::vector<std::string>& names, std::vector<File>& files) {
+  for (const std::string& name : names) {
+    std::vector<std::string> paths;
+    std::error_code ec;
+    if (std::filesystem::is_directory(name, ec)) {
+      for (const auto& e : std::filesystem::directory_iterator(name, ec))
+        if (const auto x = e.path().extension(); x == ".yaml" || x == ".yml" || x == ".json")
+          paths.push_back(e.path().string());
+      std::sort(paths.begin(), paths.end());
+      if (paths.empty()) return wrong_usage("-f " + name + ": no *.yaml, *.yml or *.json in that directory");
+    } else {
+      paths.push_back(name);
+    }
+    for (const std::string& path : paths) {
+      std::ifstream file;
+      if (path != "-") file.open(path);
+      if ((path != "-" && !file) || !read(path == "-" ? std::cin : file, path, files))
+        return wrong_usage("-f " + path + " can't be read");
+    }
+  }
+  return 0;
+}
+
+int fail(const Client& client, const File& file, const grpc::Status& s) {
+  std::cerr << file.name << ":\n";
+  return client.fail(s);
+}
+
+// Problems are told beside what was done, and make it a failure: not all of it is in force as it is written.
+int tell_problems(const v1::ApplyObjectsResponse& r) {
+  for (const auto& p : r.problems())
+    std::cerr << "guideway: " << p.object() << (p.field().empty() ? "" : ": ") << p.field() << ": " << p.text() << "\n";
+  return r.problems().empty() ? 0 : kFailed;
+}
+
+void tell_dry_run(const Options& o) {
+  if (o.dry_run) std::cerr << "guideway: a dry run: nothing was changed\n";
+}
+
+int apply(Client& client, const Options& o) {
+  std::vector<File> files;
+  int code = read_all(o.files, files);
+  for (const File& file : files) {
+    v1::ApplyObjectsRequest request;
+    request.set_manifests(file.text);
+    request.set_dry_run(o.dry_run);
+    v1::ApplyObjectsResponse response;
+    const grpc::Status s = client.ask(&v1::Appliance::Stub::ApplyObjects, request, &response);
+    if (!s.ok()) return fail(client, file, s);
+    code = std::max({code, client.print(response), tell_problems(response)});
+  }
+  tell_dry_run(o);
+  return code;
+}
+
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& text) {
+    const Fd fd{::mkstemp(path_)};
+    std::ofstream(path_) << text;
+  }
+  ~TemporaryFile() { ::unlink(path_); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  char* path() { return path_; }
+
+ private:
+  struct Fd {
+    int fd;
+    ~Fd() { ::close(fd); }
+  };
+  char path_[32] = "/tmp/guideway-diff-XXXXXX";
+};
+
+// As diff says: 0, 1 for differences, more if it can't be run.
+int unified_diff(const v1::AppliedObject& a) {
+  const auto& ref = a.object();
+  const std::string name = ref.kind() + "/" + (ref.namespace_().empty() ? "" : ref.namespace_() + "/") + ref.name();
+  TemporaryFile before(a.before());
+  TemporaryFile after(a.after());
+  std::string old_label = "in force: " + name;
+  std::string new_label = "written: " + name;
+  std::string program = "diff", u = "-u", label = "--label";
+  char* argv[] = {program.data(),   u.data(),      label.data(), old_label.data(), label.data(),
+                  new_label.data(), before.path(), after.path(), nullptr};
+  pid_t pid = 0;
+  int status = 0;
+  if (::posix_spawnp(&pid, "diff", nullptr, nullptr, argv, environ) != 0 || ::waitpid(pid, &status, 0) != pid ||
+      !WIFEXITED(status)) {
+    std::cerr << "guideway: the program diff can't be run: install diffutils\n";
+    return 2;
+  }
+  return WEXITSTATUS(status);
+}
+
+constexpr int kDifferent = 1;
+constexpr int kDiffFailed = 2;
+
+int diff(Client& client, const Options& o) {
+  std::vector<File> files;
+  int code = read_all(o.files, files);
+  for (const File& file : files) {
+    v1::ApplyObjectsRequest request;
+    request.set_manifests(file.text);
+    request.set_dry_run(true);
+    v1::ApplyObjectsResponse response;
+    if (const grpc::Status s = client.ask(&v1::Appliance::Stub::ApplyObjects, request, &response); !s.ok()) {
+      fail(client, file, s);
+      return kDiffFailed;
+    }
+    if (client.output != "table") client.print(response);
+    for (const auto& a : response.objects()) {
+      const bool differs = a.before() != a.after();
+      code = std::max(code, client.output == "table" ? unified_diff(a) : differs ? kDifferent : 0);
+    }
+  }
+  return code;
+}
+
+int remove(Client& client, const Options& o) {
+  v1::DeleteObjectsRequest request;
+  request.set_ignore_missing(o.ignore_missing);
+  request.set_dry_run(o.dry_run);
+  if (o.files.empty()) {
+    auto& ref = *request.add_objects();
+    ref.set_kind(o.kind);
+    if (o.kind == "GatewayConfig") {
+      ref.set_name(o.object);
+    } else {
+      const auto [ns, name] = split_service(o.object);
+      ref.set_namespace_(ns);
+      ref.set_name(name);
+    }
+    const int code = client.call(&v1::Appliance::Stub::DeleteObjects, request);
+    tell_dry_run(o);
+    return code;
+  }
+  std::vector<File> files;
+  int code = read_all(o.files, files);
+  for (const File& file : files) {
+    request.set_manifests(file.text);
+    v1::DeleteObjectsResponse response;
+    const grpc::Status s = client.ask(&v1::Appliance::Stub::DeleteObjects, request, &response);
+    if (!s.ok()) return fail(client, file, s);
+    code = std::max(code, client.print(response));
+  }
+  tell_dry_run(o);
+  return code;
+}
+
+CLI::Option* take_files(CLI::App* sub, const std::shared_ptr<Options>& o) {
+  return sub->add_option("-f,--filename", o->files, "Manifest, directory of manifests, or - for standard input")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
+}
+
+}  // namespace
+
+void add_objects(CLI::App& app, Client& client) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* sub = client.command(app, "apply", "Create or replace objects; each file as a whole or not at all");
+  take_files(sub, o)->required();
+  sub->add_flag("--dry-run", o->dry_run, "Say what would be done, and do nothing");
+  sub->callback([&client, o] { client.exit_code = apply(client, *o); });
+
+  sub = client.command(app, "diff",
+                       "What apply would change, as diff -u; exit code 0: nothing, 1: something, 2: it failed");
+  take_files(sub, o)->required();
+  sub->callback([&client, o] { client.exit_code = diff(client, *o); });
+
+  sub = client.command(app, "delete", "Delete objects that came by apply");
+  CLI::Option* files = take_files(sub, o);
+  CLI::Option* kind = sub->add_option("kind", o->kind, "Service, EndpointSlice or GatewayConfig")
+                          ->transform(CLI::IsMember({"Service", "EndpointSlice", "GatewayConfig"}, CLI::ignore_case))
+                          ->excludes(files)
+                          ->type_name("KIND");
+  CLI::Option* object = sub->add_option("object", o->object, "Its name; namespace default if none is given")
+                            ->type_name("[NAMESPACE/]NAME");
+  kind->needs(object);
+  object->needs(kind);
+  sub->add_flag("--ignore-not-found", o->ignore_missing, "What isn't there is no error");
+  sub->add_flag("--dry-run", o->dry_run, "Say what would be deleted, and do nothing");
+  sub->callback([&client, o] {
+    client.exit_code = o->files.empty() && o->kind.empty() ? wrong_usage("delete: name files by -f, or KIND and NAME")
+                                                           : remove(client, *o);
+  });
+}
+
+}  // namespace guideway::mgmt

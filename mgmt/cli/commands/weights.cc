@@ -1,0 +1,87 @@
+// drain, undrain and weight: what operators do with a backend, above what its EndpointSlice says.
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "mgmt/cli/commands.h"
+
+namespace guideway::mgmt {
+namespace {
+
+struct Options {
+  std::string address;
+  std::string service;
+  std::optional<uint32_t> weight;
+  bool reset = false;
+};
+
+template <typename Message>
+Message named(const Options& o) {
+  Message m;
+  m.set_address(o.address);
+  if (o.service.empty()) return m;
+  const auto [ns, name] = split_service(o.service);
+  m.set_namespace_(ns);
+  m.set_name(name);
+  return m;
+}
+
+int set(Client& client, const Options& o, uint32_t weight) {
+  auto request = named<v1::SetBackendWeightRequest>(o);
+  request.set_weight(weight);
+  return client.call(&v1::Appliance::Stub::SetBackendWeight, request);
+}
+
+int reset(Client& client, const Options& o) {
+  return client.call(&v1::Appliance::Stub::ResetBackendWeight, named<v1::ResetBackendWeightRequest>(o));
+}
+
+// Takes back a drain alone: another weight was set for another reason.
+int undrain(Client& client, const Options& o) {
+  const auto request = named<v1::ResetBackendWeightRequest>(o);
+  v1::GetStatusResponse status;
+  if (const grpc::Status s = client.ask(&v1::Appliance::Stub::GetStatus, {}, &status); !s.ok()) return client.fail(s);
+  const auto it = std::ranges::find_if(status.backend_weights(), [&](const v1::BackendWeight& w) {
+    return w.namespace_() == request.namespace_() && w.name() == request.name() && w.address() == request.address();
+  });
+  if (it != status.backend_weights().end() && it->weight() != 0) {
+    std::cerr << "guideway: backend " << o.address << " isn't drained, but was given weight " << it->weight()
+              << ": guideway weight --reset takes that back\n";
+    return kFailed;
+  }
+  return reset(client, o);
+}
+
+CLI::App* command(CLI::App& app, Client& client, const char* name, const char* what,
+                  const std::shared_ptr<Options>& o) {
+  CLI::App* sub = client.command(app, name, what);
+  sub->add_option("backend", o->address, "Its address")->required()->type_name("ADDRESS");
+  sub->add_option("--service", o->service,
+                  "Only as a backend of this Service; namespace default if none is given. Else of every Service")
+      ->type_name("[NAMESPACE/]NAME");
+  return sub;
+}
+
+}  // namespace
+
+void add_weights(CLI::App& app, Client& client) {
+  const auto o = std::make_shared<Options>();
+  command(app, client, "drain", "Send a backend no new connections; those that stand live on", o)
+      ->callback([&client, o] { client.exit_code = set(client, *o, 0); });
+  command(app, client, "undrain", "Send a drained backend connections again", o)->callback([&client, o] {
+    client.exit_code = undrain(client, *o);
+  });
+  CLI::App* sub = command(app, client, "weight", "Give a backend another weight than its EndpointSlice does", o);
+  CLI::Option* weight = sub->add_option("weight", o->weight, "Its share is weight / sum of the weights; 0 drains")
+                            ->check(CLI::Range(0U, 65'535U, "0 to 65535"))
+                            ->type_name("WEIGHT");
+  sub->add_flag("--reset", o->reset, "Back to the EndpointSlice's")->excludes(weight);
+  sub->callback([&client, o] {
+    if (o->reset)
+      client.exit_code = reset(client, *o);
+    else
+      client.exit_code = o->weight ? set(client, *o, *o->weight) : wrong_usage("weight: give a WEIGHT, or --reset");
+  });
+}
+
+}  // namespace guideway::mgmt

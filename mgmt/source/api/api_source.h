@@ -1,0 +1,98 @@
+// What the API writes: objects, a file each in the state directory, and weights of backends. A write is answered once
+// it is in force and on the disk.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mgmt/event_loop.h"
+#include "mgmt/model/store.h"
+#include "mgmt/source/api/state_files.h"
+#include "mgmt/source/api/submission.h"
+
+namespace guideway::mgmt {
+
+enum class Action : uint8_t { kCreated, kConfigured, kUnchanged, kDeleted };
+
+struct Applied {
+  ObjectKey key;
+  Action action = Action::kUnchanged;
+  std::string before;  // manifests; empty: there was none, or is none
+  std::string after;
+};
+
+struct ApplyResult {
+  std::vector<Applied> objects;
+  std::map<std::string, uint32_t> skipped;
+  std::vector<Problem> problems;  // of these objects
+};
+
+class ApiSource {
+ public:
+  enum class Condition : uint8_t { kNone, kNew, kExists };
+  static constexpr size_t kMaxObjects = 50'000;
+  static constexpr size_t kMaxOverrides = 10'000;
+
+  struct Hooks {
+    // Puts what changed in force.
+    std::function<void(const std::vector<ObjectKey>&)> commit;
+    // Of the files of that path, as things are now.
+    std::function<std::vector<Problem>(const std::string& path)> problems_of;
+    // Services in force that have the backend.
+    std::function<std::vector<ObjectKey>(const OverrideKey&)> served_by;
+  };
+
+  ApiSource(EventLoop& loop, Store& store, const std::string& state_dir, HostPorts host_ports, Hooks hooks);
+
+  // What was written before the daemon ended. Before any manifest is read: an object that a manifest has as well is the
+  // API's then as it was before.
+  absl::StatusOr<std::vector<ObjectKey>> restore();
+  bool is_own_file(std::string_view path) const { return path.starts_with(objects_.directory()); }
+  // As it was written; null if it is none of the API's.
+  const std::string* text_of(const ObjectKey& key) const;
+  size_t objects() const { return texts_.size(); }
+
+  // These are for threads of servers.
+  absl::StatusOr<ApplyResult> apply(std::string_view manifests, Condition condition, bool dry_run);
+  absl::StatusOr<std::vector<Applied>> remove(std::vector<ObjectKey> keys, bool ignore_missing, bool dry_run);
+  // The keys of what stands in manifests.
+  absl::StatusOr<std::vector<ObjectKey>> keys_of(std::string_view manifests) const;
+  // The Services that it holds for now.
+  absl::StatusOr<std::vector<ObjectKey>> set_weight(const OverrideKey& key, uint32_t weight);
+  // The weight that it was set to.
+  absl::StatusOr<uint32_t> reset_weight(const OverrideKey& key);
+
+ private:
+  struct Write {  // shared with the loop, which may come to it after its caller has gone
+    Submission submission;
+    std::vector<std::string> drafts;  // of each object
+    Condition condition = Condition::kNone;
+    bool dry_run = false;
+  };
+  void restore_objects(std::vector<ObjectKey>& changed);
+  void restore_overrides();
+  absl::Status may_write(const ObjectKey& key, Condition condition) const;
+  absl::Status draft_all(Write& write);
+  absl::StatusOr<ApplyResult> apply_now(Write& write);
+  absl::Status keep(const Submitted& object, const std::string& draft, std::vector<ObjectKey>& changed);
+  absl::StatusOr<std::vector<Applied>> remove_now(const std::vector<ObjectKey>& keys, bool ignore_missing,
+                                                  bool dry_run);
+  absl::StatusOr<std::vector<ObjectKey>> set_weight_now(const OverrideKey& key, const Override& value,
+                                                        const std::string& draft);
+
+  EventLoop& loop_;
+  Store& store_;
+  const HostPorts host_ports_;
+  Hooks hooks_;
+  StateFiles objects_;
+  StateFiles weights_;
+  std::map<ObjectKey, std::string> texts_;  // on the loop
+};
+
+}  // namespace guideway::mgmt
