@@ -1,5 +1,5 @@
-// YAML text to a Tree and back, by libyaml's events. Anchors, aliases and tags are refused: kubectl prints none, and an alias
-// makes a small file a large tree. Nesting and size are limited.
+// YAML text to a Tree and back, by libyaml's events. Anchors, aliases and tags are refused: kubectl prints none, and an
+// alias makes a small file a large tree. Nesting and size are limited.
 #pragma once
 
 #include <string>
