@@ -5,6 +5,7 @@ help_bench() {
 usage: ./dev bench lb [--filter TEXT] [--runs N] [--json FILE]
        ./dev bench churn [--runs N] [--seconds S] [--changes N] [--json FILE]
        ./dev bench flood [--runs N] [--json FILE]
+       ./dev bench api [--runs N] [--seconds S]
        ./dev bench maglev | commit | scale
 
 lb      pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor
@@ -13,6 +14,8 @@ churn   the same pipeline on one core, while control applies 1,000 endpoint chan
         runs in which nothing changes: throughput and the p99.9 of a worker's round, and their ratios. Wants two cores
         that do nothing else
 flood   unique SYNs at full rate, beside 1,000 connections that must keep their reals
+api     the real engine and daemon: what a worker sends while weights are changed over the API 1,000 times a second, and
+        while 100,000 connections are listed page by page, beside what it sends at rest. Wants two cores likewise
 maglev  builds Maglev tables
 commit  changes manifests of 100 objects under the real guidewayd and guideway-engine, and prints how long after the
         file's close they are in force
@@ -33,13 +36,27 @@ dev_bench() {
   ensure_packages
   [ $# != 0 ] || set -- lb
   case $1 in
-  commit | scale) build_kind release || exit 1 ;;
+  commit | scale | api) build_kind release || exit 1 ;;
   *) build_kind release pktgen-tests/guideway-bench || exit 1 ;;
   esac
   trap give_back_hugepages EXIT
   trap 'exit 130' INT TERM
   reserve_hugepages
-  build/pktgen-tests/guideway-bench "$@"
+  case $1 in
+  api) bench_api "${@:2}" ;;
+  *) build/pktgen-tests/guideway-bench "$@" ;;
+  esac
+}
+
+# In a network namespace of its own, which has no routes to follow.
+bench_api() {
+  needs_root "bench api"
+  local stubs=build/bench-api
+  mkdir -p $stubs
+  protoc --proto_path=. --python_out=$stubs --grpc_python_out=$stubs \
+    --plugin=protoc-gen-grpc_python="$(command -v grpc_python_plugin)" mgmt/api/appliance.proto
+  # shellcheck disable=SC2016
+  unshare -n sh -c 'ip link set lo up && exec "$@"' - /usr/bin/python3 -B pktgen-tests/bench/api_load.py build $stubs "$@"
 }
 
 reserve_hugepages() {
