@@ -1,13 +1,19 @@
 #include "mgmt/cli/client.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#include "mgmt/cli/yaml.h"
 
 namespace guideway::mgmt {
 
 CLI::App* Client::command(CLI::App& app, const char* name, const char* what) {
   CLI::App* sub = app.add_subcommand(name, what);
-  sub->add_option("-o,--output", output, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
+  sub->add_option("-o,--output", output, "table, wide (with every column), json or yaml")
+      ->check(CLI::IsMember({"table", "wide", "json", "yaml"}))
       ->capture_default_str()
       ->type_name("FORMAT");
   sub->fallthrough();
@@ -29,7 +35,16 @@ int Client::print_text(const std::string& text) const {
   return std::cout ? 0 : kFailed;
 }
 
-int Client::print_json(const google::protobuf::Message& response) const {
+Style Client::style() const {
+  const auto set = [](const char* name, std::string_view unless) {
+    const char* value = std::getenv(name);
+    return value != nullptr && value != unless;
+  };
+  return {.wide = output == "wide",
+          .colours = ::isatty(STDOUT_FILENO) == 1 && !set("NO_COLOR", "") && set("TERM", "dumb")};
+}
+
+int Client::print_message(const google::protobuf::Message& response) const {
   google::protobuf::util::JsonPrintOptions json;
   json.add_whitespace = true;
   json.always_print_primitive_fields = true;
@@ -39,7 +54,14 @@ int Client::print_json(const google::protobuf::Message& response) const {
     std::cerr << "guideway: the answer can't be shown as JSON\n";
     return kFailed;
   }
-  return print_text(text);
+  return print_json(text);
+}
+
+int Client::print_json(const std::string& json) const {
+  if (output != "yaml") return print_text(json);
+  if (const auto yaml = yaml_of_json(json)) return print_text(*yaml);
+  std::cerr << "guideway: the answer can't be shown as YAML; -o json can\n";
+  return kFailed;
 }
 
 int Client::fail(const grpc::Status& s) const {

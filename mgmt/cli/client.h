@@ -41,14 +41,20 @@ class Client {
     return (stub().*method)(&context, request, r);
   }
 
+  bool for_people() const { return output == "table" || output == "wide"; }
+  // Coloured on a terminal that can, unless NO_COLOR is set (no-color.org).
+  Style style() const;
+
   // These give exit codes.
   template <typename Response>
   int print(const Response& response) const {
-    if (output == "table") return print_text(show(response));
-    return print_json(response);
+    if (for_people()) return print_text(show(response, style()));
+    return print_message(response);
   }
   int print_text(const std::string& text) const;
-  int print_json(const google::protobuf::Message& response) const;
+  // As JSON, or in the form that was asked for instead.
+  int print_message(const google::protobuf::Message& response) const;
+  int print_json(const std::string& json) const;
   int fail(const grpc::Status& s) const;
   template <typename Request, typename Response>
   int call(Method<Request, Response> method, const std::type_identity_t<Request>& request = {}) {

@@ -260,10 +260,13 @@ std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse&
   return e.take(trouble.empty());
 }
 
-std::string show(const std::vector<Finding>& findings) {
+std::string show(const std::vector<Finding>& findings, const Style& style) {
   std::string out;
   for (const Finding& f : findings) {
-    out += std::string(name_of(f.severity)) + std::string(10 - std::string(name_of(f.severity)).size(), ' ');
+    Colour colour = Colour::kNone;
+    if (f.severity != Severity::kFine) colour = f.severity == Severity::kProblem ? Colour::kRed : Colour::kYellow;
+    const std::string name = name_of(f.severity);
+    out += painted(style, colour, name) + std::string(10 - name.size(), ' ');
     out += f.subject + ": " + f.text + "\n";
     if (!f.remedy.empty()) out += "          → " + f.remedy + "\n";
   }

@@ -6,6 +6,7 @@
 
 #include "mgmt/api/appliance.pb.h"
 #include "mgmt/cli/host.h"
+#include "mgmt/cli/style.h"
 
 namespace guideway::mgmt {
 
@@ -26,7 +27,7 @@ std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse&
                              const v1::ListServicesResponse& services, const std::string& trouble);
 
 // One line a finding and one its remedy, problems first; what is fine at the end.
-std::string show(const std::vector<Finding>& findings);
+std::string show(const std::vector<Finding>& findings, const Style& style);
 std::string to_json(const std::vector<Finding>& findings);
 
 }  // namespace guideway::mgmt

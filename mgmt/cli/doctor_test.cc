@@ -58,7 +58,7 @@ struct Patient {
 
 TEST_CASE("doctor: nothing is wrong with a healthy host", "[doctor]") {
   const auto findings = Patient().examine();
-  INFO(show(findings));
+  INFO(show(findings, {}));
   CHECK(std::ranges::all_of(findings, [](const Finding& f) { return f.severity == Severity::kFine; }));
   std::set<std::string> subjects;
   for (const Finding& f : findings) subjects.insert(f.subject);
@@ -131,7 +131,7 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
     Patient p;
     ill.make(p);
     const auto findings = p.examine();
-    INFO(ill.subject << ", " << ill.text << ":\n" << show(findings));
+    INFO(ill.subject << ", " << ill.text << ":\n" << show(findings, {}));
     const auto found = [&](const Finding& f) {
       return f.severity == ill.severity && f.subject == ill.subject && f.text.find(ill.text) != std::string::npos &&
              f.remedy.find(ill.remedy) != std::string::npos;
@@ -167,7 +167,7 @@ TEST_CASE("doctor: what looks wrong and isn't", "[doctor]") {
     Patient p;
     make(p);
     const auto findings = p.examine();
-    INFO(show(findings));
+    INFO(show(findings, {}));
     CHECK(std::ranges::all_of(findings, [](const Finding& f) { return f.severity == Severity::kFine; }));
   }
 }
@@ -179,14 +179,14 @@ TEST_CASE("doctor: without daemon or engine the host is looked at all the same",
   p.trouble = "connection refused";
   p.host.engine.reset();
   p.host.bpffs = false;
-  const std::string text = show(p.examine());
+  const std::string text = show(p.examine(), {});
   INFO(text);
   CHECK(text.starts_with("problem   daemon: guidewayd doesn't answer: connection refused\n          → is it running"));
   CHECK(text.find("hint      bpffs: ") != std::string::npos);
   CHECK(text.find("hint      hugepages: 0 of 512 pages of 2 MB are free") != std::string::npos);
   p.trouble.clear();
   p.status.mutable_engine()->set_trouble("no socket");
-  CHECK(show(p.examine()).starts_with("problem   engine: guidewayd isn't connected to it: no socket\n"));
+  CHECK(show(p.examine(), {}).starts_with("problem   engine: guidewayd isn't connected to it: no socket\n"));
 }
 
 TEST_CASE("doctor: findings as JSON", "[doctor]") {

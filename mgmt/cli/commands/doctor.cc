@@ -21,7 +21,8 @@ int doctor(Client& client) {
   for (const auto& w : status.engine().status().workers()) cores.push_back(w.core());
   const auto findings = examine(look_at_host(interfaces, cores), status, services,
                                 s.ok() ? "" : client.server + ": " + s.error_message());
-  const int code = client.print_text(client.output == "json" ? to_json(findings) : show(findings));
+  const int code =
+      client.for_people() ? client.print_text(show(findings, client.style())) : client.print_json(to_json(findings));
   const bool ill =
       std::ranges::any_of(findings, [](const Finding& f) { return f.severity == Finding::Severity::kProblem; });
   return ill ? kFailed : code;

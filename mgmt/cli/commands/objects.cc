@@ -147,10 +147,10 @@ int diff(Client& client, const Options& o) {
       fail(client, file, s);
       return kDiffFailed;
     }
-    if (client.output != "table") client.print(response);
+    if (!client.for_people()) client.print(response);
     for (const auto& a : response.objects()) {
       const bool differs = a.before() != a.after();
-      code = std::max(code, client.output == "table" ? unified_diff(a) : differs ? kDifferent : 0);
+      code = std::max(code, client.for_people() ? unified_diff(a) : differs ? kDifferent : 0);
     }
   }
   return code;

@@ -1,0 +1,96 @@
+#include "mgmt/cli/show.h"
+
+#include <catch2/catch.hpp>
+
+#include "mgmt/cli/table.h"
+
+namespace guideway::mgmt {
+namespace {
+
+TEST_CASE("tables: columns, wide ones, and colours that change no width", "[show]") {
+  const auto shown = [](Style style) {
+    Table t(style, {"NAME", wide("TABLE"), "STATE", "LIVE"});
+    t.add({"web", "251", Cell("Refused", Colour::kRed), "1"});
+    t.add({"a-long-name", "", Cell("?", Colour::kYellow), ""});
+    return t.str();
+  };
+  CHECK(shown({}) ==
+        "NAME          STATE     LIVE\n"
+        "web           Refused   1\n"
+        "a-long-name   ?         -\n");
+  CHECK(shown({.wide = true}) ==
+        "NAME          TABLE   STATE     LIVE\n"
+        "web           251     Refused   1\n"
+        "a-long-name   -       ?         -\n");
+  CHECK(shown({.colours = true}) ==
+        "NAME          STATE     LIVE\n"
+        "web           \x1b[31mRefused\x1b[0m   1\n"
+        "a-long-name   \x1b[33m?\x1b[0m         -\n");
+}
+
+TEST_CASE("what isn't as it should be has a colour, and nothing else", "[show]") {
+  const Style coloured{.wide = true, .colours = true};
+  v1::ListServicesResponse services;
+  services.add_services()->set_state(v1::VipRow::STATE_PROGRAMMED);
+  v1::ListBackendsResponse backends;
+  backends.add_backends()->set_state(v1::BackendRow::STATE_DRAINING);
+  v1::GetStatusResponse status;
+  status.mutable_engine()->set_connected(true);
+  CHECK(show(services, coloured).find('\x1b') == std::string::npos);
+  CHECK(show(backends, coloured).find('\x1b') == std::string::npos);
+  CHECK(show(status, coloured).find('\x1b') == std::string::npos);
+
+  services.mutable_services(0)->set_state(v1::VipRow::STATE_REFUSED);
+  backends.mutable_backends(0)->set_state(v1::BackendRow::STATE_NOT_READY);
+  status.mutable_engine()->set_connected(false);
+  status.add_problems()->set_text("mend it");
+  CHECK(show(services, coloured).find("\x1b[31mRefused\x1b[0m") != std::string::npos);
+  CHECK(show(backends, coloured).find("\x1b[33mnot-ready\x1b[0m") != std::string::npos);
+  CHECK(show(status, coloured).find("\x1b[31mPROBLEMS (1):\x1b[0m") != std::string::npos);
+  CHECK(show(status, coloured).find("\x1b[31mEngine:      NOT CONNECTED") != std::string::npos);
+}
+
+// IPv4 and names of usual length fit what a terminal of 120 columns shows.
+TEST_CASE("tables without wide columns fit a terminal", "[show]") {
+  v1::ListServicesResponse services;
+  auto& s = *services.add_services();
+  s.set_namespace_("production");
+  s.set_name("checkout");
+  s.set_vip("198.51.100.123");
+  s.set_port(443);
+  s.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
+  s.set_backends_ready(100);
+  s.set_backends_total(100);
+  s.set_state(v1::VipRow::STATE_PROGRAMMED);
+  s.mutable_counters()->set_live_connections(12'345);
+  s.mutable_counters()->set_packets(1'234'567'890);
+  v1::ListBackendsResponse backends;
+  auto& b = *backends.add_backends();
+  b.set_namespace_("production");
+  b.set_name("checkout");
+  b.set_vip("198.51.100.123");
+  b.set_vip_port(443);
+  b.set_address("10.123.100.200");
+  b.set_port(8443);
+  b.set_state(v1::BackendRow::STATE_TERMINATING);
+  b.set_weight(1);
+  *b.mutable_counters() = s.counters();
+  v1::ListConnectionsResponse connections;
+  auto& c = *connections.add_connections();
+  c.set_namespace_("production");
+  c.set_name("checkout");
+  for (auto* address : {c.mutable_client(), c.mutable_vip(), c.mutable_backend()}) *address = "198.51.100.1";
+  c.set_client_port(40'000);
+  c.set_vip_port(443);
+  c.set_mode(v1::FORWARDING_MODE_NAT);
+  c.set_backend_port(8443);
+  c.set_state(v1::ConnectionRow::STATE_ESTABLISHED);
+  for (const std::string& text : {show(services, {}), show(backends, {}), show(connections, {})}) {
+    INFO(text);
+    CHECK(text.find('\n') <= 120);
+    CHECK(text.size() - text.find('\n') <= 122);  // the row, and two newlines
+  }
+}
+
+}  // namespace
+}  // namespace guideway::mgmt

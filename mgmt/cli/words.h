@@ -1,0 +1,24 @@
+// The API's numbers and names as people read them. Pure.
+#pragma once
+
+#include <string>
+
+#include "mgmt/api/appliance.pb.h"
+
+namespace guideway::mgmt {
+
+inline std::string number(uint64_t n) { return std::to_string(n); }
+// "90s", "90m", "47h", "3d".
+std::string duration(uint64_t seconds);
+// "192.0.2.10:80", "[2001:db8::10]:80"; port 0 is "*".
+std::string endpoint(const std::string& address, uint32_t port);
+// "demo/web"; empty if it has no name.
+std::string service_name(const std::string& ns, const std::string& name);
+
+const char* word(v1::Protocol p);              // "TCP"
+const char* word(v1::ForwardingMode m);        // "dsr-ipip"
+const char* word(v1::VipRow::State s);         // "Programmed"
+const char* word(v1::BackendRow::State s);     // "not-ready"
+const char* word(v1::ConnectionRow::State s);  // "established"
+
+}  // namespace guideway::mgmt
