@@ -268,9 +268,11 @@ Snapshot Daemon::snapshot() const {
     s.vips.push_back({entry, EngineLink::EntryState::kRefused, store_.owner(entry->service->key)});
   std::stable_sort(s.vips.begin(), s.vips.end(),
                    [](const auto& a, const auto& b) { return a.entry->name < b.entry->name; });
-  for (const ObjectKey& key : store_.keys(Kind::kService))
-    ++(std::get<Service>(store_.latest(key)->body).ours ? s.services : s.services_left_out);
-  s.endpoint_slices = static_cast<uint32_t>(store_.count(Kind::kEndpointSlice));
+  s.service_objects = store_.objects(Kind::kService);
+  for (const OwnedObject& o : s.service_objects)
+    ++(std::get<Service>(o.object->body).ours ? s.services : s.services_left_out);
+  s.slice_objects = store_.objects(Kind::kEndpointSlice);
+  s.endpoint_slices = static_cast<uint32_t>(s.slice_objects.size());
   if (compiler_.gateway_object()) s.gateway_config = compiler_.gateway_object()->key.name;
   s.gateway = compiler_.gateway();
   s.manifest_directory = options_.manifests;

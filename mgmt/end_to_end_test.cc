@@ -193,6 +193,57 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
   CHECK(contains(out, "guidewayd can't be reached"));
 }
 
+TEST_CASE("end to end: the CLI describes a Service") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + service_yaml("bad", "198.51.100.300") +
+                                       service_yaml("web-too", "198.51.100.1") +
+                                       "---\napiVersion: v1\nkind: Service\nmetadata: {name: inner, namespace: demo}\n"
+                                       "spec: {ports: [{port: 80}]}\n");
+  write_file(p.dir / "m/gateway.yaml",
+             "apiVersion: guideway.io/v1alpha1\nkind: GatewayConfig\nmetadata: {name: gateway}\n"
+             "spec: {snat: [{address: 192.0.2.1, dedicated: true}]}\n");
+  write_file(p.dir / "m/slices.yaml", slice_yaml("web", {{"10.0.0.1", "ready"}, {"10.0.0.2", "gone"}}) +
+                                          slice_yaml("web", {{"10.0.0.3", "terminating"}}, 80, "2") +
+                                          slice_yaml("other", {{"10.0.0.4", "ready"}}));
+  Running daemon(p.start());
+  p.cli_until({"services"}, "Programmed");
+  std::string out;
+  CHECK(p.cli({"services", "describe", "demo/web"}, out) == 0);
+  INFO(out);
+  CHECK(out.starts_with("Problems:    none\nObject:      Service demo/web in " + (p.dir / "m/web.yaml")));
+  CHECK(contains(out, ":2 (document 1)\nObject:      EndpointSlice demo/web-1 in " + (p.dir / "m/slices.yaml")));
+  CHECK(contains(out, "EndpointSlice demo/web-2 in "));
+  CHECK_FALSE(contains(out, "other"));
+  CHECK(contains(out,
+                 "VIP:         198.51.100.1:80 TCP, port http\nState:       Programmed\nMode:        nat, a Maglev "
+                 "table of 16381 slots\nConnections: 2168 begun, 2170 live\nClients:     sent 502160 packets, 2162 "
+                 "bytes; were sent 2164 packets, 2166 bytes\n"));
+  CHECK(contains(out, "10.0.0.2:80   not-ready     1        -      -         web-1"));
+  CHECK(contains(out, "10.0.0.3:80   terminating   1        1085   1080      web-2"));
+  CHECK(p.cli({"services", "describe", "demo/web", "-o", "yaml"}, out) == 0);
+  INFO(out);
+  CHECK(contains(out, "objects:\n- object: Service demo/web\n"));
+  CHECK(contains(out, "  slice: web-2\n"));
+
+  // One that was never good, one whose VIP another has, and one that isn't the gateway's.
+  CHECK(p.cli({"services", "describe", "demo/bad"}, out) == 0);
+  INFO(out);
+  CHECK(out.starts_with("PROBLEMS (1):\n  ! "));
+  CHECK(contains(out, "Service demo/bad: status.loadBalancer.ingress[0].ip"));
+  CHECK(contains(out, "none that is well-formed"));
+  CHECK(p.cli({"services", "describe", "demo/web-too"}, out) == 0);
+  CHECK(out.starts_with("PROBLEMS (1):"));
+  CHECK(contains(out, "State:       Refused"));
+  CHECK(p.cli({"services", "describe", "demo/inner"}, out) == 0);
+  CHECK(contains(out, "Left out:    it isn't the gateway's"));
+
+  CHECK(p.cli({"services", "describe", "web"}, out) == 1);
+  CHECK(contains(out, "there is no Service default/web in the manifests"));
+  CHECK(p.cli({"services", "describe", "demo/"}, out) == 2);
+  CHECK(p.cli({"services", "describe"}, out) == 2);
+  CHECK(p.cli({"services", "demo/web"}, out) == 2);
+}
+
 TEST_CASE("end to end: the CLI lists connections, page by page") {
   Site p;
   write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}));

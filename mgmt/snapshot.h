@@ -14,6 +14,7 @@
 #include "mgmt/engine_link/engine_link.h"
 #include "mgmt/model/overrides.h"
 #include "mgmt/model/problem.h"
+#include "mgmt/model/store.h"
 
 namespace guideway::mgmt {
 
@@ -42,6 +43,8 @@ struct Snapshot {
   std::map<std::string, uint32_t> skipped;
   std::vector<File> files;
   std::vector<Vip> vips;  // sorted by name
+  std::vector<OwnedObject> service_objects;
+  std::vector<OwnedObject> slice_objects;
   uint32_t services = 0;
   uint32_t services_left_out = 0;
   uint32_t endpoint_slices = 0;

@@ -1,6 +1,7 @@
 #include "mgmt/api/responses.h"
 
 #include <numeric>
+#include <set>
 
 #include "mgmt/api/counters.h"
 #include "mgmt/api/engine_limits.h"
@@ -100,6 +101,58 @@ void fill(const std::map<std::string, uint32_t>& skipped, google::protobuf::Repe
   }
 }
 
+namespace {
+
+void fill(const Snapshot& s, const Snapshot::Vip& v, v1::VipRow& row) {
+  const Entry& e = *v.entry;
+  row.set_namespace_(e.service->key.ns);
+  row.set_name(e.service->key.name);
+  row.set_port_name(e.port_name);
+  row.set_vip(net::to_string(e.vip.address));
+  row.set_port(e.vip.port);
+  row.set_protocol(to_api(e.vip.protocol));
+  row.set_mode(to_api(e.mode));
+  for (const Backend& b : e.backends) {
+    const auto state = state_of(b);
+    if (state == v1::BackendRow::STATE_READY) row.set_backends_ready(row.backends_ready() + 1);
+    if (state == v1::BackendRow::STATE_DRAINING || state == v1::BackendRow::STATE_TERMINATING)
+      row.set_backends_draining(row.backends_draining() + 1);
+  }
+  row.set_backends_total(static_cast<uint32_t>(e.backends.size()));
+  row.set_table_size(e.table_size);
+  row.set_state(state_of(v));
+  row.set_file(v.file);
+  fill_counters(s, e, row);
+}
+
+void fill(const Snapshot& s, const Entry& e, const Backend& b, v1::BackendRow& row) {
+  row.set_namespace_(e.service->key.ns);
+  row.set_name(e.service->key.name);
+  row.set_port_name(e.port_name);
+  row.set_vip(net::to_string(e.vip.address));
+  row.set_vip_port(e.vip.port);
+  row.set_protocol(to_api(e.vip.protocol));
+  row.set_address(net::to_string(b.address));
+  row.set_port(b.port);
+  row.set_state(state_of(b));
+  row.set_weight(b.weight);
+  row.set_weight_set(b.overridden);
+  row.set_slice(b.slice->key.name);
+  const Endpoint& endpoint = std::get<EndpointSlice>(b.slice->body).endpoints[b.endpoint];
+  row.set_pod(endpoint.target);
+  row.set_node(endpoint.node);
+  fill_counters(s, e, b, row);
+}
+
+void fill(const OwnedObject& o, v1::ObjectPlace& out) {
+  out.set_object(to_string(o.object->key));
+  out.set_file(o.file);
+  out.set_document(o.object->place.document);
+  out.set_line(o.object->place.line);
+}
+
+}  // namespace
+
 void fill(const Snapshot& s, v1::GetStatusResponse& out) {
   out.set_version(GUIDEWAY_VERSION);
   out.set_uptime_seconds(s.uptime_seconds);
@@ -139,53 +192,40 @@ void fill(const Snapshot& s, v1::GetStatusResponse& out) {
 }
 
 void fill(const Snapshot& s, v1::ListServicesResponse& out) {
-  for (const auto& v : s.vips) {
-    const Entry& e = *v.entry;
-    v1::VipRow& row = *out.add_services();
-    row.set_namespace_(e.service->key.ns);
-    row.set_name(e.service->key.name);
-    row.set_port_name(e.port_name);
-    row.set_vip(net::to_string(e.vip.address));
-    row.set_port(e.vip.port);
-    row.set_protocol(to_api(e.vip.protocol));
-    row.set_mode(to_api(e.mode));
-    for (const Backend& b : e.backends) {
-      const auto state = state_of(b);
-      if (state == v1::BackendRow::STATE_READY) row.set_backends_ready(row.backends_ready() + 1);
-      if (state == v1::BackendRow::STATE_DRAINING || state == v1::BackendRow::STATE_TERMINATING)
-        row.set_backends_draining(row.backends_draining() + 1);
-    }
-    row.set_backends_total(static_cast<uint32_t>(e.backends.size()));
-    row.set_table_size(e.table_size);
-    row.set_state(state_of(v));
-    row.set_file(v.file);
-    fill_counters(s, e, row);
-  }
+  for (const auto& v : s.vips) fill(s, v, *out.add_services());
 }
 
 void fill(const Snapshot& s, v1::ListBackendsResponse& out) {
-  for (const auto& v : s.vips) {
-    const Entry& e = *v.entry;
-    for (const Backend& b : e.backends) {
-      v1::BackendRow& row = *out.add_backends();
-      row.set_namespace_(e.service->key.ns);
-      row.set_name(e.service->key.name);
-      row.set_port_name(e.port_name);
-      row.set_vip(net::to_string(e.vip.address));
-      row.set_vip_port(e.vip.port);
-      row.set_protocol(to_api(e.vip.protocol));
-      row.set_address(net::to_string(b.address));
-      row.set_port(b.port);
-      row.set_state(state_of(b));
-      row.set_weight(b.weight);
-      row.set_weight_set(b.overridden);
-      row.set_slice(b.slice->key.name);
-      const Endpoint& endpoint = std::get<EndpointSlice>(b.slice->body).endpoints[b.endpoint];
-      row.set_pod(endpoint.target);
-      row.set_node(endpoint.node);
-      fill_counters(s, e, b, row);
-    }
+  for (const auto& v : s.vips)
+    for (const Backend& b : v.entry->backends) fill(s, *v.entry, b, *out.add_backends());
+}
+
+bool fill(const Snapshot& s, const v1::GetServiceRequest& request, v1::GetServiceResponse& out) {
+  const ObjectKey key{Kind::kService, request.namespace_(), request.name()};
+  std::set<std::string> names{to_string(key)};
+  std::set<std::string> files;
+  const auto add = [&](const OwnedObject& o) {
+    v1::ObjectPlace& place = *out.add_objects();
+    fill(o, place);
+    names.insert(place.object());
+    files.insert(o.file);
+  };
+  for (const OwnedObject& o : s.service_objects) {
+    if (o.object->key != key) continue;
+    add(o);
+    out.set_left_out(!std::get<Service>(o.object->body).ours);
   }
+  for (const OwnedObject& o : s.slice_objects)
+    if (o.object->key.ns == key.ns && std::get<EndpointSlice>(o.object->body).service == key.name) add(o);
+  for (const auto& v : s.vips) {
+    if (v.entry->service->key != key) continue;
+    fill(s, v, *out.add_vips());
+    for (const Backend& b : v.entry->backends) fill(s, *v.entry, b, *out.add_backends());
+  }
+  // What is wrong with a file as a whole names no object.
+  for (const Problem& p : s.problems)
+    if (p.object.empty() ? files.contains(p.file) : names.contains(p.object)) fill(p, *out.add_problems());
+  return out.objects_size() > 0 || out.problems_size() > 0;
 }
 
 }  // namespace guideway::mgmt

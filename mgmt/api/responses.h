@@ -9,6 +9,8 @@ namespace guideway::mgmt {
 void fill(const Snapshot& s, v1::GetStatusResponse& out);
 void fill(const Snapshot& s, v1::ListServicesResponse& out);
 void fill(const Snapshot& s, v1::ListBackendsResponse& out);
+// False if nothing is known of it.
+bool fill(const Snapshot& s, const v1::GetServiceRequest& request, v1::GetServiceResponse& out);
 void fill(const Problem& p, v1::Problem& out);
 void fill(const std::map<std::string, uint32_t>& skipped, google::protobuf::RepeatedPtrField<v1::SkippedKind>& out);
 

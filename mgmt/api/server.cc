@@ -64,6 +64,14 @@ class ApplianceService final : public v1::Appliance::Service {
                             v1::ListServicesResponse* r) override {
     return answer(r, Question::kCounters);
   }
+  grpc::Status GetService(grpc::ServerContext*, const v1::GetServiceRequest* q, v1::GetServiceResponse* r) override {
+    const auto s = daemon_.take_snapshot(Question::kCounters);
+    if (!s.ok()) return to_grpc(s.status());
+    if (!fill(**s, *q, *r))
+      return {grpc::StatusCode::NOT_FOUND, "there is no Service " + q->namespace_() + "/" + q->name() +
+                                               " in the manifests; guideway services lists those of the gateway"};
+    return grpc::Status::OK;
+  }
   grpc::Status ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest*,
                             v1::ListBackendsResponse* r) override {
     return answer(r, Question::kCounters);

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
       ->type_name("unix:PATH");
   app.require_subcommand(1);
   add_lists(app, client);
+  add_services(app, client);
   add_connections(app, client);
   add_objects(app, client);
   add_weights(app, client);

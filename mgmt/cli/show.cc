@@ -1,5 +1,6 @@
 #include "mgmt/cli/show.h"
 
+#include "mgmt/cli/cells.h"
 #include "mgmt/cli/table.h"
 #include "mgmt/cli/words.h"
 
@@ -38,18 +39,6 @@ std::string show_limits(const v1::Engine& e, const Style& style) {
   return e.limits().empty() ? "" : "\n" + limits.str();
 }
 
-Cell state_cell(v1::VipRow::State s) {
-  if (s == v1::VipRow::STATE_REFUSED) return {word(s), Colour::kRed};
-  return {word(s), s == v1::VipRow::STATE_PROGRAMMED ? Colour::kNone : Colour::kYellow};
-}
-
-Cell state_cell(v1::BackendRow::State s) {
-  return {word(s), s == v1::BackendRow::STATE_NOT_READY ? Colour::kYellow : Colour::kNone};
-}
-
-// What the engine has none of shows as "-".
-std::string counter(bool known, uint64_t n) { return known ? number(n) : ""; }
-
 std::string show_engine(const v1::Engine& e, const Style& style) {
   if (!e.connected()) return painted(style, Colour::kRed, "Engine:      NOT CONNECTED: " + e.trouble()) + "\n";
   std::string out = "Engine:      " + e.version() + " at " + e.socket();
@@ -85,9 +74,7 @@ std::string show(const google::protobuf::RepeatedPtrField<v1::Problem>& problems
   std::string out =
       painted(style, Colour::kRed, "PROBLEMS (" + number(static_cast<uint64_t>(problems.size())) + "):") + "\n";
   for (const auto& p : problems) {
-    std::string where = p.file();
-    if (p.line() != 0) where += ":" + number(p.line());
-    if (p.document() != 0) where += " (document " + number(p.document()) + ")";
+    std::string where = place(p.file(), p.document(), p.line());
     std::string what = p.object();
     if (!p.field().empty()) what += (what.empty() ? "" : ": ") + p.field();
     if (where.empty()) std::swap(where, what);

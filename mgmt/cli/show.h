@@ -10,6 +10,7 @@ namespace guideway::mgmt {
 
 std::string show(const v1::GetStatusResponse& r, const Style& style);
 std::string show(const v1::ListServicesResponse& r, const Style& style);
+std::string show(const v1::GetServiceResponse& r, const Style& style);
 std::string show(const v1::ListBackendsResponse& r, const Style& style);
 std::string show(const v1::ListDropsResponse& r, const Style& style);
 std::string show(const v1::ListConnectionsResponse& r, const Style& style);

@@ -85,4 +85,11 @@ std::string service_name(const std::string& ns, const std::string& name) {
   return name.empty() ? std::string() : ns + "/" + name;
 }
 
+std::string place(const std::string& file, uint32_t document, uint32_t line) {
+  std::string out = file;
+  if (line != 0) out += ":" + number(line);
+  if (document != 0) out += " (document " + number(document) + ")";
+  return out;
+}
+
 }  // namespace guideway::mgmt

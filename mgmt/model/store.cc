@@ -106,10 +106,11 @@ std::vector<ObjectKey> Store::keys(Kind kind) const {
   return keys;
 }
 
-size_t Store::count(Kind kind) const {
-  size_t n = 0;
-  for (auto it = slots_.lower_bound({kind, {}, {}}); it != slots_.end() && it->first.kind == kind; ++it) ++n;
-  return n;
+std::vector<OwnedObject> Store::objects(Kind kind) const {
+  std::vector<OwnedObject> all;
+  for (auto it = slots_.lower_bound({kind, {}, {}}); it != slots_.end() && it->first.kind == kind; ++it)
+    all.push_back({it->second.claims.front().latest, it->second.claims.front().file});
+  return all;
 }
 
 std::vector<Problem> Store::problems() const {

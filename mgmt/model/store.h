@@ -15,6 +15,11 @@
 
 namespace guideway::mgmt {
 
+struct OwnedObject {
+  ObjectPtr object;
+  std::string file;
+};
+
 // What a source found in one file.
 struct FileContents {
   std::vector<ObjectPtr> objects;
@@ -54,7 +59,8 @@ class Store {
 
   const std::map<std::string, File>& files() const { return files_; }
   std::vector<ObjectKey> keys(Kind kind) const;
-  size_t count(Kind kind) const;
+  // Their latest forms, each with its owner.
+  std::vector<OwnedObject> objects(Kind kind) const;
   // Counts the changes.
   uint64_t generation() const { return generation_; }
   // Those of the files, and objects that two files claim.

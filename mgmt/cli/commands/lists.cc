@@ -14,7 +14,6 @@ void add(CLI::App& app, Client& client, const char* name, const char* what, Clie
 void add_lists(CLI::App& app, Client& client) {
   using Api = v1::Appliance::Stub;
   add(app, client, "status", "The daemon, the engine, and what is wrong", &Api::GetStatus);
-  add(app, client, "services", "One line per VIP", &Api::ListServices);
   add(app, client, "backends", "One line per VIP and backend", &Api::ListBackends);
   add(app, client, "drops", "Packets that didn't arrive: one line per reason, in all and by worker", &Api::ListDrops);
 }

@@ -1,0 +1,33 @@
+#include <memory>
+
+#include "mgmt/cli/commands.h"
+
+namespace guideway::mgmt {
+namespace {
+
+int describe(Client& client, const std::string& service) {
+  v1::GetServiceRequest request;
+  auto [ns, name] = split_service(service);
+  if (ns.empty() || name.empty()) return wrong_usage("'" + service + "' is neither NAMESPACE/NAME nor NAME");
+  request.set_namespace_(std::move(ns));
+  request.set_name(std::move(name));
+  return client.call(&v1::Appliance::Stub::GetService, request);
+}
+
+}  // namespace
+
+void add_services(CLI::App& app, Client& client) {
+  CLI::App* services = client.command(app, "services", "One line per VIP");
+  const auto service = std::make_shared<std::string>();
+  CLI::App* sub = client.command(*services, "describe",
+                                 "All about one Service: where its objects stand, VIPs, backends, what is wrong");
+  sub->add_option("service", *service, "The Service; namespace default if none is given")
+      ->required()
+      ->type_name("[NAMESPACE/]NAME");
+  services->callback([&client, services, sub, service] {
+    client.exit_code =
+        services->got_subcommand(sub) ? describe(client, *service) : client.call(&v1::Appliance::Stub::ListServices);
+  });
+}
+
+}  // namespace guideway::mgmt
