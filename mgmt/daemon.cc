@@ -333,4 +333,14 @@ absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::Conne
   return std::move(*answer->mutable_connections());
 }
 
+absl::StatusOr<engine::LogLevel> Daemon::set_engine_log_level(engine::LogLevel wanted) {
+  engine::Envelope question;
+  question.mutable_log_level_request()->set_level(wanted);
+  const auto answer = await<engine::Envelope>(loop_, [this, question](Reply<engine::Envelope> reply) {
+    ask_engine(question, "doesn't tell its log level", std::move(reply));
+  });
+  if (!answer.ok()) return answer.status();
+  return answer->log_level().level();
+}
+
 }  // namespace guideway::mgmt

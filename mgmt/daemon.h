@@ -55,6 +55,8 @@ class Daemon {
   absl::StatusOr<ShownObject> get_object(const ObjectKey& key);
   // Its writes are for the same threads.
   ApiSource& api() { return api_; }
+  // The engine's from now on; unspecified: it stays as it is.
+  absl::StatusOr<engine::LogLevel> set_engine_log_level(engine::LogLevel wanted);
 
  private:
   // The engine's reply to a request that one message answers; `what`: "doesn't tell its connections".

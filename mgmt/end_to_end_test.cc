@@ -357,6 +357,31 @@ TEST_CASE("end to end: the CLI writes objects and weights") {
   CHECK(p.cli({"delete", "Pod", "x"}, out) == 2);
 }
 
+TEST_CASE("end to end: log levels are shown and changed") {
+  Site p;
+  Running daemon(p.start());
+  CHECK(p.cli_until({"log-level"}, "engine    info") == "PROGRAM   LEVEL\ndaemon    info\nengine    info\n");
+  std::string out;
+  CHECK(p.cli({"log-level", "daemon", "debug"}, out) == 0);
+  CHECK(out == "PROGRAM   LEVEL\ndaemon    debug\n");
+  CHECK(p.cli({"log-level", "engine", "off"}, out) == 0);
+  CHECK(out == "PROGRAM   LEVEL\nengine    off\n");
+  CHECK(p.engine.state().log_level == engine::LOG_LEVEL_OFF);
+  CHECK(p.cli({"log-level", "-o", "json"}, out) == 0);
+  CHECK(contains(out, "\"program\": \"PROGRAM_DAEMON\",\n   \"level\": \"LOG_LEVEL_DEBUG\""));
+  CHECK(contains(*read_whole_file(p.dir / "daemon.log"), "log level debug, it was info"));
+  CHECK(p.cli({"log-level", "kernel"}, out) == 2);
+  CHECK(p.cli({"log-level", "engine", "loud"}, out) == 2);
+  CHECK(p.cli({"log-level", "debug"}, out) == 2);
+
+  p.engine.set_stalled(true);
+  CHECK(p.cli({"log-level", "daemon", "warn"}, out) == 0);
+  CHECK(p.cli({"log-level", "engine", "warn"}, out) == 1);
+  CHECK(contains(out, "the engine doesn't tell its log level: it doesn't answer"));
+  CHECK(p.cli({"log-level"}, out) == 0);
+  CHECK(contains(out, "daemon    warn\nengine    unknown: the engine doesn't tell its log level: it doesn't answer\n"));
+}
+
 TEST_CASE("end to end: wrong command lines") {
   Site p;
   std::string out;

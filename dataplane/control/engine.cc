@@ -19,6 +19,7 @@
 #include "dataplane/control/eal.h"
 #include "dataplane/control/ethdev_port.h"
 #include "dataplane/control/steering.h"
+#include "log/level.h"
 
 namespace guideway::control {
 
@@ -36,6 +37,11 @@ absl::StatusOr<xdp::Fd> locked(const std::string& path, int flags) {
                                                  "); stop it, or give this one a --state-dir, "
                                                  "--socket and --bpffs of its own"));
   return fd;
+}
+
+engine::LogLevel log_level(engine::LogLevel wanted) {
+  if (wanted != engine::LOG_LEVEL_UNSPECIFIED) log::set_level(static_cast<log::Level>(wanted));
+  return static_cast<engine::LogLevel>(log::level());
 }
 
 sigset_t ending_signals() {
@@ -75,6 +81,7 @@ absl::Status Engine::bring_up() {
        .counters = [this](CountersCursor& at) { return counters_part(*publisher_, *tally_, at); },
        .connections =
            [this](const engine::ConnectionsRequest& r) { return connections_part(*publisher_, workers_->all(), r); },
+       .log_level = log_level,
        .log = [](const std::string& text) { spdlog::warn("{}", text); }});
   if (!server.ok()) return server.status();
   server_ = std::move(*server);

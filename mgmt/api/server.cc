@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "log/level.h"
 #include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
@@ -181,6 +182,30 @@ class ApplianceService final : public v1::Appliance::Service {
     const auto weight = daemon_.api().reset_weight(*key);
     if (weight.ok()) r->set_weight(*weight);
     return to_grpc(weight.status());
+  }
+  grpc::Status GetLogLevels(grpc::ServerContext*, const v1::GetLogLevelsRequest*,
+                            v1::GetLogLevelsResponse* r) override {
+    v1::ProgramLogLevel& daemon = *r->add_programs();
+    daemon.set_program(v1::PROGRAM_DAEMON);
+    daemon.set_level(static_cast<v1::LogLevel>(log::level()));
+    v1::ProgramLogLevel& engine = *r->add_programs();
+    engine.set_program(v1::PROGRAM_ENGINE);
+    const auto level = daemon_.set_engine_log_level(engine::LOG_LEVEL_UNSPECIFIED);
+    if (level.ok())
+      engine.set_level(static_cast<v1::LogLevel>(*level));
+    else
+      engine.set_trouble(std::string(level.status().message()));
+    return grpc::Status::OK;
+  }
+  grpc::Status SetLogLevel(grpc::ServerContext*, const v1::SetLogLevelRequest* q, v1::SetLogLevelResponse*) override {
+    if (q->level() == v1::LOG_LEVEL_UNSPECIFIED || !v1::LogLevel_IsValid(q->level()))
+      return {grpc::StatusCode::INVALID_ARGUMENT, "level: there is no such level"};
+    if (q->program() == v1::PROGRAM_ENGINE)
+      return to_grpc(daemon_.set_engine_log_level(static_cast<engine::LogLevel>(q->level())).status());
+    if (q->program() != v1::PROGRAM_DAEMON)
+      return {grpc::StatusCode::INVALID_ARGUMENT, "program: neither the daemon nor the engine"};
+    log::set_level(static_cast<log::Level>(q->level()));
+    return grpc::Status::OK;
   }
 
   Daemon& daemon_;

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   add_objects(app, client);
   add_weights(app, client);
   add_doctor(app, client);
+  add_log_level(app, client);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

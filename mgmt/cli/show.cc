@@ -176,6 +176,14 @@ std::string show(const v1::ListConnectionsResponse& r, const Style& style) {
   return t.str();
 }
 
+std::string show(const v1::GetLogLevelsResponse& r, const Style& style) {
+  Table t(style, {"PROGRAM", "LEVEL"});
+  for (const auto& p : r.programs())
+    t.add({word(p.program()),
+           p.trouble().empty() ? Cell(word(p.level())) : Cell("unknown: " + p.trouble(), Colour::kYellow)});
+  return t.str();
+}
+
 std::string show(const v1::CountConnectionsResponse& r, const Style&) { return number(r.connections()) + "\n"; }
 
 std::string show(const v1::ApplyObjectsResponse& r, const Style&) {

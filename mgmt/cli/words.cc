@@ -1,5 +1,7 @@
 #include "mgmt/cli/words.h"
 
+#include <cctype>
+
 namespace guideway::mgmt {
 
 std::string duration(uint64_t seconds) {
@@ -74,6 +76,32 @@ const char* word(v1::ConnectionRow::State s) {
     default:
       return "?";
   }
+}
+
+const char* word(v1::Program p) { return p == v1::PROGRAM_ENGINE ? "engine" : "daemon"; }
+
+const char* word(v1::LogLevel l) {
+  switch (l) {
+    case v1::LOG_LEVEL_TRACE:
+      return "trace";
+    case v1::LOG_LEVEL_DEBUG:
+      return "debug";
+    case v1::LOG_LEVEL_INFO:
+      return "info";
+    case v1::LOG_LEVEL_WARN:
+      return "warn";
+    case v1::LOG_LEVEL_ERROR:
+      return "error";
+    case v1::LOG_LEVEL_OFF:
+      return "off";
+    default:
+      return "?";
+  }
+}
+
+std::string upper(std::string text) {
+  for (char& l : text) l = static_cast<char>(std::toupper(static_cast<unsigned char>(l)));
+  return text;
 }
 
 std::string endpoint(const std::string& address, uint32_t port) {

@@ -17,10 +17,15 @@ std::string service_name(const std::string& ns, const std::string& name);
 // Where a file, a document of it and a line are, as far as they are known: "web.yaml:61 (document 3)".
 std::string place(const std::string& file, uint32_t document, uint32_t line);
 
+// "UDP", as enumerators are written.
+std::string upper(std::string text);
+
 const char* word(v1::Protocol p);              // "TCP"
 const char* word(v1::ForwardingMode m);        // "dsr-ipip"
 const char* word(v1::VipRow::State s);         // "Programmed"
 const char* word(v1::BackendRow::State s);     // "not-ready"
 const char* word(v1::ConnectionRow::State s);  // "established"
+const char* word(v1::Program p);               // "daemon"
+const char* word(v1::LogLevel l);              // "info"
 
 }  // namespace guideway::mgmt

@@ -15,6 +15,8 @@ engine::Envelope::MessageCase reply_to(engine::Envelope::MessageCase request) {
   switch (request) {
     case engine::Envelope::kConnectionsRequest:
       return engine::Envelope::kConnections;
+    case engine::Envelope::kLogLevelRequest:
+      return engine::Envelope::kLogLevel;
     default:
       return engine::Envelope::MESSAGE_NOT_SET;
   }

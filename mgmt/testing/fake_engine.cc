@@ -166,6 +166,12 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
     send(peer, status);
   }
   if (message.has_counters_request()) send_counters(peer);
+  if (message.has_log_level_request()) {
+    if (message.log_level_request().level() != 0) state_.log_level = message.log_level_request().level();
+    engine::Envelope answer;
+    answer.mutable_log_level()->set_level(state_.log_level);
+    send(peer, answer);
+  }
   if (message.has_connections_request()) send_connections(peer, message.connections_request());
   if (message.has_begin()) {
     peer.batch.emplace();

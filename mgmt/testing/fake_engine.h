@@ -36,6 +36,7 @@ class FakeEngine {
     uint32_t status_requests = 0;
     uint32_t counters_requests = 0;
     std::vector<engine::ConnectionsRequest> connections_requests;
+    engine::LogLevel log_level = engine::LOG_LEVEL_INFO;
     engine::Generation generation;
   };
   using Refuse = std::function<std::optional<engine::Refused>(const Batch&)>;

@@ -4,7 +4,7 @@
     floor 4   mgmt                     sees net, the pure types of lb and policy, and dataplane/engine.proto
     floor 3   dataplane/control ──► dataplane/path
     floor 2   xdp     lb     policy     crypto        none of them sees another
-    floor 1   net
+    floor 1   net    log                       what a worker runs doesn't see log
               pktgen-tests sees everything; nothing sees pktgen-tests
 
 Includes in quotes are written from the repository's root and name a file that is there or is generated. `--self-test`
@@ -24,14 +24,15 @@ PURE = {"net", "lb", "policy", "crypto"}
 # What a folder may see beside itself.
 ARROWS = {
     "net": set(),
+    "log": set(),
     "lb": {"net"},
     "policy": {"net"},
     "crypto": {"net"},
     "xdp": {"net"},
     "dataplane/path": PURE | {"xdp"},
-    "dataplane/control": PURE | {"xdp", "dataplane/path"},
-    "dataplane": PURE | {"xdp", "dataplane/path", "dataplane/control"},
-    "mgmt": {"net", "lb", "policy"},
+    "dataplane/control": PURE | {"log", "xdp", "dataplane/path"},
+    "dataplane": PURE | {"log", "xdp", "dataplane/path", "dataplane/control"},
+    "mgmt": {"log", "net", "lb", "policy"},
 }
 
 # Headers of the system that belong to some folders only: pattern, folders, why.
@@ -105,6 +106,7 @@ FORBIDDEN = [
     ("xdp/a.bpf.c", '#include "lb/a.h"'),
     ("dataplane/path/a.cc", '#include "dataplane/control/a.h"'),
     ("dataplane/path/a.cc", '#include "dataplane/engine.pb.h"'),
+    ("dataplane/path/a.cc", '#include "log/a.h"'),
     ("dataplane/control/a.cc", '#include "mgmt/a.h"'),
     ("mgmt/api/a.cc", '#include "dataplane/path/a.h"'),
     ("mgmt/api/a.cc", '#include "crypto/a.h"'),
@@ -119,6 +121,7 @@ ALLOWED = [
     ("dataplane/control/a.cc", '#include "dataplane/engine.pb.h"'),
     ("dataplane/path/a.cc", "#include <rte_mbuf.h>"),
     ("dataplane/main.cc", '#include "dataplane/control/a.h"'),
+    ("dataplane/control/a.cc", '#include "log/a.h"'),
     ("mgmt/compile/a.cc", '#include "dataplane/engine.pb.h"'),
     ("mgmt/compile/a.cc", '#include "lb/a.h"'),
     ("pktgen-tests/a.cc", '#include "dataplane/control/a.h"'),

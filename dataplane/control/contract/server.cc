@@ -158,6 +158,10 @@ void ContractServer::take(Connection& c, const engine::Envelope& message) {
   engine::Envelope answer;
   if (c.purpose == engine::Attach::PURPOSE_OBSERVE && message.has_status_request()) {
     *answer.mutable_status() = callbacks_.status();
+  } else if (c.purpose == engine::Attach::PURPOSE_OBSERVE && message.has_log_level_request()) {
+    const engine::LogLevel level = message.log_level_request().level();
+    if (!engine::LogLevel_IsValid(level)) return close(c, "closed a peer that asked for a log level that isn't one");
+    answer.mutable_log_level()->set_level(callbacks_.log_level(level));
   } else if (c.purpose == engine::Attach::PURPOSE_STATE) {
     auto taken = state_.take(message);
     if (!taken.ok()) return close(c, absl::StrCat("closed a daemon that sent ", taken.status().message()));

@@ -24,7 +24,8 @@ class ContractServer {
     std::function<engine::Status()> status;
     std::function<engine::Counters(CountersCursor&)> counters;  // the next part
     std::function<absl::StatusOr<engine::Connections>(const engine::ConnectionsRequest&)> connections;
-    std::function<void(const std::string&)> log;  // one sentence
+    std::function<engine::LogLevel(engine::LogLevel)> log_level;  // sets it unless unspecified; tells it
+    std::function<void(const std::string&)> log;                  // one sentence
   };
 
   // 0660, of group `guideway` where it exists. A socket file that nobody listens on is replaced.

@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <memory>
 #include <vector>
 
 #include "mgmt/cli/commands.h"
+#include "mgmt/cli/words.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -41,11 +41,6 @@ bool split_endpoint(const std::string& text, std::string* address, uint32_t* por
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, *port);
   return error == std::errc() && rest == end && *port > 0 && *port <= 65'535 && !address->empty();
-}
-
-std::string upper(std::string text) {
-  for (char& l : text) l = static_cast<char>(std::toupper(static_cast<unsigned char>(l)));
-  return text;
 }
 
 // False if the VIP's port is none; the rest CLI11 or the daemon says.
