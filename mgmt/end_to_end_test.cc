@@ -5,12 +5,17 @@
 #include <grp.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <poll.h>
+#include <pty.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
+#include <utmp.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -91,6 +96,68 @@ struct Site {
     }
     return out;
   }
+};
+
+// A program on a terminal of its own.
+class OnTerminal {
+ public:
+  OnTerminal(const char* program, std::vector<std::string> arguments) {
+    const char* path = std::getenv(program);
+    REQUIRE(path != nullptr);
+    arguments.insert(arguments.begin(), path);
+    std::vector<char*> argv;
+    for (std::string& a : arguments) argv.push_back(a.data());
+    argv.push_back(nullptr);
+    const winsize size{.ws_row = 8, .ws_col = 100, .ws_xpixel = 0, .ws_ypixel = 0};
+    int slave = -1;
+    REQUIRE(::openpty(&master_, &slave, nullptr, nullptr, &size) == 0);
+    ::tcgetattr(master_, &before_);
+    pid = ::fork();
+    if (pid == 0) {
+      ::close(master_);
+      ::login_tty(slave);
+      ::unsetenv("NO_COLOR");
+      ::setenv("TERM", "xterm", 1);
+      ::execv(path, argv.data());
+      ::_exit(127);
+    }
+    slave_ = slave;  // held open, so that its settings can be looked at afterwards
+  }
+  ~OnTerminal() {
+    ::close(master_);
+    ::close(slave_);
+  }
+  OnTerminal(const OnTerminal&) = delete;
+  OnTerminal& operator=(const OnTerminal&) = delete;
+  void type(std::string_view keys) const { REQUIRE(::write(master_, keys.data(), keys.size()) > 0); }
+  void resize(uint16_t rows) const {
+    const winsize size{.ws_row = rows, .ws_col = 100, .ws_xpixel = 0, .ws_ypixel = 0};
+    ::ioctl(master_, TIOCSWINSZ, &size);
+  }
+  // What it has written since this was last asked, once the text is in it, or after ten seconds.
+  std::string read_until(const std::string& text) const {
+    std::string out;
+    for (int i = 0; i < 100 && out.find(text) == std::string::npos; ++i) {
+      pollfd p{master_, POLLIN, 0};
+      char buffer[4096];
+      if (::poll(&p, 1, 100) <= 0) continue;
+      const ssize_t n = ::read(master_, buffer, sizeof buffer);
+      if (n <= 0) break;
+      out.append(buffer, static_cast<size_t>(n));
+    }
+    return out;
+  }
+  bool settings_are_back() const {
+    termios now{};
+    ::tcgetattr(master_, &now);
+    return now.c_lflag == before_.c_lflag && now.c_iflag == before_.c_iflag;
+  }
+  pid_t pid = -1;
+
+ private:
+  int master_ = -1;
+  int slave_ = -1;
+  termios before_{};
 };
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -355,6 +422,81 @@ TEST_CASE("end to end: the CLI writes objects and weights") {
   CHECK(p.cli({"delete", "service", "demo/web"}, out) == 1);
   CHECK(p.cli({"delete"}, out) == 2);
   CHECK(p.cli({"delete", "Pod", "x"}, out) == 2);
+}
+
+TEST_CASE("end to end: top prints samples") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}));
+  Running daemon(p.start());
+  p.cli_until({"services"}, "Programmed");
+  std::string out;
+  CHECK(p.cli({"top", "-n", "2", "--interval", "0.1", "--sort", "live"}, out) == 0);
+  INFO(out);
+  CHECK(contains(out, " s, by live\nVIP / BACKEND         SERVICE    PACKETS/S   BITS/S   CONN/S   LIVE    STATE\n"));
+  CHECK(contains(out, "198.51.100.1:80/TCP   demo/web   0           0        0        1.08k   Programmed\n"));
+  CHECK(contains(out, "  10.0.0.1:80                    0           0        0        1.08k   ready\nDrops/s: none\n"));
+  CHECK(out.find("by live") != out.rfind("by live"));
+  CHECK(p.cli({"top", "--once", "--interval", "0.1", "-o", "json", "--service", "demo/web"}, out) == 0);
+  INFO(out);
+  CHECK(std::count(out.begin(), out.end(), '\n') == 1);
+  CHECK(contains(out, "\"live_connections\":\"1085\""));
+  CHECK(p.cli({"top", "--once", "--interval", "0.1", "-o", "yaml"}, out) == 0);
+  CHECK(out.starts_with("---\ntime: \""));
+  CHECK(p.cli({"top", "--once", "-n", "1"}, out) == 2);
+  CHECK(p.cli({"top", "--interval", "0"}, out) == 2);
+  CHECK(p.cli({"top", "--sort", "name"}, out) == 2);
+  p.engine.set_stalled(true);
+  CHECK(p.cli({"top", "--once"}, out) == 1);
+  CHECK(contains(out, "the engine doesn't say what it dropped"));
+}
+
+TEST_CASE("end to end: top on a terminal takes keys, and leaves it as it was") {
+  Site p;
+  write_file(p.dir / "m/web.yaml",
+             service_yaml("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}) +
+                 service_yaml("dns", "198.51.100.2") + slice_yaml("dns", {{"10.0.0.2", "ready"}}) +
+                 service_yaml("api", "198.51.100.3") + slice_yaml("api", {{"10.0.0.3", "ready"}}));
+  Running daemon(p.start());
+  p.cli_until({"services"}, "Programmed");
+  for (const bool by_signal : {false, true}) {
+    OnTerminal top("GUIDEWAY", {"--server", p.listen, "top", "--interval", "0.2"});
+    CHECK(contains(top.read_until("Drops/s"), "\x1b[?1049h"));
+    CHECK_FALSE(top.settings_are_back());
+    top.type("c");
+    CHECK(contains(top.read_until("by connections"), "by connections"));
+    top.type("\x1b[C");
+    CHECK(contains(top.read_until("by live"), "by live"));
+    top.type("\x1b[D\x1b[D");
+    top.type("b");
+    CHECK(contains(top.read_until("by bits"), "by bits"));
+    // On eight lines there is room for two VIPs and a half; on twenty for all.
+    top.read_until("Drops/s");
+    CHECK_FALSE(contains(top.read_until("Drops/s"), "10.0.0.1:80"));
+    top.resize(20);
+    CHECK(contains(top.read_until("10.0.0.1:80"), "10.0.0.1:80"));
+    p.engine.set_stalled(true);
+    CHECK(contains(top.read_until("the engine doesn't say"), "\x1b[31mthe engine doesn't say"));
+    p.engine.set_stalled(false);
+    if (by_signal)
+      ::kill(top.pid, SIGINT);
+    else
+      top.type("q");
+    CHECK(contains(top.read_until("\x1b[?1049l"), "\x1b[?1049l"));
+    CHECK(exit_code(top.pid) == 0);
+    CHECK(top.settings_are_back());
+  }
+}
+
+TEST_CASE("end to end: colours are for terminals") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.300"));
+  Running daemon(p.start());
+  std::string out = p.cli_until({"status"}, "PROBLEMS");
+  CHECK_FALSE(contains(out, "\x1b"));
+  OnTerminal status("GUIDEWAY", {"--server", p.listen, "status"});
+  out = status.read_until("Generation");
+  CHECK(contains(out, "\x1b[31mPROBLEMS (1):\x1b[0m"));
+  CHECK(exit_code(status.pid) == 0);
 }
 
 TEST_CASE("end to end: log levels are shown and changed") {

@@ -44,9 +44,9 @@ Style Client::style() const {
           .colours = ::isatty(STDOUT_FILENO) == 1 && !set("NO_COLOR", "") && set("TERM", "dumb")};
 }
 
-int Client::print_message(const google::protobuf::Message& response) const {
+int Client::print_message(const google::protobuf::Message& response, Layout layout) const {
   google::protobuf::util::JsonPrintOptions json;
-  json.add_whitespace = true;
+  json.add_whitespace = layout == Layout::kIndented;
   json.always_print_primitive_fields = true;
   json.preserve_proto_field_names = true;
   std::string text;
@@ -54,7 +54,7 @@ int Client::print_message(const google::protobuf::Message& response) const {
     std::cerr << "guideway: the answer can't be shown as JSON\n";
     return kFailed;
   }
-  return print_json(text);
+  return print_json(layout == Layout::kLine ? text + "\n" : text);
 }
 
 int Client::print_json(const std::string& json) const {
@@ -65,13 +65,15 @@ int Client::print_json(const std::string& json) const {
 }
 
 int Client::fail(const grpc::Status& s) const {
-  std::cerr << "guideway: ";
-  if (s.error_code() == grpc::StatusCode::UNAVAILABLE || s.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
-    std::cerr << "guidewayd can't be reached at " << server << " (" << s.error_message()
-              << "): is it running, is --server right, and may you use its socket (group guideway)?\n";
-  else
-    std::cerr << s.error_message() << "\n";
+  std::cerr << "guideway: " << explain(s) << "\n";
   return kFailed;
+}
+
+std::string Client::explain(const grpc::Status& s) const {
+  if (s.error_code() != grpc::StatusCode::UNAVAILABLE && s.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED)
+    return s.error_message();
+  return "guidewayd can't be reached at " + server + " (" + s.error_message() +
+         "): is it running, is --server right, and may you use its socket (group guideway)?";
 }
 
 std::pair<std::string, std::string> split_service(const std::string& text) {

@@ -52,10 +52,13 @@ class Client {
     return print_message(response);
   }
   int print_text(const std::string& text) const;
+  enum class Layout : uint8_t { kIndented, kLine };  // of JSON
   // As JSON, or in the form that was asked for instead.
-  int print_message(const google::protobuf::Message& response) const;
+  int print_message(const google::protobuf::Message& response, Layout layout = Layout::kIndented) const;
   int print_json(const std::string& json) const;
   int fail(const grpc::Status& s) const;
+  // What fail() says.
+  std::string explain(const grpc::Status& s) const;
   template <typename Request, typename Response>
   int call(Method<Request, Response> method, const std::type_identity_t<Request>& request = {}) {
     Response response;

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   add_connections(app, client);
   add_objects(app, client);
   add_weights(app, client);
+  add_top(app, client);
   add_doctor(app, client);
   add_log_level(app, client);
   try {
