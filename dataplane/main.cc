@@ -81,21 +81,28 @@ int main(int argc, char** argv) {
   app.add_option("--port", port_texts,
                  "af_xdp:IFNAME[:QUEUES], or dpdk:DEVARGS@NEXT_HOP_MAC for DPDK's memif, pcap, ring and null, such as "
                  "dpdk:net_memif0,role=server,socket=/run/memif.sock@02:00:00:00:00:01; repeat for more")
-      ->required();
-  auto* count = app.add_option("--workers", workers, "how many, on the machine's last cores")
-                    ->check(CLI::Range(1U, guideway::path::kMaxWorkers))
-                    ->capture_default_str();
+      ->required()
+      ->type_name("SPEC");
+  auto* count =
+      app.add_option("--workers", workers, "how many, on the machine's last cores")
+          ->check(CLI::Range(1U, guideway::path::kMaxWorkers, "1 to " + std::to_string(guideway::path::kMaxWorkers)))
+          ->capture_default_str()
+          ->type_name("N");
   app.add_option("--cores", options.cores, "a worker on each of these cores, such as 2,3")
       ->delimiter(',')
-      ->excludes(count);
-  app.add_option("--socket", options.socket, "where guidewayd connects")->capture_default_str();
+      ->excludes(count)
+      ->type_name("LIST");
+  app.add_option("--socket", options.socket, "where guidewayd connects")->capture_default_str()->type_name("PATH");
   app.add_option("--state-dir", options.state_dir, "keeps the last commit, to start without guidewayd")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("DIR");
   app.add_option("--bpffs", options.bpffs, "directory on a BPF file system for the XDP program's pins")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("DIR");
   app.add_option("--connections", options.connections, "entries for each worker and family")
-      ->check(CLI::Range(64U, 1U << 26))
-      ->capture_default_str();
+      ->check(CLI::Range(64U, 1U << 26, "64 to 67108864"))
+      ->capture_default_str()
+      ->type_name("N");
   app.add_flag("--no-huge", no_huge, "plain memory, even where there are 2 MB pages");
   app.add_flag("--yield", options.yield, "give the core away when there is nothing to do: for tests on few cores");
   app.add_option("--log-level", level, "trace, debug, info, warn or error")

@@ -1,57 +1,28 @@
-# Completion of guideway, guidewayd and guideway-engine for bash. What there is to complete is read from the programs' own
-# --help, so that it is true of the version that is installed.
+# Completion of guideway, guidewayd and guideway-engine for bash; what there is to complete is words.sh's answer.
 
-# Words of `PROGRAM [SUBCOMMAND] --help`: options, and subcommands.
-_guideway_words() {
-  "$@" --help 2>/dev/null | awk '
-    /^[A-Z][a-z]*:$/ { part = $1 }
-    /^  [^ ]/ && part == "Options:" { split($1, names, ","); for (i in names) print names[i] }
-    /^  [^ ]/ && part == "Subcommands:" { print $1 }'
-}
-
-# The values that the help of an option lists: "--log-level LEVEL:{debug,info}=info".
-_guideway_values() {
-  local option=$1
-  shift
-  "$@" --help 2>/dev/null | awk -v option="$option" '
-    /^  -/ { split($1, names, ","); for (i in names) if (names[i] == option && match($0, /\{[^}]*\}/)) {
-      values = substr($0, RSTART + 1, RLENGTH - 2); gsub(",", "\n", values); print values; exit } }'
-}
+_guideway_words=${BASH_SOURCE[0]%/*}/words.sh                         # in our sources
+[ -e "$_guideway_words" ] || _guideway_words=${BASH_SOURCE[0]%/*}/../../guideway/words.sh  # installed
 
 _guideway() {
-  local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=("${COMP_WORDS[0]}") word values
-  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    if [[ $word != -* ]] && _guideway_words "${command[@]}" | grep -qxF -e "$word"; then
-      command+=("$word")
-      break
-    fi
+  # For readline a colon is a word of its own: af_xdp:eth0 is put together again.
+  local words=() word current reply
+  for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+    if [[ ${#words[@]} -gt 0 && ( $word == : || ${words[-1]} == *: ) ]]; then words[-1]+=$word; else words+=("$word"); fi
   done
-  COMPREPLY=()
-  # For readline a colon is a word of its own: here is an interface's name to be completed.
-  if [[ ${COMP_WORDS[*]} == *"--port af_xdp :"* && ($current == : || $before == :) ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "$(_guideway_links)" -- "${current#:}")
-    return
-  fi
-  if [[ $before == -* ]]; then
-    values=$(_guideway_values "$before" "${command[@]}")
-    if [ -n "$values" ]; then
-      mapfile -t COMPREPLY < <(compgen -W "$values" -- "$current")
-      return
-    fi
-    case $before in
-    --manifests | --state-dir | --bpffs) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
-    --engine | --socket) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-    --port) mapfile -t COMPREPLY < <(compgen -W "$(_guideway_links | sed s/^/af_xdp:/)" -- "$current"); return ;;
-    esac
-  fi
-  mapfile -t COMPREPLY < <(compgen -W "$(_guideway_words "${command[@]}")" -- "$current")
-}
-
-_guideway_links() {
-  local link
-  for link in /sys/class/net/*; do
-    [ "${link##*/}" = lo ] || printf '%s\n' "${link##*/}"
-  done
+  current=${words[-1]}
+  mapfile -t reply < <(sh "$_guideway_words" "${words[@]:0:${#words[@]}-1}" | cut -f 1)
+  case ${reply[0]} in
+  :directory)
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -d -- "$current")
+    ;;
+  :file)
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    ;;
+  *) mapfile -t COMPREPLY < <(compgen -W "${reply[*]}" -- "$current") ;;
+  esac
+  [[ $current != *:* ]] || COMPREPLY=("${COMPREPLY[@]#"${current%:*}:"}")  # and readline has its beginning already
 }
 
 complete -F _guideway guideway guidewayd guideway-engine

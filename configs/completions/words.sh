@@ -1,0 +1,61 @@
+# What may stand after some words of a command line: `sh words.sh PROGRAM WORD...`. The completions of all shells ask here,
+# and here it is read from the programs' own --help, so that it is true of the version that is installed.
+#
+# Prints a candidate a line: the word, and perhaps a tab and what it is; or only ":directory" or ":file", for the shell to look.
+
+# The help of `PROGRAM [SUBCOMMAND...]` as lines: kind, name, type, values, text.
+entries() {
+  "$@" --help 2>/dev/null | awk '
+    function tell() {
+      if (kind == "") return
+      count = split(names, name, ",")
+      for (i = 1; i <= count; ++i) printf "%s\t%s\t%s\t%s\t%s\n", kind, name[i], type, values, text
+      kind = ""
+    }
+    /^[^ ]/ { tell(); part = $0 }
+    /^  [^ ]/ {
+      tell()
+      kind = part == "Options:" ? "option" : part == "Subcommands:" ? "command" : part == "Positionals:" ? "positional" : ""
+      names = $1; type = values = text = ""
+      text = substr($0, 31)
+      if (kind == "command") next
+      line = $0; sub(/^  [^ ]+/, "", line)
+      if (line ~ /^ [^ ]/ && line !~ /^ (Excludes|Needs):/) type = $2  # a flag has none
+      if (match(type, /\{.*\}/)) { values = substr(type, RSTART + 1, RLENGTH - 2); gsub(",", " ", values) }
+      sub(/[:=].*/, "", type)
+    }
+    /^                              [^ ]/ { text = substr($0, 31) }
+    END { tell() }'
+}
+
+program=$1
+shift
+commands=''
+known=$(entries "$program")
+# `field NUMBER KIND NAME`
+field() { printf '%s\n' "$known" | awk -F '\t' -v n="$1" -v kind="$2" -v name="$3" '$1 == kind && $2 == name { print $n; exit }'; }
+before=''
+for word; do
+  if [ -z "$(field 3 option "$before")" ] && [ -n "$(field 2 command "$word")" ]; then
+    commands="$commands $word"
+    # shellcheck disable=SC2086
+    known=$(entries "$program" $commands)
+  fi
+  before=$word
+done
+
+case $(field 3 option "$before") in
+'')
+  printf '%s\n' "$known" | awk -F '\t' -v OFS='\t' '
+    $1 == "option" || $1 == "command" { print $2, $5 }
+    $1 == "positional" { n = split($4, values, " "); for (i = 1; i <= n; ++i) print values[i], $5 }'
+  ;;
+DIR) echo :directory ;;
+PATH | FILE) echo :file ;;
+SPEC)
+  for link in /sys/class/net/*; do
+    [ "${link##*/}" = lo ] || printf 'af_xdp:%s\tan interface\n' "${link##*/}"
+  done
+  ;;
+*) field 4 option "$before" | tr ' ' '\n' | sed '/^$/d' ;;
+esac
