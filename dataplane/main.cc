@@ -14,6 +14,28 @@
 
 namespace {
 
+// As the rest of --help is laid out: the man page is made of it.
+constexpr const char* kFooter = R"(Signals:
+  SIGTERM, SIGINT             The XDP programs are taken away, and it ends
+
+Exit status:
+  0                           It was ended by a signal
+  1                           It failed, and the last line of the log says why
+  2                           The command line is wrong
+
+Files:
+  /run/guideway/engine.sock   Where guidewayd connects, as root or of group guideway
+  /var/lib/guideway/engine    The last commit, by which it starts without guidewayd
+  /sys/fs/bpf/guideway        The XDP program and its maps, which outlive it if it is killed
+
+Examples:
+  guideway-engine --port af_xdp:eth0 --port af_xdp:eth1 --cores 2,3
+                              Two interfaces, two workers
+
+See also:
+  guideway(1), guidewayd(8)
+)";
+
 std::vector<unsigned> usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -72,7 +94,8 @@ int fail(const std::string& why, int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Guideway's dataplane: polls its ports on cores of its own and sends every packet on its way");
+  CLI::App app("Guideway's dataplane: polls its ports on cores of its own and sends every packet on its way.",
+               "guideway-engine");
   guideway::control::EngineOptions options;
   std::vector<std::string> port_texts;
   unsigned workers = 1;
@@ -105,10 +128,9 @@ int main(int argc, char** argv) {
       ->type_name("N");
   app.add_flag("--no-huge", no_huge, "plain memory, even where there are 2 MB pages");
   app.add_flag("--yield", options.yield, "give the core away when there is nothing to do: for tests on few cores");
-  app.add_option("--log-level", level, "trace, debug, info, warn or error")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
-      ->capture_default_str();
-  app.set_version_flag("--version", GUIDEWAY_VERSION);
+  guideway::log::add_options(app, log);
+  app.set_version_flag("--version", "guideway-engine " GUIDEWAY_VERSION);
+  app.footer(kFooter);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

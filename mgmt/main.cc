@@ -24,8 +24,32 @@ struct Options {
   std::string log_level = "info";
 };
 
+// As the rest of --help is laid out: the man page is made of it.
+constexpr const char* kFooter = R"(Signals:
+  SIGHUP                      All manifests are read again
+  SIGTERM, SIGINT             It ends; the engine goes on with the last state
+
+Exit status:
+  0                           It was ended by a signal
+  1                           It failed, and the last line of the log says why
+  2                           The command line is wrong
+
+Files:
+  /run/guideway/guideway.sock
+                              Where the API is served
+  /var/lib/guideway/daemon    The last good form of each manifest
+
+Examples:
+  guidewayd --manifests /etc/guideway/manifests
+                              As it usually runs
+
+See also:
+  guideway(1), guideway-engine(8)
+)";
+
 void declare(CLI::App& app, Options& o) {
   app.set_version_flag("--version", "guidewayd " GUIDEWAY_VERSION);
+  app.footer(kFooter);
   app.add_option("--manifests", o.daemon.manifests, "Directory of Kubernetes manifests (*.yaml, *.yml) to watch")
       ->required()
       ->type_name("DIR");

@@ -2,6 +2,38 @@
 
 #include "mgmt/cli/commands.h"
 
+namespace {
+
+// As the rest of --help is laid out: the man page is made of it.
+constexpr const char* kFooter = R"(Exit status:
+  0                           Done
+  1                           It failed, and standard error says why; doctor: something doesn't work; diff: there is a difference
+  2                           The command line is wrong; diff: it failed
+
+Environment:
+  NO_COLOR                    If it is set, nothing is coloured, on a terminal either
+
+Files:
+  /run/guideway/guideway.sock
+                              Where guidewayd serves its API, to root and the group guideway
+
+Examples:
+  guideway status             Whether all is well
+  guideway services -o wide   Every VIP, with all that is known of it
+  guideway services describe demo/web
+                              Why this one doesn't work
+  guideway top --sort bits    Who takes the line
+  guideway connections --client 203.0.113.0/24
+                              What a client is connected to
+  guideway log-level engine debug
+                              Look closer, without a restart
+
+See also:
+  guidewayd(8), guideway-engine(8)
+)";
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace guideway::mgmt;
   Client client;
@@ -19,6 +51,7 @@ int main(int argc, char** argv) {
   add_top(app, client);
   add_doctor(app, client);
   add_log_level(app, client);
+  app.footer(kFooter);  // after the commands, which would have it too
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
