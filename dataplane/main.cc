@@ -1,16 +1,15 @@
 // guideway-engine: arguments → Engine → run until a signal.
 #include <CLI/CLI.hpp>
 #include <sched.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include "dataplane/control/engine.h"
+#include "log/log.h"
 
 namespace {
 
@@ -87,7 +86,7 @@ std::string check_privileges() {
 }
 
 int fail(const std::string& why, int code) {
-  std::fprintf(stderr, "guideway-engine: %s\n", why.c_str());
+  guideway::log::last_words(why);
   return code;
 }
 
@@ -99,7 +98,7 @@ int main(int argc, char** argv) {
   guideway::control::EngineOptions options;
   std::vector<std::string> port_texts;
   unsigned workers = 1;
-  std::string level = "info";
+  guideway::log::Options log;
   bool no_huge = false;
   app.add_option("--port", port_texts,
                  "af_xdp:IFNAME[:QUEUES], or dpdk:DEVARGS@NEXT_HOP_MAC for DPDK's memif, pcap, ring and null, such as "
@@ -136,9 +135,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  spdlog::set_default_logger(spdlog::stderr_color_mt("guideway-engine"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
-  spdlog::set_level(spdlog::level::from_str(level));
+  guideway::log::start("guideway-engine", log);
   options.huge = !no_huge;
   std::ranges::sort(options.cores);
   auto ports = guideway::control::parse_ports(port_texts);

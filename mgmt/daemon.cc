@@ -139,7 +139,7 @@ void Daemon::restore(const std::string& path) {
   if (!text) return;
   const auto parsed = parse_yaml(*text);
   if (std::holds_alternative<YamlError>(parsed)) {
-    spdlog::warn("the last good form of {} can't be read and is ignored", path);
+    spdlog::warn("the last good form of {} can't be read and is ignored; it is written anew from the manifest", path);
     return;
   }
   changed(store_.restore_file(path, decode(std::get<Tree>(parsed), path, host_ports_).objects));

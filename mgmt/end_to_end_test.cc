@@ -499,6 +499,20 @@ TEST_CASE("end to end: colours are for terminals") {
   CHECK(exit_code(status.pid) == 0);
 }
 
+TEST_CASE("end to end: the daemon logs JSON where it is asked to") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.300"));
+  auto arguments = p.daemon_arguments();
+  arguments.insert(arguments.end(), {"--log-format", "json"});
+  Running daemon(spawn("GUIDEWAYD", arguments, p.dir / "daemon.log"));
+  p.cli_until({"status"}, "PROBLEMS");
+  CHECK(std::system(
+            ("jq -es 'map(.program == \"guidewayd\" and (.time | endswith(\"Z\"))) | all' " + (p.dir / "daemon.log"))
+                .c_str()) == 0);
+  CHECK(contains(*read_whole_file(p.dir / "daemon.log"),
+                 "\"level\":\"error\",\"program\":\"guidewayd\",\"message\":\"" + (p.dir / "m/web.yaml")));
+}
+
 TEST_CASE("end to end: log levels are shown and changed") {
   Site p;
   Running daemon(p.start());

@@ -1,8 +1,8 @@
 // guidewayd: the management daemon. Needs no privilege and asks for none.
 
 #include <CLI/CLI.hpp>
+#include <grpc/support/log.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -10,6 +10,7 @@
 
 #include <iostream>
 
+#include "log/log.h"
 #include "mgmt/api/server.h"
 #include "mgmt/daemon.h"
 #include "mgmt/metrics/exporter.h"
@@ -17,11 +18,13 @@
 namespace guideway::mgmt {
 namespace {
 
+constexpr std::chrono::seconds kLogPeriod{1};
+
 struct Options {
   DaemonOptions daemon;
   std::string listen = "unix:/run/guideway/guideway.sock";
   std::string metrics;
-  std::string log_level = "info";
+  log::Options log;
 };
 
 // As the rest of --help is laid out: the man page is made of it.
@@ -62,10 +65,7 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--listen", o.listen, "Where the API is served")->capture_default_str()->type_name("unix:PATH");
   app.add_option("--metrics", o.metrics, "Where Prometheus finds /metrics, as 127.0.0.1:9964; nowhere if not given")
       ->type_name("ADDRESS:PORT");
-  app.add_option("--log-level", o.log_level, "trace, debug, info, warn, error or off")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
-      ->capture_default_str()
-      ->type_name("LEVEL");
+  log::add_options(app, o.log);
 }
 
 // Blocked before any thread starts, so that only the descriptor sees them.
@@ -78,10 +78,23 @@ Fd take_signals() {
   return Fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
 }
 
+// What gRPC complains of stands in our log, in its format.
+void take_grpc_log() {
+  ::gpr_set_log_function([](gpr_log_func_args* said) {
+    const bool error = said->severity == GPR_LOG_SEVERITY_ERROR;
+    spdlog::log(error ? spdlog::level::warn : spdlog::level::debug, "gRPC: {}", said->message);
+  });
+}
+
 // Says why and gives the exit code.
 int failed(const absl::Status& s) {
-  spdlog::error("{}", std::string(s.message()));
+  log::last_words(std::string(s.message()));
   return absl::IsInvalidArgument(s) ? 2 : 1;
+}
+
+void limit_log(EventLoop& loop) {
+  log::limit();
+  loop.call_after(kLogPeriod, [&loop] { limit_log(loop); });
 }
 
 int run(const Options& options) {
@@ -105,6 +118,7 @@ int run(const Options& options) {
     metrics = std::move(*started);
   }
   if (const absl::Status s = daemon.start(); !s.ok()) return failed(s);
+  limit_log(loop);
   loop.run();
   spdlog::info("stopped; the engine goes on with the last state");
   return 0;
@@ -123,7 +137,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  spdlog::set_default_logger(spdlog::stderr_color_mt("guidewayd"));
-  spdlog::set_level(spdlog::level::from_str(options.log_level));
+  guideway::log::start("guidewayd", options.log);
+  guideway::mgmt::take_grpc_log();
   return guideway::mgmt::run(options);
 }

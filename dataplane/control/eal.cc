@@ -7,10 +7,13 @@
 #include <rte_launch.h>
 #include <rte_log.h>
 #include <sched.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <ranges>
+#include <string_view>
 
 namespace guideway::control {
 
@@ -38,6 +41,22 @@ std::vector<unsigned> control_cores(const EalOptions& options) {
       rest.push_back(c);
   }
   return rest.empty() ? all : rest;
+}
+
+ssize_t log_line(void*, const char* text, size_t n) {
+  std::string_view line(text, n);
+  while (!line.empty() && line.back() == '\n') line.remove_suffix(1);
+  if (!line.empty()) spdlog::warn("{}", line);
+  return static_cast<ssize_t>(n);
+}
+
+// What DPDK complains of stands in our log, in its format.
+void take_dpdk_log() {
+  std::FILE* stream =
+      ::fopencookie(nullptr, "w", {.read = nullptr, .write = log_line, .seek = nullptr, .close = nullptr});
+  if (stream == nullptr) return;
+  std::setvbuf(stream, nullptr, _IOLBF, 0);
+  rte_openlog_stream(stream);
 }
 
 }  // namespace
@@ -76,6 +95,7 @@ absl::Status init_eal(const EalOptions& options) {
   std::vector<char*> argv;
   for (std::string& w : words) argv.push_back(w.data());
   argv.push_back(nullptr);
+  take_dpdk_log();
   if (rte_eal_init(static_cast<int>(words.size()), argv.data()) < 0)
     return absl::InternalError(absl::StrCat("DPDK can't start: ", rte_strerror(rte_errno), "; give it memory (",
                                             options.memory_mb, " MB), or try --no-huge"));

@@ -19,7 +19,7 @@
 #include "dataplane/control/eal.h"
 #include "dataplane/control/ethdev_port.h"
 #include "dataplane/control/steering.h"
-#include "log/level.h"
+#include "log/log.h"
 
 namespace guideway::control {
 
@@ -200,7 +200,9 @@ absl::Status Engine::open_tables() {
   const auto keep = [this](const NeighborKey& key, bool wanted) {
     if (!wanted) return routes_->release(key.ifindex, key.address);
     if (const absl::Status s = routes_->keep_resolved(key.ifindex, key.address); !s.ok())
-      spdlog::warn("neighbour {}: {}", net::to_string(key.address), std::string(s.message()));
+      spdlog::warn(
+          "neighbour {}: {}; what goes there is dropped as no_neighbor while the kernel doesn't know it: ip neigh",
+          net::to_string(key.address), std::string(s.message()));
   };
   wanted_neighbors_ = std::make_unique<WantedNeighbors>(routes_->rib(), keep);
   auto publisher = Publisher::create(
@@ -279,11 +281,13 @@ void Engine::steer() {
   const Steering s = steering_of(*publisher_);
   for (const auto& port : af_xdp_)
     if (const absl::Status status = port->program().publish_steering(s.vips, s.addresses); !status.ok())
-      spdlog::error("port {}: {}", port->interface().name, std::string(status.message()));
+      spdlog::error("port {}: {}; XDP steers there by the state before: restart guideway-engine",
+                    port->interface().name, std::string(status.message()));
 }
 
 void Engine::follow_routes() {
-  if (const absl::Status s = routes_->read(); !s.ok()) spdlog::error("routes: {}", std::string(s.message()));
+  if (const absl::Status s = routes_->read(); !s.ok())
+    spdlog::error("routes: {}; it is tried again. If it goes on, restart guideway-engine", std::string(s.message()));
   const Changes changes = routes_->take_changes();
   if (changes.none()) return;
   const bool neighbors_only = !changes.all && !changes.links && !changes.addresses && changes.routes.empty();
@@ -324,12 +328,16 @@ void Engine::keep_house(Clock::time_point now) {
   ask_for_neighbors(now);
   announce(now);
   if (state_->unsaved() && now >= next_save_) {
-    if (const absl::Status s = state_->save(); !s.ok()) spdlog::error("{}", std::string(s.message()));
+    if (const absl::Status s = state_->save(); !s.ok())
+      spdlog::error("{}; it is tried again, and until then a restart begins with the state before: is there room?",
+                    std::string(s.message()));
     next_save_ = now + kSaveInterval;
   }
   if (now < next_tick_) return;
   next_tick_ = now + std::chrono::seconds(1);
-  if (const absl::Status s = routes_->tick(); !s.ok()) spdlog::warn("routes: {}", std::string(s.message()));
+  log::limit();
+  if (const absl::Status s = routes_->tick(); !s.ok())
+    spdlog::warn("routes: {}; it is tried again", std::string(s.message()));
   wanted_neighbors_->age(now);
   if (!solicited_nodes_->trouble().empty()) solicited_nodes_->follow(publisher_->announced());
   if (publisher_->exceptions().size() > 0 || !publisher_->retired().reals.empty()) sweep_->wish();

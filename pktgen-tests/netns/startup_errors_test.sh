@@ -21,7 +21,7 @@ refused() {
   say "$what: code $code: $(tail -n 1 "$log")"
   equal "$what: the exit code" "$expected" "$code"
   tail -n 1 "$log" | has -iE -e "$pattern" || fail "$what: its last line doesn't say '$pattern': $(cat "$log")"
-  [ "$(grep -cE '^guideway-engine: | (error|critical) |^EAL:' "$log")" = 1 ] ||
+  [ "$(grep -cE ' (error|critical) |^EAL:' "$log")" = 1 ] ||
     fail "$what: not exactly one sentence of error: $(cat "$log")"
   equal "$what: XDP programs and engines" "$before" "$(xdp_programs),$(engines)"
   [ -n "${keeps_running:-}" ] && return 0

@@ -104,8 +104,11 @@ void ContractServer::handle(const std::vector<pollfd>& fds) {
 void ContractServer::accept() {
   xdp::Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) return;
-  if (!is_welcome(fd.get())) return callbacks_.log("refused a peer that is neither root nor of group guideway");
-  if (connections_.size() >= kMaxConnections) return callbacks_.log("refused a peer: 16 are connected already");
+  if (!is_welcome(fd.get()))
+    return callbacks_.log(
+        "refused a peer that is neither root nor of group guideway: guidewayd needs it as its primary group");
+  if (connections_.size() >= kMaxConnections)
+    return callbacks_.log("refused a peer: 16 are connected already; stop one of them");
   Connection& c = connections_.emplace_back();
   c.fd = std::move(fd);
   engine::Envelope hello;

@@ -1,0 +1,40 @@
+// Cuts off a storm of messages that say the same: of those that differ in their numbers alone, a few in each period are
+// said, the others counted. Pure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace guideway::log {
+
+class Limiter {
+ public:
+  using Clock = std::chrono::steady_clock;
+  static constexpr uint32_t kBurst = 10;
+  static constexpr std::chrono::seconds kPeriod{10};
+  static constexpr size_t kMaxKinds = 1'024;  // that are followed; further ones are said
+
+  struct Suppressed {
+    uint64_t count;
+    std::string last;  // of them
+  };
+
+  // Whether the message is to be said.
+  bool admit(std::string_view message, Clock::time_point now);
+  // Of periods that are over; each is told once.
+  std::vector<Suppressed> take_ended(Clock::time_point now);
+
+ private:
+  struct Kind {
+    Clock::time_point since;
+    uint32_t said = 0;
+    Suppressed suppressed{};
+  };
+  std::unordered_map<std::string, Kind> kinds_;  // by the message with its numbers left out
+};
+
+}  // namespace guideway::log

@@ -1,0 +1,98 @@
+#include "log/log.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include <regex>
+#include <sstream>
+
+namespace guideway::log {
+namespace {
+
+// A logger as start() makes it, into a string.
+struct Log {
+  explicit Log(Format format) {
+    auto logger =
+        std::make_shared<spdlog::logger>("test", make_limited(std::make_shared<spdlog::sinks::ostream_sink_mt>(out)));
+    logger->set_formatter(make_formatter(format));
+    spdlog::set_default_logger(std::move(logger));
+    spdlog::set_level(spdlog::level::info);
+  }
+  std::ostringstream out;
+};
+
+TEST_CASE("log: text has time, level and program", "[log]") {
+  Log log(Format::kText);
+  spdlog::error("it \"fails\"");
+  INFO(log.out.str());
+  CHECK(std::regex_match(log.out.str(),
+                         std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z error test: it "fails"\n)")));
+}
+
+TEST_CASE("log: the journal gets a priority, and no time of ours", "[log]") {
+  Log log(Format::kJournal);
+  spdlog::set_level(spdlog::level::debug);
+  spdlog::error("a");
+  spdlog::warn("b");
+  spdlog::info("c");
+  spdlog::debug("d");
+  CHECK(log.out.str() == "<3>a\n<4>b\n<6>c\n<7>d\n");
+}
+
+TEST_CASE("log: JSON is a whole object a line, whatever the message is", "[log]") {
+  Log log(Format::kJson);
+  const std::string message = "a \"quote\", a \\, a\nline, \x01, \u00e9 and \xff";
+  spdlog::warn("{}", message);
+  spdlog::info("next");
+  std::istringstream lines(log.out.str());
+  std::string line;
+  REQUIRE(std::getline(lines, line));
+  const auto object = nlohmann::json::parse(line);
+  CHECK(object["level"] == "warning");
+  CHECK(object["program"] == "test");
+  CHECK(object["message"] == "a \"quote\", a \\, a\nline, \x01, \u00e9 and \ufffd");
+  CHECK(std::regex_match(object["time"].get<std::string>(), std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")));
+  REQUIRE(std::getline(lines, line));
+  CHECK(nlohmann::json::parse(line)["message"] == "next");
+  CHECK_FALSE(std::getline(lines, line));
+}
+
+// In this order: limit() holds for the process.
+TEST_CASE("log: nothing is cut off before the program has started, and storms after", "[log]") {
+  const auto lines = [](const Log& log) {
+    const std::string text = log.out.str();
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  Log start(Format::kText);
+  for (int i = 0; i < 100; ++i) spdlog::error("manifest {} is malformed", i);
+  CHECK(lines(start) == 100);
+  limit();
+  Log storm(Format::kText);
+  for (int i = 0; i < 100; ++i) spdlog::error("manifest {} is malformed", i);
+  CHECK(lines(storm) == 10);
+  spdlog::error("another");
+  CHECK(lines(storm) == 11);
+  spdlog::set_level(spdlog::level::off);
+  last_words("manifest 7 is malformed");
+  CHECK(lines(storm) == 12);
+  limit();
+  spdlog::set_level(spdlog::level::debug);
+  for (int i = 0; i < 100; ++i) spdlog::debug("commit {}", i);
+  CHECK(lines(storm) == 112);
+}
+
+TEST_CASE("log: a level is set, told and said", "[log]") {
+  Log log(Format::kJournal);
+  CHECK(level() == Level::kInfo);
+  for (const Level l : {Level::kTrace, Level::kDebug, Level::kWarn, Level::kError, Level::kOff, Level::kInfo}) {
+    set_level(l);
+    CHECK(level() == l);
+  }
+  CHECK(log.out.str() ==
+        "<6>log level trace, it was info\n<6>log level debug, it was trace\n<6>log level warning, it was debug\n"
+        "<6>log level info, it was off\n");
+}
+
+}  // namespace
+}  // namespace guideway::log
