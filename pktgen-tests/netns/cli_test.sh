@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# What the command line shows of a gateway that works, held against what is sent through it: top, describe, log-level.
+. "$(dirname "$0")/prologue.sh"
+
+needs_gateway
+begin
+lab_start_gateway --workers 2 || fail "the gateway doesn't start"
+meet_neighbors
+
+vip=${LAB_VIP4[nat]}
+# `counted FIELD`: of the VIP's HTTP port, both ways.
+counted() {
+  lab_cli services -o json | jq --arg vip "$vip" \
+    '[.services[] | select(.vip == $vip and .port == 80) | .counters | '"$1"' | tonumber] | add'
+}
+# `rated FILTER FIELD`: what top's samples add up to, each rate by the time that it is of.
+rated() { jq -s "[.[] | .seconds as \$s | $1 | (.$2 // 0) * \$s] | (add // 0) | round" "$LAB_RUN/top.json"; }
+
+say "top: the rates of its samples add up to what was counted"
+packets=$(counted '(.packets, .reply_packets)') bytes=$(counted '(.bytes, .reply_bytes)') connections=$(counted .connections)
+lab_cli top -o json -n 16 --interval 0.5 --sort connections >"$LAB_RUN/top.json" &
+top=$!
+begun() { [ -s "$LAB_RUN/top.json" ]; }
+lab_wait_until 10 begun || fail "top prints nothing"
+lab_in client curl -sS --fail -m 20 -o /dev/null -H 'Connection: close' "http://$vip/?[1-60]"
+lab_in web1 curl -s -o /dev/null --connect-timeout 0.3 "http://$LAB_SNAT4:20000/" || true  # nobody's connection
+sleep 1  # the last packets of it
+kill -0 $top || fail "top ended before the traffic did"
+wait $top || fail "top fails"
+this=".vips[] | select(.vip == \"$vip\" and .port == 80)"
+equal "samples" 16 "$(jq -s length "$LAB_RUN/top.json")"
+equal "packets" $(($(counted '(.packets, .reply_packets)') - packets)) "$(rated "$this.rates" packets_per_second)"
+equal "bits" $((($(counted '(.bytes, .reply_bytes)') - bytes) * 8)) "$(rated "$this.rates" bits_per_second)"
+equal "connections" $(($(counted .connections) - connections)) "$(rated "$this.rates" connections_per_second)"
+equal "connections of all backends" 60 "$(rated "$this.backends[].rates" connections_per_second)"
+equal "the busiest VIP" "$vip" "$(jq -rs 'max_by(.vips[0].rates.connections_per_second) | .vips[0].vip' "$LAB_RUN/top.json")"
+equal "what was dropped" no_connection "$(jq -r '.drops[].reason' "$LAB_RUN/top.json" | sort -u)"
+lab_cli top --once --interval 0.2 --service "$(jq -rs ".[0] | $this | .namespace + \"/\" + .name" "$LAB_RUN/top.json")" |
+  has "^$vip:80/TCP " || fail "one Service alone isn't shown"
+
+say "describe: as the lists have it"
+name=$(jq -rs ".[0] | $this | .namespace + \"/\" + .name" "$LAB_RUN/top.json")
+lab_cli services describe "$name" -o json >"$LAB_RUN/described.json"
+equal "its VIPs" "$(lab_cli services -o json | jq -cS "[.services[] | select(.namespace + \"/\" + .name == \"$name\") | .vip]")" \
+  "$(jq -cS '[.vips[].vip]' "$LAB_RUN/described.json")"
+equal "files of its objects" "$LAB_RUN/manifests/nat.yaml" "$(jq -r '.objects[].file' "$LAB_RUN/described.json" | sort -u)"
+lab_cli services describe "$name" | has '^Problems:    none' || fail "$(lab_cli services describe "$name")"
+
+say "log-level: the engine tells of commits once it is asked to, and no longer"
+commits() { grep -c ' debug guideway-engine: commit' "$LAB_RUN/log/engine.log" || true; }
+equal "commits told at first" 0 "$(commits)"
+equal "the levels" $'daemon info\nengine info' "$(lab_cli log-level | tail -n +2 | tr -s ' ')"
+lab_cli log-level engine debug >/dev/null
+set_endpoint web2 False False False
+more_told() { [ "$(commits)" -gt "${told:-0}" ]; }
+lab_wait_until 5 more_told || fail "the engine tells of no commit: $(tail -n 3 "$LAB_RUN/log/engine.log")"
+lab_cli log-level engine info >/dev/null
+told=$(commits)
+set_endpoint web2 True True False
+all_back() { [ "$(servers_behind "$vip" 40)" = "web1 web2 web3" ]; }
+lab_wait_until 5 all_back || fail "web2 doesn't come back"
+equal "commits told at last" "$told" "$(commits)"
