@@ -1,7 +1,6 @@
 // The two programs as they are installed: guidewayd and guideway, against a fake engine.
 
 #include <catch2/catch.hpp>
-#include <fcntl.h>
 #include <grp.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
@@ -12,7 +11,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 #include <utmp.h>
@@ -21,82 +19,10 @@
 #include <cstring>
 
 #include "mgmt/source/whole_file.h"
-#include "mgmt/testing/rig.h"
+#include "mgmt/testing/programs.h"
 
 namespace guideway::mgmt {
 namespace {
-
-pid_t spawn(const char* program, std::vector<std::string> arguments, const std::string& output) {
-  const char* path = std::getenv(program);
-  REQUIRE(path != nullptr);
-  arguments.insert(arguments.begin(), path);
-  std::vector<char*> argv;
-  for (std::string& a : arguments) argv.push_back(a.data());
-  argv.push_back(nullptr);
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    const int fd = ::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    ::dup2(fd, 1);
-    ::dup2(fd, 2);
-    ::execv(path, argv.data());
-    ::_exit(127);
-  }
-  return pid;
-}
-
-int exit_code(pid_t pid) {
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-// A running guidewayd; stopped with the test.
-struct Running {
-  explicit Running(pid_t p) : pid(p) {}
-  ~Running() {
-    if (pid > 0) stop();
-  }
-  int stop() {
-    ::kill(pid, SIGTERM);
-    return exit_code(std::exchange(pid, -1));
-  }
-  pid_t pid;
-};
-
-engine::Hello hello_with_limits() {
-  engine::Hello h = FakeEngine::good_hello();
-  h.mutable_limits()->set_services(16384);
-  h.mutable_limits()->set_reals_per_service(32766);
-  h.mutable_limits()->set_fragments(1024);
-  return h;
-}
-
-struct Site {
-  TemporaryDirectory dir;
-  FakeEngine engine{dir / "engine.sock", hello_with_limits()};
-  std::string listen = "unix:" + (dir / "api.sock");
-
-  Site() { std::filesystem::create_directory(dir / "m"); }
-  std::vector<std::string> daemon_arguments() const {
-    return {"--manifests", dir / "m", "--state-dir", dir / "s", "--engine", dir / "engine.sock", "--listen", listen};
-  }
-  pid_t start(const std::string& log = "daemon.log") const { return spawn("GUIDEWAYD", daemon_arguments(), dir / log); }
-  int cli(std::vector<std::string> arguments, std::string& out) const {
-    arguments.insert(arguments.begin(), {"--server", listen});
-    const int code = exit_code(spawn("GUIDEWAY", arguments, dir / "cli.out"));
-    out = *read_whole_file(dir / "cli.out");
-    return code;
-  }
-  // Until the text shows up, at most ten seconds.
-  std::string cli_until(const std::vector<std::string>& arguments, const std::string& text) const {
-    std::string out;
-    for (int i = 0; i < 200; ++i) {
-      if (cli(arguments, out) == 0 && out.find(text) != std::string::npos) break;
-      ::usleep(50000);
-    }
-    return out;
-  }
-};
 
 // A program on a terminal of its own.
 class OnTerminal {
@@ -159,8 +85,6 @@ class OnTerminal {
   int slave_ = -1;
   termios before_{};
 };
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // The answer to a unary call, as bytes of its message; "" if there was none.
 std::string call_raw(const std::string& server, const std::string& method, const std::string& request) {

@@ -22,7 +22,7 @@ constexpr std::chrono::seconds kLogPeriod{1};
 
 struct Options {
   DaemonOptions daemon;
-  std::string listen = "unix:/run/guideway/guideway.sock";
+  ListenOptions listen;
   std::string metrics;
   log::Options log;
 };
@@ -62,7 +62,25 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--engine", o.daemon.engine_socket, "Socket of guideway-engine")
       ->capture_default_str()
       ->type_name("PATH");
-  app.add_option("--listen", o.listen, "Where the API is served")->capture_default_str()->type_name("unix:PATH");
+  app.add_option("--listen", o.listen.at, "Where the API is served; may be given several times")
+      ->allow_extra_args(false)
+      ->capture_default_str()
+      ->type_name("unix:PATH|tcp:ADDRESS:PORT");
+  app.add_option("--tls-cert", o.listen.tls.certificate, "For tcp: the API's certificate; read again when it changes")
+      ->type_name("FILE");
+  app.add_option("--tls-key", o.listen.tls.key, "For tcp: the certificate's private key, likewise")->type_name("FILE");
+  app.add_option("--tls-client-ca", o.listen.tls.ca, "For tcp: who signs clients' certificates, likewise")
+      ->type_name("FILE");
+  app.add_option(
+         "--operators", o.listen.roles.operators,
+         "Clients with this organization (O) in their certificate may do everything; may be given several times")
+      ->allow_extra_args(false)
+      ->capture_default_str()
+      ->type_name("O");
+  app.add_option("--viewers", o.listen.roles.viewers, "Likewise, may call what only reads")
+      ->allow_extra_args(false)
+      ->capture_default_str()
+      ->type_name("O");
   app.add_option("--metrics", o.metrics, "Where Prometheus finds /metrics, as 127.0.0.1:9964; nowhere if not given")
       ->type_name("ADDRESS:PORT");
   log::add_options(app, o.log);

@@ -1,19 +1,11 @@
 #include "mgmt/api/server.h"
 
-#include <grp.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <spdlog/spdlog.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 
 #include "log/level.h"
 #include "mgmt/api/appliance.grpc.pb.h"
@@ -211,32 +203,6 @@ class ApplianceService final : public v1::Appliance::Service {
   Daemon& daemon_;
 };
 
-// gRPC would replace any socket in silence, also one that another daemon serves.
-absl::Status make_way(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path)
-    return absl::InvalidArgumentError("--listen " + path + ": not a path for a socket");
-  std::memcpy(address.sun_path, path.data(), path.size());
-  struct stat st{};
-  if (::lstat(path.c_str(), &st) != 0) return absl::OkStatus();
-  if (!S_ISSOCK(st.st_mode))
-    return absl::FailedPreconditionError(path + " exists and is no socket: remove it or choose another with --listen");
-  const Fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN)
-    return absl::AlreadyExistsError("another guidewayd serves " + path + ": stop it, or choose another with --listen");
-  if (errno != ECONNREFUSED) return absl::FailedPreconditionError(path + " can't be replaced: " + std::strerror(errno));
-  if (::unlink(path.c_str()) != 0)
-    return absl::FailedPreconditionError("the stale socket " + path + " can't be removed: " + std::strerror(errno));
-  return absl::OkStatus();
-}
-
-void give_to_group(const std::string& path) {
-  const group* g = ::getgrnam("guideway");
-  if (g != nullptr && ::chown(path.c_str(), static_cast<uid_t>(-1), g->gr_gid) != 0)
-    spdlog::warn("{} can't be given to group guideway: {}; only its owner can use it", path, std::strerror(errno));
-}
-
 }  // namespace
 
 struct ApiServer::Impl {
@@ -252,28 +218,19 @@ ApiServer::~ApiServer() {
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
 }
 
-absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const std::string& listen, Daemon& daemon) {
-  if (!listen.starts_with("unix:")) return absl::InvalidArgumentError("--listen " + listen + ": must be unix:PATH");
-  const std::string path = listen.substr(5);
-  if (absl::Status s = make_way(path); !s.ok()) return s;
+absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const ListenOptions& listen, Daemon& daemon) {
+  auto listeners = Listeners::prepare(listen);
+  if (!listeners.ok()) return listeners.status();
   auto impl = std::make_unique<Impl>(daemon);
   // Both are of the process, and looked at when a server is built: grpc.health.v1, and the API's own description.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  int bound = 0;
-  builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials(), &bound);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.RegisterService(&impl->service);
-  // The mask, not a later chmod: nobody else may connect in between.
-  const mode_t before = ::umask(0117);
-  impl->server = builder.BuildAndStart();
-  ::umask(before);
-  if (!impl->server)
-    return absl::FailedPreconditionError("the API can't listen at " + path +
-                                         ": does its directory exist, and may guidewayd write there?");
+  auto server = listeners->start(builder);
+  if (!server.ok()) return server.status();
+  impl->server = std::move(*server);
   impl->server->GetHealthCheckService()->SetServingStatus(v1::Appliance::service_full_name(), true);
-  give_to_group(path);
   return std::unique_ptr<ApiServer>(new ApiServer(std::move(impl)));
 }
 

@@ -20,14 +20,43 @@ CLI::App* Client::command(CLI::App& app, const char* name, const char* what) {
   return sub;
 }
 
-v1::Appliance::Stub& Client::stub() {
-  if (!stub_) {
-    // A single large answer (10,000 services) passes gRPC's default of 4 MB.
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(-1);
+void Client::options(CLI::App& app) {
+  app.add_option("--server", server, "Where guidewayd serves its API")
+      ->envname("GUIDEWAY_SERVER")
+      ->capture_default_str()
+      ->type_name("unix:PATH|tcp:HOST:PORT");
+  app.add_option("--tls-cert", tls.certificate, "For tcp: your certificate")
+      ->envname("GUIDEWAY_TLS_CERT")
+      ->type_name("FILE");
+  app.add_option("--tls-key", tls.key, "For tcp: its private key")->envname("GUIDEWAY_TLS_KEY")->type_name("FILE");
+  app.add_option("--tls-ca", tls.ca, "For tcp: who signed guidewayd's certificate")
+      ->envname("GUIDEWAY_TLS_CA")
+      ->type_name("FILE");
+  app.add_option("--tls-server-name", tls_server_name, "For tcp: the name in guidewayd's certificate, if it isn't HOST")
+      ->envname("GUIDEWAY_TLS_SERVER_NAME")
+      ->type_name("NAME");
+  app.parse_complete_callback([this] {
+    if (over_tcp() && (tls.certificate.empty() || tls.key.empty() || tls.ca.empty()))
+      throw CLI::ValidationError("--server " + server + " needs --tls-cert, --tls-key and --tls-ca");
+  });
+}
+
+grpc::Status Client::prepare() {
+  if (stub_) return grpc::Status::OK;
+  // A single large answer (10,000 services) passes gRPC's default of 4 MB.
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  if (!over_tcp()) {
     stub_ = v1::Appliance::NewStub(grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments));
+    return grpc::Status::OK;
   }
-  return *stub_;
+  const auto identity = read_identity(tls);
+  if (!identity.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, std::string(identity.status().message())};
+  if (!tls_server_name.empty()) arguments.SetSslTargetNameOverride(tls_server_name);
+  const std::string target = server.starts_with("tcp:") ? server.substr(4) : server;
+  const auto credentials = grpc::SslCredentials({identity->ca, identity->key, identity->certificate});
+  stub_ = v1::Appliance::NewStub(grpc::CreateCustomChannel(target, credentials, arguments));
+  return grpc::Status::OK;
 }
 
 int Client::print_text(const std::string& text) const {
@@ -64,6 +93,21 @@ int Client::print_json(const std::string& json) const {
   return kFailed;
 }
 
+std::string Client::why_unreachable(const std::string& error) const {
+  if (!over_tcp()) return "is it running, is --server right, and may you use its socket (group guideway)?";
+  if (const auto identity = read_identity(tls); identity.ok())
+    for (const std::string& lapse : lapses(*identity, tls)) return lapse;
+  const auto says = [&](const char* text) { return error.find(text) != std::string::npos; };
+  if (says("certificate verify failed")) return "its certificate isn't signed by one in " + tls.ca + ", or has expired";
+  if (says("is not in peer certificate"))
+    return "its certificate names others than that: give one of them with --tls-server-name";
+  // In TLS 1.3 a client has gone on already when the server judges its certificate.
+  if (says("Socket closed") || says("onnection reset"))
+    return "it hung up; does its --tls-client-ca vouch for the certificate in " + tls.certificate +
+           "? Its log says more";
+  return "is it running, and is --server right?";
+}
+
 int Client::fail(const grpc::Status& s) const {
   std::cerr << "guideway: " << explain(s) << "\n";
   return kFailed;
@@ -73,7 +117,7 @@ std::string Client::explain(const grpc::Status& s) const {
   if (s.error_code() != grpc::StatusCode::UNAVAILABLE && s.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED)
     return s.error_message();
   return "guidewayd can't be reached at " + server + " (" + s.error_message() +
-         "): is it running, is --server right, and may you use its socket (group guideway)?";
+         "): " + why_unreachable(s.error_message());
 }
 
 std::pair<std::string, std::string> split_service(const std::string& text) {

@@ -14,6 +14,7 @@
 
 #include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/cli/show.h"
+#include "mgmt/tls/certificates.h"
 
 namespace guideway::mgmt {
 
@@ -28,17 +29,22 @@ class Client {
 
   // Where the options put what they read.
   std::string server = "unix:/run/guideway/guideway.sock";
+  TlsFiles tls;
+  std::string tls_server_name;
   std::string output = "table";
   int exit_code = 0;  // what the command came to
 
+  // The options of the program as a whole: where guidewayd is, and how it is spoken to.
+  void options(CLI::App& app);
   // A subcommand with the options that all have.
   CLI::App* command(CLI::App& app, const char* name, const char* what);
 
   template <typename Request, typename Response>
   grpc::Status ask(Method<Request, Response> method, const std::type_identity_t<Request>& request, Response* r) {
+    if (grpc::Status s = prepare(); !s.ok()) return s;
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
-    return (stub().*method)(&context, request, r);
+    return (stub_.get()->*method)(&context, request, r);
   }
 
   bool for_people() const { return output == "table" || output == "wide"; }
@@ -67,7 +73,10 @@ class Client {
   }
 
  private:
-  v1::Appliance::Stub& stub();
+  bool over_tcp() const { return !server.starts_with("unix:"); }
+  // Before the first call: the stub; why there can't be one.
+  grpc::Status prepare();
+  std::string why_unreachable(const std::string& error) const;
 
   std::unique_ptr<v1::Appliance::Stub> stub_;
 };

@@ -1,5 +1,9 @@
 // guideway: the command-line client of guidewayd's API.
 
+#include <grpc/support/log.h>
+
+#include <cstdlib>
+
 #include "mgmt/cli/commands.h"
 
 namespace {
@@ -36,12 +40,12 @@ See also:
 
 int main(int argc, char** argv) {
   using namespace guideway::mgmt;
+  // What gRPC logs of a failure its status says too.
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   Client client;
   CLI::App app{"Shows what Guideway does, and changes it. Talks to guidewayd.", "guideway"};
   app.set_version_flag("--version", "guideway " GUIDEWAY_VERSION);
-  app.add_option("--server", client.server, "Where guidewayd serves its API")
-      ->capture_default_str()
-      ->type_name("unix:PATH");
+  client.options(app);
   app.require_subcommand(1);
   add_lists(app, client);
   add_services(app, client);

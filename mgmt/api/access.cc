@@ -1,0 +1,59 @@
+#include "mgmt/api/access.h"
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_join.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
+
+#include <algorithm>
+
+#include "mgmt/api/appliance.pb.h"
+
+namespace guideway::mgmt {
+namespace {
+
+using google::protobuf::MethodOptions;
+
+bool only_reads(std::string_view method) {
+  if (!method.starts_with('/')) return false;
+  std::string name(method.substr(1));
+  std::ranges::replace(name, '/', '.');
+  // The generated classes' own pool: what isn't in it isn't served.
+  const auto* m = v1::GetStatusRequest::descriptor()->file()->pool()->FindMethodByName(name);
+  return m != nullptr && m->options().idempotency_level() == MethodOptions::NO_SIDE_EFFECTS;
+}
+
+bool for_anybody(std::string_view method) {
+  return method.starts_with("/grpc.health.v1.Health/") || method.starts_with("/grpc.reflection.");
+}
+
+bool has_one_of(const Subject& caller, const std::vector<std::string>& organizations) {
+  return std::ranges::any_of(caller.organizations, [&](const std::string& o) {
+    return std::ranges::find(organizations, o) != organizations.end();
+  });
+}
+
+std::string list(const std::vector<std::string>& organizations) {
+  if (organizations.empty()) return "no O";
+  return absl::Utf8SafeCHexEscape("O=" + absl::StrJoin(organizations, ", O="));
+}
+
+}  // namespace
+
+absl::Status may_call(const Roles& roles, const Subject& caller, std::string_view method) {
+  // A name comes from outside, and goes to the log and to terminals.
+  const std::string who = "'" + absl::Utf8SafeCHexEscape(caller.name) + "'";
+  if (!caller.lapse.empty())  // since it connected
+    return absl::UnauthenticatedError("the certificate of " + who + " " + caller.lapse + ": connect with a new one");
+  if (for_anybody(method) || has_one_of(caller, roles.operators)) return absl::OkStatus();
+  if (!has_one_of(caller, roles.viewers))
+    return absl::PermissionDeniedError("the certificate of " + who + " has " + list(caller.organizations) +
+                                       ", which is no role here: viewers have " + list(roles.viewers) + ", operators " +
+                                       list(roles.operators));
+  if (only_reads(method)) return absl::OkStatus();
+  return absl::PermissionDeniedError(who + " is a viewer (" + list(caller.organizations) + "): " +
+                                     absl::Utf8SafeCHexEscape(std::string(method.substr(method.rfind('/') + 1))) +
+                                     " is for operators (" + list(roles.operators) + ")");
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,42 @@
+// Where the API is served: Unix sockets for root and a group, TCP only with mutual TLS.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <grpcpp/server_builder.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mgmt/api/access.h"
+#include "mgmt/tls/certificates.h"
+
+namespace guideway::mgmt {
+
+struct ListenOptions {
+  // "unix:PATH", "tcp:ADDRESS:PORT" or "ADDRESS:PORT"; an IPv6 address in brackets, port 0 for a free one.
+  std::vector<std::string> at = {"unix:/run/guideway/guideway.sock"};
+  TlsFiles tls;  // for TCP
+  Roles roles;   // of callers over TCP; those of a Unix socket are operators
+};
+
+class Listeners {
+ public:
+  // A socket that nobody serves any more is replaced, another is refused. InvalidArgument: the options are wrong.
+  static absl::StatusOr<Listeners> prepare(const ListenOptions& options);
+
+  // The server that listens at all of them; sockets are 0660, of group guideway if there is one.
+  absl::StatusOr<std::unique_ptr<grpc::Server>> start(grpc::ServerBuilder& builder);
+
+ private:
+  struct Listener {
+    std::string at;       // as it was asked for
+    std::string path;     // of a Unix socket, or empty
+    std::string address;  // as gRPC has it
+    std::shared_ptr<grpc::ServerCredentials> credentials;
+    int port = 0;  // bound; 0: it couldn't be
+  };
+  std::vector<Listener> all_;
+};
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,99 @@
+#include "mgmt/api/tls_credentials.h"
+
+#include <absl/strings/escaping.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <spdlog/spdlog.h>
+
+#include <string_view>
+
+namespace guideway::mgmt {
+namespace {
+
+std::string_view view(const grpc_slice& s) {
+  return {reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(s)), GRPC_SLICE_LENGTH(s)};
+}
+
+// What gRPC's core asks about certificates and calls. Lives as long as its credentials, which outlive ours.
+class Gate {
+ public:
+  Gate(TlsFiles files, Roles roles) : files_(std::move(files)), roles_(std::move(roles)) {}
+
+  // Of connections, one after the other: an address has one socket, which accepts on one thread at a time.
+  static grpc_ssl_certificate_config_reload_status fetch(void* gate, grpc_ssl_server_certificate_config** config) {
+    return static_cast<Gate*>(gate)->fetch(config);
+  }
+  // Of calls, on any thread.
+  static void process(void* gate, grpc_auth_context* connection, const grpc_metadata* metadata, size_t n,
+                      grpc_process_auth_metadata_done_cb done, void* call) {
+    std::string_view method;
+    for (size_t i = 0; i < n; ++i)
+      if (view(metadata[i].key) == ":path") method = view(metadata[i].value);
+    const absl::Status s = static_cast<Gate*>(gate)->judge(connection, method);
+    done(call, nullptr, 0, nullptr, 0, static_cast<grpc_status_code>(s.code()), std::string(s.message()).c_str());
+  }
+  static void destroy(void* gate) { delete static_cast<Gate*>(gate); }
+
+ private:
+  grpc_ssl_certificate_config_reload_status fetch(grpc_ssl_server_certificate_config** config) {
+    auto read = read_identity(files_);
+    const std::string trouble(read.status().message());
+    if (trouble != trouble_ && !trouble.empty()) spdlog::error("{}; what was read before stays in use", trouble);
+    trouble_ = trouble;
+    if (!read.ok() || *read == in_use_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    for (const std::string& why : lapses(*read, files_)) spdlog::warn("{}: clients won't connect", why);
+    const grpc_ssl_pem_key_cert_pair pair{read->key.c_str(), read->certificate.c_str()};
+    *config = grpc_ssl_server_certificate_config_create(read->ca.c_str(), &pair, 1);
+    if (!in_use_.certificate.empty())
+      spdlog::info("certificates changed: {} and what belongs to it", files_.certificate);
+    in_use_ = std::move(*read);
+    return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
+  }
+
+  absl::Status judge(grpc_auth_context* connection, std::string_view method) const {
+    auto it = grpc_auth_context_find_properties_by_name(connection, GRPC_X509_PEM_CERT_PROPERTY_NAME);
+    const grpc_auth_property* pem = grpc_auth_property_iterator_next(&it);
+    const auto caller = pem != nullptr ? subject_of({pem->value, pem->value_length}) : std::nullopt;
+    // gRPC lets nobody in without one.
+    if (!caller) return absl::UnauthenticatedError("the connection has no certificate");
+    const absl::Status s = may_call(roles_, *caller, method);
+    if (!s.ok())
+      spdlog::warn("refused {}: {}", absl::Utf8SafeCHexEscape(std::string(method)), std::string(s.message()));
+    return s;
+  }
+
+  const TlsFiles files_;
+  const Roles roles_;
+  TlsIdentity in_use_;
+  std::string trouble_;  // why the files as they are now aren't in use
+};
+
+// By the core's API, for gRPC's C++ has nothing that keeps the old certificates where the new ones are broken:
+// FileWatcherCertificateProvider gives them on unseen, or none at all.
+class MutualTls final : public grpc::ServerCredentials {
+ public:
+  explicit MutualTls(Gate* gate)
+      : credentials_(grpc_ssl_server_credentials_create_with_options(
+            grpc_ssl_server_credentials_create_options_using_config_fetcher(
+                GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, Gate::fetch, gate))) {
+    grpc_server_credentials_set_auth_metadata_processor(credentials_, {Gate::process, Gate::destroy, gate});
+  }
+  ~MutualTls() override { grpc_server_credentials_release(credentials_); }
+  void SetAuthMetadataProcessor(const std::shared_ptr<grpc::AuthMetadataProcessor>&) override {}  // the gate is it
+
+ private:
+  int AddPortToServer(const std::string& address, grpc_server* server) override {
+    return grpc_server_add_http2_port(server, address.c_str(), credentials_);
+  }
+
+  grpc_server_credentials* credentials_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> tls_credentials(const TlsFiles& files, const Roles& roles) {
+  if (const auto read = read_identity(files); !read.ok()) return read.status();
+  return std::make_shared<MutualTls>(new Gate(files, roles));
+}
+
+}  // namespace guideway::mgmt

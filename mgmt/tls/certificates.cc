@@ -1,0 +1,134 @@
+#include "mgmt/tls/certificates.h"
+
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+
+namespace guideway::mgmt {
+namespace {
+
+template <auto free>
+struct Free {
+  void operator()(auto* p) const { free(p); }
+};
+using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
+using Certificate = std::unique_ptr<X509, Free<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
+
+constexpr std::streamoff kLargestFile = 1 << 20;  // bytes: a bundle of every public CA has a quarter of it
+
+absl::Status broken(const std::string& path, const std::string& why) {
+  return absl::InvalidArgumentError(path + ": " + why);
+}
+
+absl::StatusOr<std::string> read(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file ? std::streamoff{file.tellg()} : -1;
+  if (size < 0) return broken(path, std::string("can't be read: ") + std::strerror(errno));
+  if (size > kLargestFile) return broken(path, "is too large for a file of certificates or keys");
+  std::string text(static_cast<size_t>(size), '\0');
+  if (!file.seekg(0).read(text.data(), size)) return broken(path, "can't be read");
+  return text;
+}
+
+Bio over(std::string_view text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
+
+// Nobody is there to be asked for one.
+int no_passphrase(char*, int, int, void*) { return 0; }
+
+// All of a text; none if one of them is broken.
+std::vector<Certificate> certificates_in(std::string_view text) {
+  std::vector<Certificate> all;
+  const Bio in = over(text);
+  ERR_clear_error();
+  while (Certificate c{PEM_read_bio_X509(in.get(), nullptr, no_passphrase, nullptr)}) all.push_back(std::move(c));
+  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) all.clear();
+  ERR_clear_error();
+  return all;
+}
+
+absl::Status check(const TlsIdentity& identity, const TlsFiles& files) {
+  const auto chain = certificates_in(identity.certificate);
+  if (chain.empty()) return broken(files.certificate, "is no certificate in PEM");
+  if (certificates_in(identity.ca).empty()) return broken(files.ca, "is no certificate in PEM");
+  const Bio in = over(identity.key);
+  const Key key{PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr)};
+  const bool match = key && X509_check_private_key(chain.front().get(), key.get()) == 1;
+  ERR_clear_error();
+  if (!key) return broken(files.key, "is no private key in PEM, or has a passphrase: it must have none");
+  if (!match) return broken(files.key, "is not the key of the certificate in " + files.certificate);
+  return absl::OkStatus();
+}
+
+// "expired at Nov 26 12:00:00 2026 GMT"; empty while it is valid.
+std::string lapse(const X509& c) {
+  const ASN1_TIME* begin = X509_get0_notBefore(&c);
+  const ASN1_TIME* end = X509_get0_notAfter(&c);
+  const bool early = X509_cmp_current_time(begin) > 0;
+  if (!early && X509_cmp_current_time(end) > 0) return "";
+  const Bio out(BIO_new(BIO_s_mem()));
+  ASN1_TIME_print(out.get(), early ? begin : end);
+  const char* text = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &text);
+  return (early ? "isn't valid before " : "expired at ") + std::string(text, static_cast<size_t>(size));
+}
+
+std::vector<std::string> values_of(const X509& c, int nid) {
+  std::vector<std::string> all;
+  const X509_NAME* name = X509_get_subject_name(&c);
+  for (int i = -1; (i = X509_NAME_get_index_by_NID(name, nid, i)) >= 0;) {
+    unsigned char* text = nullptr;
+    const int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i)));
+    if (size >= 0) all.emplace_back(reinterpret_cast<const char*>(text), static_cast<size_t>(size));
+    OPENSSL_free(text);
+  }
+  return all;
+}
+
+}  // namespace
+
+TlsIdentity::~TlsIdentity() { OPENSSL_cleanse(key.data(), key.size()); }
+
+absl::StatusOr<TlsIdentity> read_identity(const TlsFiles& files) {
+  TlsIdentity identity;
+  for (const auto& [path, text] : {std::pair(&files.certificate, &identity.certificate),
+                                   std::pair(&files.key, &identity.key), std::pair(&files.ca, &identity.ca)}) {
+    auto bytes = read(*path);
+    if (!bytes.ok()) return bytes.status();
+    *text = std::move(*bytes);
+  }
+  if (absl::Status s = check(identity, files); !s.ok()) return s;
+  return identity;
+}
+
+std::vector<std::string> lapses(const TlsIdentity& identity, const TlsFiles& files) {
+  std::vector<std::string> all;
+  const auto chain = certificates_in(identity.certificate);
+  for (const Certificate& c : chain)
+    if (std::string why = lapse(*c); !why.empty()) all.push_back("the certificate in " + files.certificate + " " + why);
+  // Old ones may stay beside new ones.
+  const auto ca = certificates_in(identity.ca);
+  if (std::ranges::none_of(ca, [](const Certificate& c) { return lapse(*c).empty(); }))
+    for (const Certificate& c : ca) all.push_back("the certificate in " + files.ca + " " + lapse(*c));
+  return all;
+}
+
+std::optional<Subject> subject_of(std::string_view pem) {
+  const auto all = certificates_in(pem);
+  if (all.empty()) return std::nullopt;
+  const auto names = values_of(*all.front(), NID_commonName);
+  return Subject{names.empty() ? "" : names.front(), values_of(*all.front(), NID_organizationName),
+                 lapse(*all.front())};
+}
+
+}  // namespace guideway::mgmt

@@ -1,0 +1,304 @@
+// The API over TCP, by the two programs: who is let in, who may do what, and certificates that change.
+
+#include <arpa/inet.h>
+#include <catch2/catch.hpp>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "mgmt/source/whole_file.h"
+#include "mgmt/testing/programs.h"
+
+namespace guideway::mgmt {
+namespace {
+
+// The commands that the documentation gives to make certificates.
+std::string documented_commands() {
+  const char* source = std::getenv("GUIDEWAY_SOURCE");
+  REQUIRE(source != nullptr);
+  const std::string text = *read_whole_file(std::string(source) + "/docs/operations.md");
+  const size_t heading = text.find("### The API over TCP");
+  const size_t begin = text.find("```\n", text.find("openssl ecparam", heading) - 200) + 4;
+  REQUIRE(heading != std::string::npos);
+  return text.substr(begin, text.find("```\n", begin) - begin);
+}
+
+struct TlsSite : Site {
+  std::vector<std::string> tls_arguments;
+
+  // As documented: an authority, a gateway, and alice, an operator.
+  TlsSite() {
+    shell(documented_commands());
+    tls_arguments = {"--listen",  "tcp:127.0.0.1:0",   "--tls-cert",      dir / "gateway.crt",
+                     "--tls-key", dir / "gateway.key", "--tls-client-ca", dir / "ca.crt"};
+  }
+  void shell(const std::string& commands) const {
+    write_file(dir / "commands.sh", commands);
+    const std::string line = "cd " + (dir / "") + " && bash -eu commands.sh >commands.log 2>&1";
+    REQUIRE(std::system(line.c_str()) == 0);
+  }
+  void authority(const std::string& name) const {
+    shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout " + name +
+          ".key -subj /CN=" + name + " -days 10 -out " + name + ".crt");
+  }
+  void certify(const std::string& name, const std::string& subject, const std::string& ca = "ca",
+               const std::string& days = "90", const std::string& extensions = "client.ext") const {
+    shell("openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout " + name + ".key -subj '" +
+          subject + "' -out " + name + ".csr\n" + "openssl x509 -req -in " + name + ".csr -CA " + ca + ".crt -CAkey " +
+          ca + ".key -days " + days + " -extfile " + extensions + " -out " + name + ".crt");
+  }
+  pid_t start_tls(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all = daemon_arguments();
+    all.insert(all.end(), tls_arguments.begin(), tls_arguments.end());
+    all.insert(all.end(), more.begin(), more.end());
+    std::filesystem::remove(dir / "daemon.log");  // so that what stands there is this one's
+    return spawn("GUIDEWAYD", all, dir / "daemon.log");
+  }
+  std::string log() const {
+    const auto text = read_whole_file(dir / "daemon.log");
+    return text.ok() ? *text : "";
+  }
+  // "127.0.0.1:PORT", once the daemon listens.
+  std::string address() const {
+    for (int i = 0; i < 200 && !contains(log(), "API at tcp:"); ++i) ::usleep(50'000);
+    const std::string text = log();
+    const size_t at = text.find("API at tcp:") + 11;
+    return text.substr(at, text.find('\n', at) - at);
+  }
+  int as(const std::string& name, std::vector<std::string> arguments, std::string& out, const std::string& ca = "ca",
+         const std::string& server = "") const {
+    arguments.insert(arguments.begin(),
+                     {"--server", "tcp:" + (server.empty() ? address() : server), "--tls-cert", dir / (name + ".crt"),
+                      "--tls-key", dir / (name + ".key"), "--tls-ca", dir / (ca + ".crt")});
+    const int code = exit_code(spawn("GUIDEWAY", arguments, dir / "cli.out"));
+    out = *read_whole_file(dir / "cli.out");
+    return code;
+  }
+  std::string pem(const std::string& name) const { return *read_whole_file(dir / name); }
+  std::shared_ptr<grpc::Channel> channel(const std::string& name) const {
+    return grpc::CreateChannel(address(),
+                               grpc::SslCredentials({pem("ca.crt"), pem(name + ".key"), pem(name + ".crt")}));
+  }
+};
+
+grpc::Status call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  grpc::CompletionQueue queue;
+  const grpc::Slice nothing;
+  const grpc::ByteBuffer in(&nothing, 1);
+  grpc::ByteBuffer out;
+  grpc::Status status;
+  const auto call = stub.PrepareUnaryCall(&context, method, in, &queue);
+  call->StartCall();
+  call->Finish(&out, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  return status;
+}
+
+// Whatever comes back within two seconds of bytes that are no TLS.
+std::string say(const std::string& address, const std::string& bytes) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = ::htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  to.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+  const timeval within{2, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within);
+  REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+  [[maybe_unused]] const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  std::string answer(4096, '\0');
+  const ssize_t n = ::recv(fd, answer.data(), answer.size(), 0);
+  ::close(fd);
+  return answer.substr(0, n > 0 ? static_cast<size_t>(n) : 0);
+}
+
+const std::string kReads = "/guideway.v1.Appliance/GetStatus";
+const std::string kUnknown = "/guideway.v1.Appliance/NoSuchMethod";
+const std::string kHealth = "/grpc.health.v1.Health/Check";
+
+}  // namespace
+
+TEST_CASE("tls: roles decide who may call what", "[tls]") {
+  TlsSite p;
+  p.certify("bob", "/O=guideway:viewers/CN=bob");
+  p.certify("carol", "/O=sales/CN=carol");
+  p.certify("dave", "/CN=dave");
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}));
+  Running daemon(p.start_tls());
+  std::string out;
+  CHECK(p.as("alice", {"status"}, out) == 0);
+  CHECK(contains(out, "applied"));
+  CHECK(p.as("bob", {"services"}, out) == 0);
+  CHECK(p.as("carol", {"status"}, out) == 1);
+  INFO(out);
+  CHECK(contains(out,
+                 "guideway: the certificate of 'carol' has O=sales, which is no role here: viewers have "
+                 "O=guideway:viewers, operators O=guideway:operators"));
+  CHECK(p.as("dave", {"status"}, out) == 1);
+  CHECK(contains(out, "the certificate of 'dave' has no O"));
+
+  CHECK(p.as("bob", {"drain", "10.0.0.1"}, out) == 1);
+  CHECK(contains(out, "'bob' is a viewer (O=guideway:viewers): SetBackendWeight is for operators"));
+  CHECK(p.as("bob", {"undrain", "10.0.0.1"}, out) == 1);
+  CHECK(p.as("bob", {"apply", "-f", p.dir / "m/web.yaml"}, out) == 1);
+  CHECK(contains(out, "ApplyObjects is for operators"));
+  CHECK(p.as("bob", {"delete", "service", "demo/web"}, out) == 1);
+  CHECK(p.as("bob", {"backends"}, out) == 0);
+  CHECK_FALSE(contains(out, "draining"));
+  CHECK(p.as("alice", {"drain", "10.0.0.1"}, out) == 0);
+  CHECK(contains(out, "in force for Service demo/web"));
+
+  const auto alice = p.channel("alice");
+  const auto bob = p.channel("bob");
+  const auto carol = p.channel("carol");
+  CHECK(call(bob, kReads).ok());
+  CHECK(call(alice, kUnknown).error_code() == grpc::StatusCode::UNIMPLEMENTED);
+  const grpc::Status refused = call(bob, kUnknown);
+  CHECK(refused.error_code() == grpc::StatusCode::PERMISSION_DENIED);
+  CHECK(refused.error_message() ==
+        "'bob' is a viewer (O=guideway:viewers): NoSuchMethod is for operators "
+        "(O=guideway:operators)");
+  CHECK(call(carol, kUnknown).error_code() == grpc::StatusCode::PERMISSION_DENIED);
+  for (const auto& anybody : {alice, bob, carol}) CHECK(call(anybody, kHealth).ok());
+  const auto local = grpc::CreateChannel(p.listen, grpc::InsecureChannelCredentials());
+  CHECK(call(local, kUnknown).error_code() == grpc::StatusCode::UNIMPLEMENTED);
+
+  const std::string log = p.log();
+  CHECK(contains(log, "refused /guideway.v1.Appliance/NoSuchMethod: 'bob' is a viewer"));
+  CHECK(contains(log, "refused /guideway.v1.Appliance/GetStatus: the certificate of 'carol'"));
+
+  // Roles of other names.
+  CHECK(daemon.stop() == 0);
+  Running other(p.start_tls({"--operators", "netops", "--operators", "sales", "--viewers", "guideway:operators"}));
+  CHECK(call(p.channel("carol"), kUnknown).error_code() == grpc::StatusCode::UNIMPLEMENTED);
+  CHECK(call(p.channel("alice"), kUnknown).error_code() == grpc::StatusCode::PERMISSION_DENIED);
+  CHECK(call(p.channel("alice"), kReads).ok());
+  CHECK(call(p.channel("bob"), kReads).error_code() == grpc::StatusCode::PERMISSION_DENIED);
+}
+
+TEST_CASE("tls: who has no certificate of the authority is not let in", "[tls]") {
+  TlsSite p;
+  p.authority("other");
+  p.certify("mallory", "/O=guideway:operators/CN=mallory", "other");
+  p.certify("old", "/O=guideway:operators/CN=old", "ca", "-1");
+  p.certify("server", "/O=guideway:operators/CN=server", "ca", "9", "gateway.ext");
+  p.shell(
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout self.key -subj "
+      "'/O=guideway:operators/CN=self' -days 10 -out self.crt");
+  Running daemon(p.start_tls());
+  std::string out;
+  CHECK(p.as("old", {"status"}, out) == 1);
+  INFO(out);
+  CHECK(contains(out, "the certificate in " + (p.dir / "old.crt") + " expired at "));
+  for (const char* name : {"mallory", "self", "server"}) {
+    CHECK(p.as(name, {"status"}, out) == 1);
+    CHECK(contains(out, "guideway: guidewayd can't be reached at tcp:127.0.0.1:"));
+    CHECK(contains(out, "vouch for the certificate in " + (p.dir / (std::string(name) + ".crt"))));
+  }
+  CHECK(contains(p.log(), "certificate verify failed"));
+  const auto nobody = grpc::CreateChannel(p.address(), grpc::SslCredentials({p.pem("ca.crt"), "", ""}));
+  CHECK(call(nobody, kHealth).error_code() == grpc::StatusCode::UNAVAILABLE);
+  CHECK(contains(p.log(), "peer did not return a certificate"));
+  const auto plain = grpc::CreateChannel(p.address(), grpc::InsecureChannelCredentials());
+  CHECK(call(plain, kHealth).error_code() == grpc::StatusCode::UNAVAILABLE);
+  for (const std::string& bytes : {std::string("GET / HTTP/1.1\r\n\r\n"), std::string(100'000, '\x16'),
+                                   std::string("\x16\x03\x01\x02\x00\x01", 6), std::string()})
+    CHECK_FALSE(contains(say(p.address(), bytes), "HTTP"));
+  // The client looks as closely.
+  CHECK(p.as("alice", {"status"}, out, "other") == 1);
+  CHECK(contains(out, "its certificate isn't signed by one in " + (p.dir / "other.crt")));
+  const std::string address = p.address();
+  const std::string by_name = "localhost" + address.substr(address.rfind(':'));
+  CHECK(p.as("alice", {"status"}, out, "ca", by_name) == 1);
+  CHECK(contains(out, "give one of them with --tls-server-name"));
+  CHECK(p.as("alice", {"--tls-server-name", "gw1.example.net", "status"}, out, "ca", by_name) == 0);
+  CHECK(p.as("alice", {"status"}, out) == 0);
+}
+
+TEST_CASE("tls: certificates are read again when they change", "[tls]") {
+  TlsSite p;
+  Running daemon(p.start_tls());
+  const auto standing = p.channel("alice");
+  CHECK(call(standing, kReads).ok());
+  std::string out;
+
+  // Broken ones change nothing.
+  const std::string good = p.pem("gateway.crt");
+  write_file(p.dir / "gateway.crt", "half of a cert");
+  CHECK(p.as("alice", {"status"}, out) == 0);
+  CHECK(p.as("alice", {"status"}, out) == 0);
+  const std::string complaint =
+      (p.dir / "gateway.crt") + ": is no certificate in PEM; what was read before stays in use";
+  const std::string log = p.log();
+  CHECK(contains(log, complaint));
+  CHECK(log.find(complaint) == log.rfind(complaint));
+  write_file(p.dir / "gateway.crt", p.pem("alice.crt"));
+  CHECK(p.as("alice", {"status"}, out) == 0);
+  CHECK(contains(p.log(), (p.dir / "gateway.key") + ": is not the key of the certificate in "));
+  std::filesystem::rename(p.dir / "ca.crt", p.dir / "ca.away");
+  CHECK(p.as("alice", {"status"}, out, "ca") == 1);  // the client has it no more either
+  CHECK(contains(out, (p.dir / "ca.crt") + ": can't be read: No such file or directory"));
+  std::filesystem::rename(p.dir / "ca.away", p.dir / "ca.crt");
+  write_file(p.dir / "gateway.crt", good);
+  CHECK(p.as("alice", {"status"}, out) == 0);
+
+  // Another authority for all: new connections need its certificates, the old connection goes on.
+  p.authority("new");
+  p.certify("erin", "/O=guideway:viewers/CN=erin", "new");
+  p.certify("fresh", "/CN=gw1", "new", "9", "gateway.ext");
+  for (const auto& [from, to] :
+       {std::pair("fresh.key", "gateway.key"), {"fresh.crt", "gateway.crt"}, {"new.crt", "ca.crt"}})
+    std::filesystem::copy_file(p.dir / from, p.dir / to, std::filesystem::copy_options::overwrite_existing);
+  CHECK(p.as("erin", {"status"}, out) == 0);
+  CHECK(p.as("alice", {"status"}, out) == 1);
+  CHECK(contains(p.log(), "certificates changed"));
+  CHECK(call(standing, kReads).ok());
+  CHECK(standing->GetState(false) == GRPC_CHANNEL_READY);
+}
+
+TEST_CASE("tls: wrong options are said in a sentence", "[tls]") {
+  TlsSite p;
+  const auto fails = [&](std::vector<std::string> arguments, int code, const std::string& says) {
+    arguments.insert(arguments.begin(), {"--manifests", p.dir / "m", "--state-dir", p.dir / "s"});
+    CHECK(exit_code(spawn("GUIDEWAYD", arguments, p.dir / "log")) == code);
+    const std::string log = *read_whole_file(p.dir / "log");
+    INFO(log);
+    CHECK(contains(log, says));
+  };
+  const auto with = [&](const std::string& at, const std::string& crt = "gateway.crt",
+                        const std::string& key = "gateway.key", const std::string& ca = "ca.crt") {
+    return std::vector<std::string>{"--listen",  at,          "--tls-cert",      p.dir / crt,
+                                    "--tls-key", p.dir / key, "--tls-client-ca", p.dir / ca};
+  };
+  fails({"--listen", "tcp:127.0.0.1:0"}, 2, "--listen tcp:127.0.0.1:0 needs --tls-cert, --tls-key and --tls-client-ca");
+  fails({"--listen", "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "x"}, 2, "mutual TLS only");
+  for (const char* at : {"tcp:localhost:0", "tcp:127.0.0.1", "tcp:127.0.0.1:70000", "tcp:[127.0.0.1]:1", "tcp:::1:1",
+                         "tcp::1", "http://127.0.0.1:1", ""})
+    fails(with(at), 2, "must be unix:PATH or tcp:ADDRESS:PORT");
+  fails(with("tcp:192.0.2.1:1"), 1, "the API can't listen at tcp:192.0.2.1:1: is the address one of this host's");
+  fails(with("tcp:127.0.0.1:0", "none.crt"), 2, (p.dir / "none.crt") + ": can't be read: No such file");
+  fails(with("tcp:127.0.0.1:0", "gateway.key"), 2, (p.dir / "gateway.key") + ": is no certificate in PEM");
+  fails(with("tcp:127.0.0.1:0", "gateway.crt", "alice.key"), 2, "is not the key of the certificate in");
+  fails(with("tcp:127.0.0.1:0", "gateway.crt", "gateway.key", "gateway.csr"), 2, "gateway.csr: is no certificate");
+  p.shell("openssl ec -in gateway.key -aes128 -passout pass:secret -out locked.key");
+  fails(with("tcp:127.0.0.1:0", "gateway.crt", "locked.key"), 2, "has a passphrase: it must have none");
+
+  std::string out;
+  CHECK(exit_code(spawn("GUIDEWAY", {"--server", "tcp:127.0.0.1:1", "status"}, p.dir / "log")) == 2);
+  CHECK(contains(*read_whole_file(p.dir / "log"), "needs --tls-cert, --tls-key and --tls-ca"));
+  p.certify("bob", "/O=guideway:viewers/CN=bob");
+  std::filesystem::rename(p.dir / "bob.key", p.dir / "alice.key");
+  CHECK(p.as("alice", {"status"}, out, "ca", "127.0.0.1:1") == 1);
+  CHECK(contains(out, (p.dir / "alice.key") + ": is not the key of the certificate in " + (p.dir / "alice.crt")));
+  CHECK(p.as("bob", {"status"}, out, "ca", "127.0.0.1:1") == 1);
+  CHECK(contains(out, (p.dir / "bob.key") + ": can't be read"));
+}
+
+}  // namespace guideway::mgmt
