@@ -35,7 +35,7 @@ Daemon::Daemon(EventLoop& loop, DaemonOptions options)
       host_ports_(host_ports()),
       last_good_(options_.state_dir),
       compiler_(store_),
-      engine_(loop, options_.engine_socket, compiler_, [this] { report_problems(); }),
+      engine_(loop, options_.engine_socket, compiler_, [this] { state_changed(); }),
       observe_(loop, options_.engine_socket),
       api_(loop, store_, options_.state_dir, host_ports_,
            {[this](const auto& keys) {
@@ -156,13 +156,18 @@ void Daemon::commit() {
       spdlog::info("{} VIPs changed, {} removed{}", delta.changed.size(), delta.removed.size(),
                    delta.gateway ? ", the gateway's configuration changed" : "");
   }
-  report_problems();
+  state_changed();
   if (std::exchange(keeping_, true)) return;
   loop_.call_after(kKeepAfter, [this] {
     keeping_ = false;
     keep_last_good();
     report_problems();
   });
+}
+
+void Daemon::state_changed() {
+  report_problems();
+  on_change_();
 }
 
 void Daemon::keep_last_good() {
@@ -245,6 +250,16 @@ void Daemon::report_problems() {
   reported_ = set;
 }
 
+std::vector<Snapshot::Vip> Daemon::vips() const {
+  std::vector<Snapshot::Vip> all;
+  for (const auto& [name, entry] : compiler_.entries())
+    all.push_back({entry, engine_.state_of(*entry), store_.owner(entry->service->key)});
+  for (const EntryPtr& entry : compiler_.refused())
+    all.push_back({entry, EngineLink::EntryState::kRefused, store_.owner(entry->service->key)});
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.entry->name < b.entry->name; });
+  return all;
+}
+
 Snapshot Daemon::snapshot() const {
   Snapshot s;
   s.uptime_seconds = static_cast<uint64_t>(
@@ -262,12 +277,7 @@ Snapshot Daemon::snapshot() const {
         std::count_if(s.problems.begin(), s.problems.end(), [&](const Problem& p) { return p.file == path; });
     s.files.push_back({path, static_cast<uint32_t>(file.keys.size()), static_cast<uint32_t>(count), file.broken});
   }
-  for (const auto& [name, entry] : compiler_.entries())
-    s.vips.push_back({entry, engine_.state_of(*entry), store_.owner(entry->service->key)});
-  for (const EntryPtr& entry : compiler_.refused())
-    s.vips.push_back({entry, EngineLink::EntryState::kRefused, store_.owner(entry->service->key)});
-  std::stable_sort(s.vips.begin(), s.vips.end(),
-                   [](const auto& a, const auto& b) { return a.entry->name < b.entry->name; });
+  s.vips = vips();
   s.service_objects = store_.objects(Kind::kService);
   for (const OwnedObject& o : s.service_objects)
     ++(std::get<Service>(o.object->body).ours ? s.services : s.services_left_out);
@@ -291,6 +301,11 @@ absl::StatusOr<SnapshotPtr> Daemon::take_snapshot(std::optional<Question> questi
       reply(s);
     });
   });
+}
+
+absl::StatusOr<std::vector<Snapshot::Vip>> Daemon::take_vips() {
+  using Vips = std::vector<Snapshot::Vip>;
+  return await<Vips>(loop_, [this](const Reply<Vips>& reply) { reply(vips()); });
 }
 
 void Daemon::ask_engine(engine::Envelope request, const char* what, Reply<engine::Envelope> reply) {

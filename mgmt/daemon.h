@@ -3,9 +3,11 @@
 
 #include <absl/status/status.h>
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "mgmt/await.h"
 #include "mgmt/compile/compiler.h"
@@ -46,11 +48,15 @@ class Daemon {
   absl::Status start();
   // Reads every manifest again.
   void rescan();
+  // `call` is made on the loop whenever VIPs, their backends or their states may have changed. Before start().
+  void on_change(std::function<void()> call) { on_change_ = std::move(call); }
 
   // What follows is for threads of servers: it waits for the loop, and may fail if that has ended or doesn't get to it.
 
   // `question`: what the engine is asked for it; nothing: only the daemon's own state.
   absl::StatusOr<SnapshotPtr> take_snapshot(std::optional<Question> question);
+  // What Snapshot::vips has, alone.
+  absl::StatusOr<std::vector<Snapshot::Vip>> take_vips();
   absl::StatusOr<engine::Connections> list_connections(const engine::ConnectionsRequest& request);
   absl::StatusOr<ShownObject> get_object(const ObjectKey& key);
   // Its writes are for the same threads.
@@ -70,11 +76,13 @@ class Daemon {
   void changed(const std::vector<ObjectKey>& keys);
   void commit();
   void keep_last_good();
+  void state_changed();
   void report_problems();
   std::vector<Problem> problems() const;
   std::vector<Problem> problems_of(const std::string& path) const;
   std::string manifest_of(const ObjectKey& key) const;
   void add_refusals(std::vector<Problem>& out) const;
+  std::vector<Snapshot::Vip> vips() const;
   Snapshot snapshot() const;
 
   EventLoop& loop_;
@@ -95,6 +103,7 @@ class Daemon {
   std::set<std::string> unkept_;  // manifests read since their last good form was written
   bool keeping_ = false;          // soon
   std::set<Problem> reported_;
+  std::function<void()> on_change_ = [] {};
 };
 
 }  // namespace guideway::mgmt

@@ -23,6 +23,7 @@ struct Snapshot {
     EntryPtr entry;
     EngineLink::EntryState state;
     std::string file;
+    friend bool operator==(const Vip&, const Vip&) = default;
   };
   struct File {
     std::string path;

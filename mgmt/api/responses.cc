@@ -103,47 +103,6 @@ void fill(const std::map<std::string, uint32_t>& skipped, google::protobuf::Repe
 
 namespace {
 
-void fill(const Snapshot& s, const Snapshot::Vip& v, v1::VipRow& row) {
-  const Entry& e = *v.entry;
-  row.set_namespace_(e.service->key.ns);
-  row.set_name(e.service->key.name);
-  row.set_port_name(e.port_name);
-  row.set_vip(net::to_string(e.vip.address));
-  row.set_port(e.vip.port);
-  row.set_protocol(to_api(e.vip.protocol));
-  row.set_mode(to_api(e.mode));
-  for (const Backend& b : e.backends) {
-    const auto state = state_of(b);
-    if (state == v1::BackendRow::STATE_READY) row.set_backends_ready(row.backends_ready() + 1);
-    if (state == v1::BackendRow::STATE_DRAINING || state == v1::BackendRow::STATE_TERMINATING)
-      row.set_backends_draining(row.backends_draining() + 1);
-  }
-  row.set_backends_total(static_cast<uint32_t>(e.backends.size()));
-  row.set_table_size(e.table_size);
-  row.set_state(state_of(v));
-  row.set_file(v.file);
-  fill_counters(s, e, row);
-}
-
-void fill(const Snapshot& s, const Entry& e, const Backend& b, v1::BackendRow& row) {
-  row.set_namespace_(e.service->key.ns);
-  row.set_name(e.service->key.name);
-  row.set_port_name(e.port_name);
-  row.set_vip(net::to_string(e.vip.address));
-  row.set_vip_port(e.vip.port);
-  row.set_protocol(to_api(e.vip.protocol));
-  row.set_address(net::to_string(b.address));
-  row.set_port(b.port);
-  row.set_state(state_of(b));
-  row.set_weight(b.weight);
-  row.set_weight_set(b.overridden);
-  row.set_slice(b.slice->key.name);
-  const Endpoint& endpoint = std::get<EndpointSlice>(b.slice->body).endpoints[b.endpoint];
-  row.set_pod(endpoint.target);
-  row.set_node(endpoint.node);
-  fill_counters(s, e, b, row);
-}
-
 void fill(const OwnedObject& o, v1::ObjectPlace& out) {
   out.set_object(to_string(o.object->key));
   out.set_file(o.file);
@@ -190,6 +149,59 @@ void fill(const Snapshot& s, v1::GetStatusResponse& out) {
     w.set_since(o.since);
   }
 }
+
+void fill(const Snapshot::Vip& v, v1::VipRow& row) {
+  const Entry& e = *v.entry;
+  row.set_namespace_(e.service->key.ns);
+  row.set_name(e.service->key.name);
+  row.set_port_name(e.port_name);
+  row.set_vip(net::to_string(e.vip.address));
+  row.set_port(e.vip.port);
+  row.set_protocol(to_api(e.vip.protocol));
+  row.set_mode(to_api(e.mode));
+  for (const Backend& b : e.backends) {
+    const auto state = state_of(b);
+    if (state == v1::BackendRow::STATE_READY) row.set_backends_ready(row.backends_ready() + 1);
+    if (state == v1::BackendRow::STATE_DRAINING || state == v1::BackendRow::STATE_TERMINATING)
+      row.set_backends_draining(row.backends_draining() + 1);
+  }
+  row.set_backends_total(static_cast<uint32_t>(e.backends.size()));
+  row.set_table_size(e.table_size);
+  row.set_state(state_of(v));
+  row.set_file(v.file);
+}
+
+void fill(const Entry& e, const Backend& b, v1::BackendRow& row) {
+  row.set_namespace_(e.service->key.ns);
+  row.set_name(e.service->key.name);
+  row.set_port_name(e.port_name);
+  row.set_vip(net::to_string(e.vip.address));
+  row.set_vip_port(e.vip.port);
+  row.set_protocol(to_api(e.vip.protocol));
+  row.set_address(net::to_string(b.address));
+  row.set_port(b.port);
+  row.set_state(state_of(b));
+  row.set_weight(b.weight);
+  row.set_weight_set(b.overridden);
+  row.set_slice(b.slice->key.name);
+  const Endpoint& endpoint = std::get<EndpointSlice>(b.slice->body).endpoints[b.endpoint];
+  row.set_pod(endpoint.target);
+  row.set_node(endpoint.node);
+}
+
+namespace {
+
+void fill(const Snapshot& s, const Snapshot::Vip& v, v1::VipRow& row) {
+  fill(v, row);
+  fill_counters(s, *v.entry, row);
+}
+
+void fill(const Snapshot& s, const Entry& e, const Backend& b, v1::BackendRow& row) {
+  fill(e, b, row);
+  fill_counters(s, e, b, row);
+}
+
+}  // namespace
 
 void fill(const Snapshot& s, v1::ListServicesResponse& out) {
   for (const auto& v : s.vips) fill(s, v, *out.add_services());

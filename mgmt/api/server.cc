@@ -14,6 +14,7 @@
 #include "mgmt/api/error_details.pb.h"
 #include "mgmt/api/objects.h"
 #include "mgmt/api/responses.h"
+#include "mgmt/api/watches.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -38,9 +39,14 @@ grpc::Status to_grpc(const absl::Status& s) {
   return {code, std::string(s.message()), details.SerializeAsString()};
 }
 
-class ApplianceService final : public v1::Appliance::Service {
+// A call has a thread of its own, but watches, which may last for days: those are reactors.
+using Base = v1::Appliance::WithCallbackMethod_WatchServices<
+    v1::Appliance::WithCallbackMethod_WatchBackends<v1::Appliance::Service>>;
+
+class ApplianceService final : public Base {
  public:
-  explicit ApplianceService(Daemon& daemon) : daemon_(daemon) {}
+  explicit ApplianceService(Daemon& daemon) : daemon_(daemon), watches_(daemon) {}
+  Watches& watches() { return watches_; }
 
  private:
   template <typename Response>
@@ -68,6 +74,14 @@ class ApplianceService final : public v1::Appliance::Service {
   grpc::Status ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest*,
                             v1::ListBackendsResponse* r) override {
     return answer(r, Question::kCounters);
+  }
+  grpc::ServerWriteReactor<v1::WatchServicesResponse>* WatchServices(grpc::CallbackServerContext*,
+                                                                     const v1::WatchServicesRequest* q) override {
+    return watches_.services(*q);
+  }
+  grpc::ServerWriteReactor<v1::WatchBackendsResponse>* WatchBackends(grpc::CallbackServerContext*,
+                                                                     const v1::WatchBackendsRequest* q) override {
+    return watches_.backends(*q);
   }
   grpc::Status ListDrops(grpc::ServerContext*, const v1::ListDropsRequest*, v1::ListDropsResponse* r) override {
     const auto taken = daemon_.take_snapshot(Question::kStatus);
@@ -201,6 +215,7 @@ class ApplianceService final : public v1::Appliance::Service {
   }
 
   Daemon& daemon_;
+  Watches watches_;
 };
 
 }  // namespace
@@ -214,6 +229,7 @@ struct ApiServer::Impl {
 ApiServer::ApiServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 ApiServer::~ApiServer() {
+  impl_->service.watches().stop();
   // Calls that wait for the loop are answered by its end; the deadline is for clients that don't read.
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
 }
@@ -231,6 +247,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const ListenOptions&
   if (!server.ok()) return server.status();
   impl->server = std::move(*server);
   impl->server->GetHealthCheckService()->SetServingStatus(v1::Appliance::service_full_name(), true);
+  daemon.on_change([&watches = impl->service.watches()] { watches.changed(); });
   return std::unique_ptr<ApiServer>(new ApiServer(std::move(impl)));
 }
 

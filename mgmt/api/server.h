@@ -12,6 +12,7 @@ namespace guideway::mgmt {
 
 class ApiServer {
  public:
+  // Before the daemon starts; it must outlive its loop's run.
   static absl::StatusOr<std::unique_ptr<ApiServer>> start(const ListenOptions& listen, Daemon& daemon);
   ~ApiServer();
 

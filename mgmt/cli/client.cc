@@ -46,6 +46,11 @@ grpc::Status Client::prepare() {
   // A single large answer (10,000 services) passes gRPC's default of 4 MB.
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
+  // A daemon whose host vanished is found out while we follow it (milliseconds), and one that is back is tried at once.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (!over_tcp()) {
     stub_ = v1::Appliance::NewStub(grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments));
     return grpc::Status::OK;

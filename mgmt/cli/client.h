@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -50,6 +51,22 @@ class Client {
   bool for_people() const { return output == "table" || output == "wide"; }
   // Coloured on a terminal that can, unless NO_COLOR is set (no-color.org).
   Style style() const;
+  // Calls `take` for each message of a stream, until it returns false (OK then) or the stream ends. Each time over a
+  // connection of its own: certificates may have changed.
+  template <typename Reader, typename Request, typename Response>
+  grpc::Status follow(Reader method, const Request& request, Response* message, const std::function<bool()>& take) {
+    stub_.reset();
+    if (grpc::Status s = prepare(); !s.ok()) return s;
+    grpc::ClientContext context;
+    const auto reader = (stub_.get()->*method)(&context, request);
+    while (reader->Read(message)) {
+      if (take()) continue;
+      context.TryCancel();
+      reader->Finish();
+      return grpc::Status::OK;
+    }
+    return reader->Finish();
+  }
 
   // These give exit codes.
   template <typename Response>

@@ -1,5 +1,8 @@
 // Commands that are one call of the API.
+#include <memory>
+
 #include "mgmt/cli/commands.h"
+#include "mgmt/cli/watch.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -9,12 +12,23 @@ void add(CLI::App& app, Client& client, const char* name, const char* what, Clie
   client.command(app, name, what)->callback([&client, method] { client.exit_code = client.call(method); });
 }
 
+// Likewise, or a watch.
+template <typename Request, typename Response>
+void add(CLI::App& app, Client& client, const char* name, const char* what, Client::Method<Request, Response> method,
+         int (*watch)(Client&)) {
+  const auto watching = std::make_shared<bool>(false);
+  CLI::App* sub = client.command(app, name, what);
+  add_watch_flag(*sub, *watching);
+  sub->callback(
+      [&client, method, watch, watching] { client.exit_code = *watching ? watch(client) : client.call(method); });
+}
+
 }  // namespace
 
 void add_lists(CLI::App& app, Client& client) {
   using Api = v1::Appliance::Stub;
   add(app, client, "status", "The daemon, the engine, and what is wrong", &Api::GetStatus);
-  add(app, client, "backends", "One line per VIP and backend", &Api::ListBackends);
+  add(app, client, "backends", "One line per VIP and backend", &Api::ListBackends, watch_backends);
   add(app, client, "drops", "Packets that didn't arrive: one line per reason, in all and by worker", &Api::ListDrops);
 }
 

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "mgmt/cli/commands.h"
+#include "mgmt/cli/watch.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -19,14 +20,18 @@ int describe(Client& client, const std::string& service) {
 void add_services(CLI::App& app, Client& client) {
   CLI::App* services = client.command(app, "services", "One line per VIP");
   const auto service = std::make_shared<std::string>();
+  const auto watching = std::make_shared<bool>(false);
+  add_watch_flag(*services, *watching);
   CLI::App* sub = client.command(*services, "describe",
                                  "All about one Service: where its objects stand, VIPs, backends, what is wrong");
   sub->add_option("service", *service, "The Service; namespace default if none is given")
       ->required()
       ->type_name("[NAMESPACE/]NAME");
-  services->callback([&client, services, sub, service] {
-    client.exit_code =
-        services->got_subcommand(sub) ? describe(client, *service) : client.call(&v1::Appliance::Stub::ListServices);
+  services->callback([&client, services, sub, service, watching] {
+    if (services->got_subcommand(sub))
+      client.exit_code = describe(client, *service);
+    else
+      client.exit_code = *watching ? watch_services(client) : client.call(&v1::Appliance::Stub::ListServices);
   });
 }
 

@@ -1,0 +1,302 @@
+#include "mgmt/api/watches.h"
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <unordered_set>
+#include <utility>
+
+#include "mgmt/api/responses.h"
+
+namespace guideway::mgmt {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLookEvery{50};
+constexpr int kLoopShare = 10;           // looking takes at most about a tenth of the daemon's loop
+constexpr milliseconds kTryAgain{1000};  // after the daemon hadn't the time
+
+uint64_t random_instance() {
+  std::random_device random;
+  return static_cast<uint64_t>(random()) << 32 | random();
+}
+
+// The fields that tell a row from others.
+v1::VipRow identity_of(const v1::VipRow& row) {
+  v1::VipRow id;
+  id.set_namespace_(row.namespace_());
+  id.set_name(row.name());
+  id.set_port_name(row.port_name());
+  id.set_vip(row.vip());
+  id.set_port(row.port());
+  id.set_protocol(row.protocol());
+  return id;
+}
+
+v1::BackendRow identity_of(const v1::BackendRow& row) {
+  v1::BackendRow id;
+  id.set_namespace_(row.namespace_());
+  id.set_name(row.name());
+  id.set_port_name(row.port_name());
+  id.set_vip(row.vip());
+  id.set_vip_port(row.vip_port());
+  id.set_protocol(row.protocol());
+  id.set_address(row.address());
+  id.set_port(row.port());
+  return id;
+}
+
+template <typename Row>
+std::string key_of(const Row& row) {
+  return identity_of(row).SerializeAsString();
+}
+
+v1::VipRow row_of(const Snapshot::Vip& v) {
+  v1::VipRow row;
+  fill(v, row);
+  return row;
+}
+
+v1::BackendRow row_of(const Entry& e, const Backend& b) {
+  v1::BackendRow row;
+  fill(e, b, row);
+  return row;
+}
+
+}  // namespace
+
+// What is in it is guarded by the mutex of Watches.
+class Watches::Watch {
+ public:
+  virtual ~Watch() = default;
+  // Whether there is a message to be written: then write() is called next, without the mutex.
+  virtual bool prepare() = 0;
+  virtual void write() = 0;
+  // Whether end() is to be called next, without the mutex; otherwise the write that is under way does it.
+  virtual bool prepare_end() = 0;
+  virtual void end() = 0;
+};
+
+template <typename Response>
+class Watches::WatchOf final : public Watch, public grpc::ServerWriteReactor<Response> {
+ public:
+  WatchOf(Watches& all, const Feed& feed, const v1::Generation* since) : all_(all), feed_(feed) {
+    if (since != nullptr && since->instance() == feed.instance)
+      position_.told = since->counter();
+    else
+      begin_anew();
+  }
+
+  bool prepare() override {
+    if (writing_ || ending_) return false;
+    if (!feed_.journal.reaches_back_to(position_)) begin_anew();
+    return writing_ = fill_response();
+  }
+  void write() override { this->StartWrite(&response_); }
+  bool prepare_end() override {
+    const bool first = !std::exchange(ending_, true);
+    return writing_ ? false : first;
+  }
+  void end() override { this->Finish({grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"}); }
+
+ private:
+  // What the client knew is void.
+  void begin_anew() {
+    position_ = feed_.journal.beginning();
+    reset_ = true;
+  }
+
+  // False: the client knows everything.
+  bool fill_response() {
+    response_.Clear();
+    size_t bytes = 0;
+    bool last = true;
+    feed_.journal.tell(position_, [&](const Journal::Change& c) {
+      if (bytes >= kMessageBytes) return last = false;
+      if (c.row != nullptr) {
+        response_.add_changed()->ParseFromString(*c.row);
+        bytes += c.row->size();
+      } else {
+        response_.add_removed()->ParseFromString(c.key);
+        bytes += c.key.size();
+      }
+      return true;
+    });
+    if (complete_ && !reset_ && bytes == 0) return false;
+    response_.set_reset(std::exchange(reset_, false));
+    response_.set_last(last);
+    response_.mutable_generation()->set_instance(feed_.instance);
+    response_.mutable_generation()->set_counter(position_.told);
+    complete_ = last;
+    return true;
+  }
+
+  void OnWriteDone(bool ok) override {
+    bool more = false;
+    bool over = false;
+    {
+      const std::lock_guard lock(all_.mutex_);
+      writing_ = false;
+      ending_ = ending_ || !ok;
+      over = ending_;
+      more = prepare();
+    }
+    if (more) write();
+    if (over) end();
+  }
+  void OnCancel() override {
+    bool over = false;
+    {
+      const std::lock_guard lock(all_.mutex_);
+      over = prepare_end();
+    }
+    if (over) end();
+  }
+  void OnDone() override {
+    {
+      const std::lock_guard lock(all_.mutex_);
+      all_.watches_.erase(this);
+      all_.watched_ = !all_.watches_.empty();
+    }
+    delete this;
+  }
+
+  Watches& all_;
+  const Feed& feed_;
+  Response response_;
+  Journal::Position position_;
+  bool reset_ = false;     // the next message says so
+  bool complete_ = false;  // the last message was the last of its batch
+  bool writing_ = false;
+  bool ending_ = false;
+};
+
+Watches::Watches(Daemon& daemon)
+    : daemon_(daemon),
+      services_{.instance = random_instance()},
+      backends_{.instance = random_instance()},
+      thread_([this] { run(); }) {}
+
+Watches::~Watches() { stop(); }
+
+template <typename Response>
+grpc::ServerWriteReactor<Response>* Watches::watch(const Feed& feed, const v1::Generation* since) {
+  struct Refused : grpc::ServerWriteReactor<Response> {
+    explicit Refused(const grpc::Status& why) { this->Finish(why); }
+    void OnDone() override { delete this; }
+  };
+  WatchOf<Response>* watch = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return new Refused({grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"});
+    if (watches_.size() >= kLimit)
+      return new Refused({grpc::StatusCode::RESOURCE_EXHAUSTED,
+                          "there are " + std::to_string(kLimit) +
+                              " watches already, as many as guidewayd serves: end some, or list instead"});
+    watch = new WatchOf<Response>(*this, feed, since);
+    watches_.insert(watch);
+    watched_ = true;
+  }
+  changed();  // its first message comes with the next look
+  return watch;
+}
+
+grpc::ServerWriteReactor<v1::WatchServicesResponse>* Watches::services(const v1::WatchServicesRequest& request) {
+  return watch<v1::WatchServicesResponse>(services_, request.has_since() ? &request.since() : nullptr);
+}
+
+grpc::ServerWriteReactor<v1::WatchBackendsResponse>* Watches::backends(const v1::WatchBackendsRequest& request) {
+  return watch<v1::WatchBackendsResponse>(backends_, request.has_since() ? &request.since() : nullptr);
+}
+
+void Watches::changed() {
+  {
+    const std::lock_guard lock(wake_mutex_);
+    changed_ = true;
+  }
+  if (watched_) wake_.notify_one();
+}
+
+void Watches::stop() {
+  {
+    const std::lock_guard lock(wake_mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+  std::vector<Watch*> to_end;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    for (Watch* w : watches_)
+      if (w->prepare_end()) to_end.push_back(w);
+  }
+  for (Watch* w : to_end) w->end();
+}
+
+void Watches::run() {
+  while (wait()) look();
+}
+
+// Until something has changed that somebody wants to know, and it is time; false: it's the end.
+bool Watches::wait() {
+  std::unique_lock lock(wake_mutex_);
+  wake_.wait(lock, [this] { return stopping_ || (changed_ && watched_); });
+  wake_.wait_until(lock, next_look_, [this] { return stopping_; });
+  changed_ = false;
+  return !stopping_;
+}
+
+void Watches::look() {
+  const auto begin = Clock::now();
+  const auto vips = daemon_.take_vips();
+  const auto took = Clock::now() - begin;
+  std::vector<Watch*> to_write;
+  if (vips.ok()) {
+    const std::lock_guard lock(mutex_);
+    update(*vips);
+    for (Watch* w : watches_)
+      if (w->prepare()) to_write.push_back(w);
+  }
+  // None of them goes away before its write is done.
+  for (Watch* w : to_write) w->write();
+  const std::lock_guard lock(wake_mutex_);
+  changed_ = changed_ || !vips.ok();
+  next_look_ = begin + (vips.ok() ? std::max<Clock::duration>(kLookEvery, kLoopShare * took) : kTryAgain);
+}
+
+void Watches::update(const std::vector<Snapshot::Vip>& vips) {
+  std::map<std::string_view, Snapshot::Vip> now;
+  for (const Snapshot::Vip& v : vips) now.emplace(v.entry->name, v);
+  for (const auto& [name, vip] : now) {
+    const auto old = told_.find(name);
+    tell(old == told_.end() ? nullptr : &old->second, &vip);
+  }
+  for (const auto& [name, vip] : told_)
+    if (!now.contains(name)) tell(&vip, nullptr);
+  told_ = std::move(now);
+}
+
+// Entries are immutable: only those that are others are looked into.
+void Watches::tell(const Snapshot::Vip* old, const Snapshot::Vip* now) {
+  if (old != nullptr && now != nullptr && *old == *now) return;
+  std::unordered_set<std::string> there;
+  if (now != nullptr) {
+    const v1::VipRow row = row_of(*now);
+    services_.journal.put(key_of(row), row.SerializeAsString());
+    for (const Backend& b : now->entry->backends) {
+      const v1::BackendRow backend = row_of(*now->entry, b);
+      const std::string key = key_of(backend);
+      backends_.journal.put(key, backend.SerializeAsString());
+      there.insert(key);
+    }
+  }
+  if (old == nullptr) return;
+  if (now == nullptr) services_.journal.remove(key_of(row_of(*old)));
+  for (const Backend& b : old->entry->backends)
+    if (const std::string key = key_of(row_of(*old->entry, b)); !there.contains(key)) backends_.journal.remove(key);
+}
+
+}  // namespace guideway::mgmt
