@@ -1,5 +1,6 @@
 // guideway-engine: arguments → Engine → run until a signal.
 #include <CLI/CLI.hpp>
+#include <linux/capability.h>
 #include <sched.h>
 #include <spdlog/spdlog.h>
 
@@ -68,20 +69,21 @@ std::string check_cores(const std::vector<unsigned>& cores, unsigned workers) {
   return "";
 }
 
-// CAP_NET_ADMIN (12), CAP_NET_RAW (13), CAP_IPC_LOCK (14), CAP_PERFMON (38) and CAP_BPF (39), of which
-// CAP_SYS_ADMIN (21) holds the last two, from
-// linux/capability.h; a missing one is named before anything is touched.
+// A missing one is named before anything is touched. CAP_PERFMON loads the XDP program, CAP_SETPCAP empties the
+// bounding set; the others are kept.
 std::string check_privileges() {
   std::ifstream file("/proc/self/status");
   uint64_t effective = 0;
   for (std::string line; std::getline(file, line);)
     if (line.rfind("CapEff:", 0) == 0) effective = std::stoull(line.substr(7), nullptr, 16);
   const auto has = [effective](unsigned c) { return (effective >> c & 1) != 0; };
-  for (const auto& [number, name] : {std::pair{12U, "CAP_NET_ADMIN"}, {13U, "CAP_NET_RAW"}, {14U, "CAP_IPC_LOCK"}})
+  for (const auto& [number, name] : {std::pair{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+                                     {CAP_NET_RAW, "CAP_NET_RAW"},
+                                     {CAP_IPC_LOCK, "CAP_IPC_LOCK"},
+                                     {CAP_BPF, "CAP_BPF"},
+                                     {CAP_PERFMON, "CAP_PERFMON"},
+                                     {CAP_SETPCAP, "CAP_SETPCAP"}})
     if (!has(number)) return std::string("the privilege ") + name + " is missing; start guideway-engine as root";
-  for (const auto& [number, name] : {std::pair{38U, "CAP_PERFMON"}, {39U, "CAP_BPF"}})
-    if (!has(number) && !has(21))
-      return std::string("the privilege ") + name + " is missing; start guideway-engine as root";
   return "";
 }
 
@@ -100,6 +102,7 @@ int main(int argc, char** argv) {
   unsigned workers = 1;
   guideway::log::Options log;
   bool no_huge = false;
+  bool no_seccomp = false;
   app.add_option("--port", port_texts,
                  "af_xdp:IFNAME[:QUEUES], or dpdk:DEVARGS@NEXT_HOP_MAC for DPDK's memif, pcap, ring and null, such as "
                  "dpdk:net_memif0,role=server,socket=/run/memif.sock@02:00:00:00:00:01; repeat for more")
@@ -126,6 +129,7 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->type_name("N");
   app.add_flag("--no-huge", no_huge, "plain memory, even where there are 2 MB pages");
+  app.add_flag("--no-seccomp", no_seccomp, "don't filter system calls: for debuggers and sanitizers");
   app.add_flag("--yield", options.yield, "give the core away when there is nothing to do: for tests on few cores");
   guideway::log::add_options(app, log);
   app.set_version_flag("--version", "guideway-engine " GUIDEWAY_VERSION);
@@ -137,6 +141,7 @@ int main(int argc, char** argv) {
   }
   guideway::log::start("guideway-engine", log);
   options.huge = !no_huge;
+  options.seccomp = !no_seccomp;
   std::ranges::sort(options.cores);
   auto ports = guideway::control::parse_ports(port_texts);
   if (!ports.ok()) return fail(std::string(ports.status().message()), 2);

@@ -78,25 +78,26 @@ void AfXdpPort::Reclaim::operator()(path::AfXdpRings* rings) const {
   delete rings;
 }
 
-absl::StatusOr<std::unique_ptr<AfXdpPort>> AfXdpPort::open(const AfXdpPortOptions& options,
-                                                           const path::FrameMemory& memory) {
+absl::StatusOr<std::unique_ptr<AfXdpPort>> AfXdpPort::attach(const AfXdpPortOptions& options) {
   absl::StatusOr<Interface> interface = usable_interface(options);
   if (!interface.ok()) return interface.status();
   allow_locked_memory();
   absl::StatusOr<xdp::Program> program = xdp::Program::attach(options.ifname, options.bpffs);
   if (!program.ok()) return program.status();
-  std::unique_ptr<AfXdpPort> port{new AfXdpPort(*std::move(interface), *std::move(program))};
-  if (absl::Status s = port->open_queues(options, memory); !s.ok()) {
-    if (!port->program_.adopted()) (void)port->detach();  // an adopted one may be another engine's that runs
-    return s;
-  }
+  std::unique_ptr<AfXdpPort> port{new AfXdpPort(*std::move(interface), *std::move(program), options.mbuf_port)};
   port->warn();
   return port;
 }
 
-absl::Status AfXdpPort::open_queues(const AfXdpPortOptions& options, const path::FrameMemory& memory) {
+absl::Status AfXdpPort::open_queues(const path::FrameMemory& memory) {
+  absl::Status s = open_all(memory);
+  if (!s.ok() && !program_.adopted()) (void)detach();  // an adopted one may be another engine's that runs
+  return s;
+}
+
+absl::Status AfXdpPort::open_all(const path::FrameMemory& memory) {
   for (unsigned i = 0; i < interface_.receive_queues; ++i) {
-    absl::StatusOr<Queue> queue = open_queue(options, memory, i);
+    absl::StatusOr<Queue> queue = open_queue(memory, i);
     if (!queue.ok()) return queue.status();
     zero_copy_ = zero_copy_ && is_zero_copy(queue->rings->socket);
     queues_.push_back(*std::move(queue));
@@ -107,21 +108,21 @@ absl::Status AfXdpPort::open_queues(const AfXdpPortOptions& options, const path:
   return absl::OkStatus();
 }
 
-absl::StatusOr<AfXdpPort::Queue> AfXdpPort::open_queue(const AfXdpPortOptions& options, const path::FrameMemory& memory,
-                                                       unsigned index) {
+absl::StatusOr<AfXdpPort::Queue> AfXdpPort::open_queue(const path::FrameMemory& memory, unsigned index) const {
+  const std::string& name = interface_.name;
   const auto deadline = std::chrono::steady_clock::now() + kBusyFor;
   for (;;) {
     Queue queue;
-    queue.rings.reset(new path::AfXdpRings(memory, options.mbuf_port));
-    const int error = bind(queue, options.ifname, index);
+    queue.rings.reset(new path::AfXdpRings(memory, mbuf_port_));
+    const int error = bind(queue, name, index);
     if (error == EBUSY && std::chrono::steady_clock::now() < deadline) {
       std::this_thread::sleep_for(kBusyPause);
       continue;
     }
-    if (error != 0) return socket_error(error, options.ifname, index);
+    if (error != 0) return socket_error(error, name, index);
     if (!path::prime(*queue.rings))
       return absl::ResourceExhaustedError(
-          absl::StrCat("queue ", index, " of ", options.ifname, " finds fewer than ", path::kAfXdpRingSize,
+          absl::StrCat("queue ", index, " of ", name, " finds fewer than ", path::kAfXdpRingSize,
                        " free packet buffers: give the engine more, or the interface fewer queues"));
     return queue;
   }

@@ -1,5 +1,6 @@
 // Brings up an interface as a port of the engine: the steering program on it, and an AF_XDP socket for each of its
-// receive queues. Refuses, in one sentence and leaving nothing behind, what wouldn't carry traffic.
+// receive queues. Refuses, in one sentence and leaving nothing behind, what wouldn't carry traffic. In two steps, for
+// the first needs privileges that the engine gives up before it makes threads.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -32,9 +33,10 @@ inline constexpr size_t kFramesPerQueue = 2 * size_t{path::kAfXdpRingSize};
 
 class AfXdpPort {
  public:
-  // The memory must outlive the port, and the pool hold kFramesPerQueue for each queue.
-  static absl::StatusOr<std::unique_ptr<AfXdpPort>> open(const AfXdpPortOptions& options,
-                                                         const path::FrameMemory& memory);
+  // The interface as it is to be, with the program on it: needs CAP_PERFMON besides CAP_NET_ADMIN and CAP_BPF.
+  static absl::StatusOr<std::unique_ptr<AfXdpPort>> attach(const AfXdpPortOptions& options);
+  // The memory must outlive the port, and the pool hold kFramesPerQueue for each queue. Once.
+  absl::Status open_queues(const path::FrameMemory& memory);
 
   const Interface& interface() const { return interface_; }
   // Handles for the workers, by receive queue. The port must outlive them; no worker may poll them while it closes.
@@ -69,16 +71,16 @@ class AfXdpPort {
     std::unique_ptr<xsk_socket, CloseSocket> socket;
   };
 
-  AfXdpPort(Interface interface, xdp::Program program)
-      : interface_(std::move(interface)), program_(std::move(program)) {}
-  absl::Status open_queues(const AfXdpPortOptions& options, const path::FrameMemory& memory);
-  static absl::StatusOr<Queue> open_queue(const AfXdpPortOptions& options, const path::FrameMemory& memory,
-                                          unsigned index);
+  AfXdpPort(Interface interface, xdp::Program program, uint16_t mbuf_port)
+      : interface_(std::move(interface)), program_(std::move(program)), mbuf_port_(mbuf_port) {}
+  absl::Status open_all(const path::FrameMemory& memory);
+  absl::StatusOr<Queue> open_queue(const path::FrameMemory& memory, unsigned index) const;
   static int bind(Queue& queue, const std::string& ifname, unsigned index);
   void warn();
 
   Interface interface_;
   xdp::Program program_;
+  uint16_t mbuf_port_;
   std::vector<Queue> queues_;
   bool zero_copy_ = true;
   std::vector<std::string> warnings_;

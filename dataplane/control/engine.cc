@@ -15,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "dataplane/control/confine.h"
 #include "dataplane/control/connection_list.h"
 #include "dataplane/control/eal.h"
 #include "dataplane/control/ethdev_port.h"
@@ -71,7 +72,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::start(const EngineOptions& optio
 }
 
 absl::Status Engine::bring_up() {
-  for (auto step : {&Engine::lock, &Engine::open_memory, &Engine::open_ports, &Engine::open_tables})
+  for (auto step : {&Engine::lock, &Engine::attach_programs, &Engine::drop_privileges, &Engine::open_memory,
+                    &Engine::open_ports, &Engine::open_tables})
     if (const absl::Status s = (this->*step)(); !s.ok()) return s;
   load_state();
   auto server = ContractServer::listen(
@@ -85,7 +87,8 @@ absl::Status Engine::bring_up() {
        .log = [](const std::string& text) { spdlog::warn("{}", text); }});
   if (!server.ok()) return server.status();
   server_ = std::move(*server);
-  return launch();
+  if (const absl::Status s = launch(); !s.ok() || !options_.seccomp) return s;
+  return allow_only_our_calls();
 }
 
 Engine::~Engine() {
@@ -118,6 +121,30 @@ absl::Status Engine::lock_pins() {
   return absl::OkStatus();
 }
 
+absl::Status Engine::attach_programs() {
+  for (size_t i = 0; i < options_.ports.size(); ++i) {
+    const PortSpec& spec = options_.ports[i];
+    if (spec.kind != PortSpec::Kind::kAfXdp) continue;
+    if (const absl::Status s = lock_pins(); !s.ok()) return s;
+    auto port = AfXdpPort::attach(
+        {.ifname = spec.name, .queues = spec.queues, .bpffs = options_.bpffs, .mbuf_port = static_cast<uint16_t>(i)});
+    if (!port.ok()) return port.status();
+    af_xdp_.push_back(std::move(*port));
+  }
+  return absl::OkStatus();
+}
+
+// Before DPDK makes threads: each has capabilities of its own, and begins with those of its maker.
+absl::Status Engine::drop_privileges() {
+  ContractServer::join_group();
+  if (const absl::Status s = drop_capabilities(); !s.ok()) return s;
+  if (access(options_.state_dir.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat("the state directory ", options_.state_dir,
+                   " can't be written without CAP_DAC_OVERRIDE, which the engine doesn't keep: `chown root ",
+                   options_.state_dir, "`, or give another --state-dir"));
+}
+
 absl::Status Engine::open_memory() {
   constexpr unsigned kHeapMb = 128;
   // DPDK's heap (the exception table, rings) at least must fit, or it won't start.
@@ -131,13 +158,9 @@ absl::Status Engine::open_memory() {
           {.huge = huge_, .memory_mb = kHeapMb, .worker_cores = options_.cores, .shared_cores = options_.yield});
       !s.ok())
     return s;
-  // Frames for every queue that there may be; what isn't used is never touched.
+  // Frames for every queue; what isn't used is never touched.
   size_t queues = 0;
-  for (const PortSpec& spec : options_.ports) {
-    if (spec.kind != PortSpec::Kind::kAfXdp) continue;
-    const auto interface = find_interface(spec.name);
-    queues += interface.ok() ? std::max(1U, interface->receive_queues) : 1;
-  }
+  for (const auto& port : af_xdp_) queues += port->interface().receive_queues;
   auto memory = PacketMemory::create("packets", queues * kFramesPerQueue + kSpareFrames, 256, huge_);
   if (!memory.ok()) return memory.status();
   memory_.emplace(std::move(*memory));
@@ -149,30 +172,28 @@ absl::Status Engine::open_memory() {
 }
 
 absl::Status Engine::open_ports() {
+  auto attached = af_xdp_.begin();
   for (size_t i = 0; i < options_.ports.size(); ++i) {
     const PortSpec& spec = options_.ports[i];
     const auto index = static_cast<uint8_t>(i);
-    const absl::Status s = spec.kind == PortSpec::Kind::kAfXdp ? open_af_xdp(spec, index) : open_dpdk(spec, index);
+    const absl::Status s =
+        spec.kind == PortSpec::Kind::kAfXdp ? open_af_xdp(**attached++, index) : open_dpdk(spec, index);
     if (!s.ok()) return s;
   }
   return absl::OkStatus();
 }
 
-absl::Status Engine::open_af_xdp(const PortSpec& spec, uint8_t index) {
-  const AfXdpPortOptions o{.ifname = spec.name, .queues = spec.queues, .bpffs = options_.bpffs, .mbuf_port = index};
-  if (const absl::Status s = lock_pins(); !s.ok()) return s;
-  auto port = AfXdpPort::open(o, memory_->frames());
-  if (!port.ok()) return port.status();
+absl::Status Engine::open_af_xdp(AfXdpPort& port, uint8_t index) {
+  if (const absl::Status s = port.open_queues(memory_->frames()); !s.ok()) return s;
   EnginePort e;
-  const Interface& i = (*port)->interface();
+  const Interface& i = port.interface();
   e.facts = {.index = index, .ifindex = i.ifindex, .mac = i.mac, .mtu = static_cast<uint16_t>(i.mtu), .declared = {}};
   e.name = i.name;
   e.kind = "af_xdp";
-  e.mode = xdp::to_string((*port)->program().mode());
-  for (const path::AfXdpQueue& q : (*port)->queues()) e.queues.push_back(std::make_unique<path::PortQueue>(q));
-  for (const std::string& text : (*port)->warnings()) warn("port " + i.name, text);
+  e.mode = xdp::to_string(port.program().mode());
+  for (const path::AfXdpQueue& q : port.queues()) e.queues.push_back(std::make_unique<path::PortQueue>(q));
+  for (const std::string& text : port.warnings()) warn("port " + i.name, text);
   spdlog::info("port {}: {} mode, {} queue(s), MTU {}", e.name, e.mode, e.queues.size(), i.mtu);
-  af_xdp_.push_back(std::move(*port));
   ports_.push_back(std::move(e));
   return absl::OkStatus();
 }

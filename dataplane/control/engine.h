@@ -36,6 +36,7 @@ struct EngineOptions {
   uint32_t connections = 1U << 20;  // of each family, a worker
   bool huge = true;
   bool yield = false;
+  bool seccomp = true;
 };
 
 class Engine {
@@ -54,9 +55,11 @@ class Engine {
   absl::Status lock();
   absl::Status lock_pins();
   absl::Status bring_up();
+  absl::Status attach_programs();
+  absl::Status drop_privileges();
   absl::Status open_memory();
   absl::Status open_ports();
-  absl::Status open_af_xdp(const PortSpec& spec, uint8_t index);
+  absl::Status open_af_xdp(AfXdpPort& port, uint8_t index);
   absl::Status open_dpdk(const PortSpec& spec, uint8_t index);
   absl::Status open_tables();
   void load_state();

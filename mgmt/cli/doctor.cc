@@ -102,12 +102,15 @@ class Examination {
     for (const auto& [capability, name] : {std::pair{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
                                            {CAP_NET_RAW, "CAP_NET_RAW"},
                                            {CAP_IPC_LOCK, "CAP_IPC_LOCK"},
-                                           {CAP_BPF, "CAP_BPF"},
-                                           {CAP_PERFMON, "CAP_PERFMON"}})
-      if (!has(capability) && !((capability == CAP_BPF || capability == CAP_PERFMON) && has(CAP_SYS_ADMIN)))
-        missing += (missing.empty() ? "" : ", ") + std::string(name);
-    if (missing.empty()) return fine("privileges", "the engine has what it needs");
-    problem("privileges", "the engine runs without " + missing, "start it as root, or give it these");
+                                           {CAP_BPF, "CAP_BPF"}})
+      if (!has(capability)) missing += (missing.empty() ? "" : ", ") + std::string(name);
+    if (!missing.empty())
+      return problem("privileges", "the engine runs without " + missing,
+                     "start it as root: it keeps these, and drops the others");
+    if (!host_.engine->seccomp)
+      return hint("privileges", "the engine's system calls aren't filtered",
+                  "restart guideway-engine without --no-seccomp");
+    fine("privileges", "the engine has what it needs, and its system calls are filtered");
   }
 
   void workers() {

@@ -32,8 +32,8 @@ struct Patient {
     eth0 = {.present = true, .driver = "ixgbe", .rx_queues = 2, .rx_ring = 512, .rx_ring_max = 512, .features = {}};
     eth0.features = {{"rx-lro", false}, {"rx-gro-hw", false}, {"rx-vlan-hw-parse", false}, {"rx-gro", true}};
     host.cores = {{2, {{2, 6}, "performance"}}, {3, {{3, 7}, ""}}};
-    host.engine = ProcessFacts{1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_RAW | 1ULL << CAP_BPF | 1ULL << CAP_PERFMON |
-                               1ULL << CAP_IPC_LOCK};
+    host.engine =
+        ProcessFacts{1ULL << CAP_NET_ADMIN | 1ULL << CAP_NET_RAW | 1ULL << CAP_BPF | 1ULL << CAP_IPC_LOCK, true};
     status.mutable_engine()->set_connected(true);
     engine().set_hugepages(true);
     for (const uint32_t core : {2U, 3U}) {
@@ -94,6 +94,8 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
       {kHint, "hugepages", "plain memory", "echo 1536 >/sys", [](Patient& p) { p.engine().set_hugepages(false); }},
       {kProblem, "privileges", "CAP_BPF", "as root",
        [](Patient& p) { p.host.engine->capabilities &= ~(1ULL << CAP_BPF); }},
+      {kHint, "privileges", "aren't filtered", "without --no-seccomp",
+       [](Patient& p) { p.host.engine->seccomp = false; }},
       {kHint, "workers", "cores 2 and 3 share", "lscpu", [](Patient& p) { p.host.cores[2].siblings = {2, 3}; }},
       {kHint, "core 3", "powersave", "cpupower -c 3", [](Patient& p) { p.host.cores[3].governor = "powersave"; }},
       {kHint, "workers", "% of all packets", "ethtool -X",
@@ -144,10 +146,6 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
 
 TEST_CASE("doctor: what looks wrong and isn't", "[doctor]") {
   const std::vector<std::function<void(Patient&)>> all{
-      [](Patient& p) {  // older kernels' way to allow BPF
-        p.host.engine->capabilities |= 1ULL << CAP_SYS_ADMIN;
-        p.host.engine->capabilities &= ~(1ULL << CAP_BPF | 1ULL << CAP_PERFMON);
-      },
       [](Patient& p) {  // it sees to that by itself
         p.eth0().driver = "virtio_net";
         p.eth0().features["rx-gro-hw"] = true;

@@ -204,13 +204,13 @@ std::optional<ProcessFacts> look_for_engine() {
     std::error_code unreadable;
     if (std::filesystem::read_symlink(path + "/ns/net", unreadable) != ours) continue;
     std::ifstream status(path + "/status");
+    std::optional<ProcessFacts> p;
     for (std::string line; std::getline(status, line);) {
-      if (!line.starts_with("CapEff:")) continue;
-      const size_t at = line.find_first_not_of(" \t", 7);
-      ProcessFacts p;
-      if (at != std::string::npos) std::from_chars(line.data() + at, line.data() + line.size(), p.capabilities, 16);
-      return p;
+      if (line.starts_with("CapEff:\t"))
+        std::from_chars(line.data() + 8, line.data() + line.size(), p.emplace().capabilities, 16);
+      if (p && line == "Seccomp:\t2") p->seccomp = true;
     }
+    return p;
   }
   return std::nullopt;
 }

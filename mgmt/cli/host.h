@@ -36,6 +36,7 @@ struct CoreFacts {
 
 struct ProcessFacts {
   uint64_t capabilities = 0;  // effective
+  bool seccomp = false;       // its system calls are filtered
 };
 
 struct HostFacts {

@@ -67,6 +67,11 @@ refused 1 "no privilege" 'CAP_NET_ADMIN.*root' \
   setpriv --inh-caps=-all --ambient-caps=-all --bounding-set=-all "$engine" --port af_xdp:cl0 "${places[@]}"
 refused 1 "one privilege missing" 'CAP_BPF.*root' \
   setpriv --inh-caps=-sys_admin,-bpf --bounding-set=-sys_admin,-bpf "$engine" --port af_xdp:cl0 "${places[@]}"
+refused 1 "the privilege to drop privileges missing" 'CAP_SETPCAP.*root' \
+  setpriv --inh-caps=-setpcap --bounding-set=-setpcap "$engine" --port af_xdp:cl0 "${places[@]}"
+mkdir -p "$LAB_RUN/others" && chown nobody "$LAB_RUN/others"
+refused 1 "a state directory of another user" 'others.*chown root' "$engine" --port af_xdp:cl0 --socket "$LAB_RUN/engine.sock" \
+  --state-dir "$LAB_RUN/others" --bpffs "$LAB_RUN/bpf/guideway"
 refused 1 "an unknown interface" 'nosuch0.*ip link' "$engine" --port af_xdp:nosuch0 "${places[@]}"
 refused 1 "one good port, one unknown" 'nosuch0.*ip link' "$engine" --port af_xdp:cl0 --port af_xdp:nosuch0 "${places[@]}"
 refused 1 "an interface that is down" 'ip link set dev down0 up' "$engine" --port af_xdp:down0 "${places[@]}"

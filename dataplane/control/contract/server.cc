@@ -54,6 +54,16 @@ absl::StatusOr<sockaddr_un> address_of(const std::string& path) {
 
 }  // namespace
 
+void ContractServer::join_group() {
+  const auto group = guideway_group();
+  const int count = getgroups(0, nullptr);
+  if (!group || count < 0) return;
+  std::vector<gid_t> groups(static_cast<size_t>(count));
+  if (getgroups(count, groups.data()) != count) return;
+  groups.push_back(*group);
+  setgroups(groups.size(), groups.data());  // where it's refused, listen() says what follows
+}
+
 absl::StatusOr<std::unique_ptr<ContractServer>> ContractServer::listen(const std::string& path, ContractState& state,
                                                                        Callbacks callbacks) {
   const auto address = address_of(path);

@@ -28,6 +28,8 @@ class ContractServer {
     std::function<void(const std::string&)> log;                  // one sentence
   };
 
+  // Adds group `guideway`, where it exists, to the process's: so listen() needs no privilege to give it the socket.
+  static void join_group();
   // 0660, of group `guideway` where it exists. A socket file that nobody listens on is replaced.
   static absl::StatusOr<std::unique_ptr<ContractServer>> listen(const std::string& path, ContractState& state,
                                                                 Callbacks callbacks);
