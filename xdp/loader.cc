@@ -6,6 +6,7 @@
 #include <linux/if_link.h>
 #include <net/if.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -224,6 +225,17 @@ absl::Status Program::publish_steering(std::span<const gw_vip_key> vips, std::sp
   vips_.confirm(*new_vips);
   addresses_.confirm(*new_addresses);
   return absl::OkStatus();
+}
+
+absl::StatusOr<Verdict> Program::ask(std::span<const uint8_t> packet) const {
+  constexpr size_t kMost = 2'048;  // more than all headers; the kernel takes no more than a page with its own room
+  LIBBPF_OPTS(bpf_test_run_opts, run);
+  run.data_in = packet.data();
+  run.data_size_in = static_cast<uint32_t>(std::min(packet.size(), kMost));
+  run.repeat = 1;
+  if (bpf_prog_test_run_opts(program_fd(), &run) != 0)
+    return system_error(errno, absl::StrCat("can't ask the XDP program of ", ifname_));
+  return run.retval == XDP_PASS ? Verdict::kHost : Verdict::kEngine;
 }
 
 absl::StatusOr<DropCounters> Program::drops() const {

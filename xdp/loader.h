@@ -30,6 +30,9 @@ struct LinkTarget {
   uint32_t program = 0;
 };
 
+// Whose a packet is.
+enum class Verdict { kEngine, kHost };
+
 using AddressEntry = MapEntry<gw_address, gw_address_value>;
 using DropCounters = std::array<uint64_t, GW_DROP_COUNT>;
 
@@ -57,6 +60,10 @@ class Program {
 
   // What is steered from now on, whole. Writes only what differs; after an error everything is as it was.
   absl::Status publish_steering(std::span<const gw_vip_key> vips, std::span<const AddressEntry> addresses);
+
+  // What becomes of a packet that comes in by the first queue: the kernel runs the program over a copy of it. Not for
+  // fragments, of which the program would remember something.
+  absl::StatusOr<Verdict> ask(std::span<const uint8_t> packet) const;
 
   // Summed over the CPUs, by gw_drop_reason. Counted on through adoptions.
   absl::StatusOr<DropCounters> drops() const;

@@ -20,24 +20,6 @@ constexpr uint32_t kMostRows = 1'000;
 constexpr size_t kMostBytes = kMaxMessage / 2;
 constexpr uint32_t kSlots = 8;
 
-engine::ConnectionState state_of(path::ConnectionState s) {
-  switch (s) {
-    case path::ConnectionState::kUdp:
-      return engine::CONNECTION_STATE_UDP;
-    case path::ConnectionState::kSetup:
-      return engine::CONNECTION_STATE_SETUP;
-    case path::ConnectionState::kEstablished:
-      return engine::CONNECTION_STATE_ESTABLISHED;
-    case path::ConnectionState::kClosing:
-      return engine::CONNECTION_STATE_CLOSING;
-    case path::ConnectionState::kClosed:
-      return engine::CONNECTION_STATE_CLOSED;
-    case path::ConnectionState::kClient:
-      break;
-  }
-  return engine::CONNECTION_STATE_UNSPECIFIED;
-}
-
 // A ConnectionFilter, decoded.
 struct Filter {
   std::optional<std::unordered_set<path::ServiceIndex>> services;

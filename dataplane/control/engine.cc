@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -76,6 +77,12 @@ absl::Status Engine::bring_up() {
                     &Engine::open_ports, &Engine::open_tables})
     if (const absl::Status s = (this->*step)(); !s.ok()) return s;
   load_state();
+  trace_site_ = {.workers = workers_.get(),
+                 .publisher = publisher_.get(),
+                 .tally = tally_.get(),
+                 .ports = ports_,
+                 .pool = memory_->pool(),
+                 .steering = [this](const EnginePort& port, auto frame) { return steering(port, frame); }};
   auto server = ContractServer::listen(
       options_.socket, *state_,
       {.hello = [this] { return hello(); },
@@ -84,6 +91,7 @@ absl::Status Engine::bring_up() {
        .connections =
            [this](const engine::ConnectionsRequest& r) { return connections_part(*publisher_, workers_->all(), r); },
        .log_level = log_level,
+       .trace = [this](const engine::TraceRequest& r) { return Tracing::begin(trace_site_, r); },
        .log = [](const std::string& text) { spdlog::warn("{}", text); }});
   if (!server.ok()) return server.status();
   server_ = std::move(*server);
@@ -373,7 +381,8 @@ absl::Status Engine::run() {
     std::vector<pollfd> fds{{signal_fd.get(), POLLIN, 0}, {routes_->fd(), POLLIN, 0}};
     server_->add_to(fds);
     // A sweep goes on between other work; else the next save, tick or reclamation is at most this far.
-    if (poll(fds.data(), fds.size(), more ? 0 : 50) < 0 && errno != EINTR)
+    const int patience = more ? 0 : server_->is_tracing() ? 1 : 50;
+    if (poll(fds.data(), fds.size(), patience) < 0 && errno != EINTR)
       return absl::InternalError(absl::StrCat("poll: ", std::strerror(errno)));
     if (fds[0].revents != 0) break;
     if (fds[1].revents != 0) follow_routes();
@@ -388,6 +397,16 @@ absl::Status Engine::run() {
   absl::Status result;
   for (const auto& port : af_xdp_) result.Update(port->detach());
   return result;
+}
+
+// The program itself is asked, with the maps that it steers by.
+engine::TraceSteering Engine::steering(const EnginePort& port, std::span<const uint8_t> frame) const {
+  const auto with_program =
+      std::ranges::find(af_xdp_, port.name, [](const auto& p) -> const std::string& { return p->interface().name; });
+  if (with_program == af_xdp_.end()) return engine::TRACE_STEERING_UNSPECIFIED;
+  const auto verdict = (*with_program)->program().ask(frame);
+  if (!verdict.ok()) return engine::TRACE_STEERING_UNKNOWN;
+  return *verdict == xdp::Verdict::kEngine ? engine::TRACE_STEERING_ENGINE : engine::TRACE_STEERING_HOST;
 }
 
 engine::Hello Engine::hello() const {

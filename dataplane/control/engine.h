@@ -22,6 +22,7 @@
 #include "dataplane/control/routing/kernel_routes.h"
 #include "dataplane/control/solicited_nodes.h"
 #include "dataplane/control/sweep.h"
+#include "dataplane/control/tracing.h"
 #include "dataplane/control/wanted_neighbors.h"
 #include "dataplane/control/workers.h"
 
@@ -72,6 +73,7 @@ class Engine {
   void announce(Clock::time_point now);
   bool is_up(const EnginePort& port) const;
   void keep_house(Clock::time_point now);
+  engine::TraceSteering steering(const EnginePort& port, std::span<const uint8_t> frame) const;
   engine::Hello hello() const;
   engine::Status status();
   std::vector<engine::Warning> troubles() const;
@@ -96,6 +98,7 @@ class Engine {
   std::unique_ptr<Announcer> announcer_;
   std::unique_ptr<SolicitedNodes> solicited_nodes_;
   std::unique_ptr<Sweep> sweep_;
+  TraceSite trace_site_;
   std::unique_ptr<ContractState> state_;
   std::unique_ptr<ContractServer> server_;
   std::atomic<bool> stop_workers_{false};

@@ -30,7 +30,7 @@ RealCount operator-(const RealCount& a, const RealCount& b) {
 
 absl::StatusOr<std::unique_ptr<Tally>> Tally::create(unsigned workers) {
   std::unique_ptr<Tally> t(new Tally);
-  for (unsigned i = 0; i < workers; ++i) {
+  for (unsigned i = 0; i <= workers; ++i) {
     auto memory = reserve_memory(kMaxRealRows * sizeof(path::RealCounters), "counters of reals");
     if (!memory.ok()) return memory.status();
     t->memory_.push_back(std::move(*memory));

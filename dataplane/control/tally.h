@@ -38,7 +38,9 @@ class Tally {
   std::span<path::RealCounters> rows(unsigned worker) const {
     return memory_[worker].as<path::RealCounters>(kMaxRealRows);
   }
-  unsigned workers() const { return static_cast<unsigned>(memory_.size()); }
+  // For packets that are traced, which count for nobody.
+  std::span<path::RealCounters> rows_aside() const { return rows(workers()); }
+  unsigned workers() const { return static_cast<unsigned>(memory_.size()) - 1; }
 
   // Before workers see the row: its memory is there, so that they meet no page fault.
   void prepare(path::RealIndex i);
@@ -50,7 +52,7 @@ class Tally {
   Tally() = default;
   RealCount raw(unsigned worker, path::RealIndex i) const;
 
-  std::vector<Mapping> memory_;  // a worker's each
+  std::vector<Mapping> memory_;  // a worker's each, and one aside
   uint32_t prepared_ = 0;        // rows
   std::unordered_map<path::RealIndex, PerWorker> base_;
 };

@@ -16,20 +16,22 @@ namespace {
 // Less than the spare frames, so that one ring alone can't starve a port.
 constexpr unsigned kRingSize = 4096;
 
-// One table's memory, in one mapping: buckets, entries, free list.
+// One table's memory, in one mapping: entries, buckets (of half their alignment), free list.
 template <typename Entry>
 path::ConnectionTable<Entry> carve(const Mapping& memory, uint32_t buckets, uint32_t entries) {
-  auto* base = static_cast<std::byte*>(memory.base());
-  auto* first_entry = base + buckets * sizeof(path::Bucket);
-  auto* free = first_entry + entries * sizeof(Entry);
-  return {{reinterpret_cast<path::Bucket*>(base), buckets},
-          {reinterpret_cast<Entry*>(first_entry), entries},
-          {reinterpret_cast<uint32_t*>(free), entries}};
+  using Table = path::ConnectionTable<Entry>;
+  auto* first_entry = static_cast<Entry*>(memory.base());
+  auto* first_bucket = reinterpret_cast<path::Bucket*>(first_entry + entries + Table::kSpareEntries);
+  auto* free = reinterpret_cast<uint32_t*>(first_bucket + buckets + Table::kSpareBuckets);
+  return {
+      {first_bucket, buckets + Table::kSpareBuckets}, {first_entry, entries + Table::kSpareEntries}, {free, entries}};
 }
 
 template <typename Entry>
 size_t table_size(uint32_t buckets, uint32_t entries) {
-  return buckets * sizeof(path::Bucket) + entries * (sizeof(Entry) + sizeof(uint32_t));
+  using Table = path::ConnectionTable<Entry>;
+  return (buckets + Table::kSpareBuckets) * sizeof(path::Bucket) + (entries + Table::kSpareEntries) * sizeof(Entry) +
+         entries * sizeof(uint32_t);
 }
 
 // Of SNAT ports only the pages that are used are there: a part of what there may be of destinations.
@@ -70,6 +72,7 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return absl::InternalError("the kernel gives no random bytes");
   const auto metadata = handed_over_field();
   if (!metadata.ok()) return metadata.status();
+  w->metadata_ = *metadata;
   const uint32_t buckets = std::bit_ceil(std::max(options.connections / 2, 4U));
   for (unsigned i = 0; i < options.count; ++i) {
     std::vector<Mapping>& m = w->memory_;
@@ -133,7 +136,7 @@ absl::Status Workers::connect(std::span<const EnginePort> ports) {
 absl::Status Workers::connect_port(const EnginePort& port) {
   const size_t queues = port.queues.size();
   for (size_t q = 0; q < queues; ++q) {
-    Wiring& w = wirings_[q % wirings_.size()];
+    Wiring& w = wirings_[q % wirings_.size()];  // receiver(q)
     w.rx.push_back({port.queues[q].get(), port.facts.index});
     auto& tx = w.setup.tx[port.facts.index].target;
     if (std::holds_alternative<std::monostate>(tx)) tx = port.queues[q].get();

@@ -37,6 +37,9 @@ class Workers {
   path::Worker& operator[](unsigned i) { return *workers_[i]; }
   unsigned count() const { return static_cast<unsigned>(workers_.size()); }
   std::vector<const path::Worker*> all() const;
+  // Who polls queue `q` of any port.
+  unsigned receiver(unsigned q) const { return q % count(); }
+  int metadata() const { return metadata_; }  // offset of a HandedOver in an mbuf
   // For control's own frames: a worker sends by the port, of this index, what is put there.
   rte_ring* inject(uint8_t port) const { return inject_[port]; }
   uint32_t connection_limit() const { return connections_; }
@@ -61,6 +64,7 @@ class Workers {
   absl::Status connect_port(const EnginePort& port);
 
   uint32_t connections_ = 0;
+  int metadata_ = 0;
   std::vector<Mapping> memory_;
   std::vector<Ring> rings_;
   std::vector<std::unique_ptr<path::Fragments>> fragments_;

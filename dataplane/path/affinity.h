@@ -2,8 +2,6 @@
 // the worker of that hash owns all its flows to the service: it keeps an entry of the client among its connections.
 #pragma once
 
-#include <atomic>
-
 #include "dataplane/path/burst.h"
 #include "dataplane/path/connections.h"
 #include "dataplane/path/tables.h"
@@ -58,7 +56,7 @@ void remember_client(const Packet& p, const typename Entry::KeyType& flow, Conne
   e.key = client_key(flow, p.service);
   const uint64_t hash = net::flow_hash(e.key, table_seed);
   if (const SlotRef slot = table.find(e.key, hash, now)) {
-    std::atomic_ref(table.entry(slot).real).store(p.real, std::memory_order_relaxed);
+    table.set_real(slot, p.real);
     return table.touch(table.at(slot), now, ConnectionState::kClient);
   }
   e.service = p.service;

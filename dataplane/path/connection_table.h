@@ -12,11 +12,16 @@
 // highest load, a quarter, one bucket in 4,000 overflows, and no group ever does.
 //
 // Entry first, tag last, so that a kill or a reader beside us never meets a half entry under a tag.
+//
+// A rehearsal is the table for one packet that may change nothing (trace.h): it finds what there is, keeps what it
+// learns in a bucket aside that no lookup looks at, and leaves everything else as it is.
 #pragma once
 
 #include <emmintrin.h>
 #include <rte_prefetch.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstdint>
@@ -64,17 +69,29 @@ class ConnectionTable {
  public:
   using Key = typename Entry::KeyType;
   static constexpr uint32_t kMaxEntries = 1U << 27;
+  // What a rehearsal has for itself, behind the others.
+  static constexpr uint32_t kSpareBuckets = 1;
+  static constexpr uint32_t kSpareEntries = 8;
 
-  // buckets: a power of two, at least 4 and entries / 2, so that the load is at most a quarter; zeroed.
-  // free: as many as entries.
+  // buckets: a power of two, at least 4 and entries / 2, so that the load is at most a quarter; zeroed. Behind them and
+  // behind the entries are the spare ones.
+  // free: as many as entries, without those.
   ConnectionTable(std::span<Bucket> buckets, std::span<Entry> entries, std::span<uint32_t> free)
       : buckets_(buckets.data()),
-        mask_(static_cast<uint32_t>(buckets.size() - 1)),
+        mask_(static_cast<uint32_t>(buckets.size() - kSpareBuckets - 1)),
         entries_(entries.data()),
-        capacity_(static_cast<uint32_t>(entries.size())),
+        capacity_(static_cast<uint32_t>(entries.size() - kSpareEntries)),
         free_(free.data()),
         free_count_(capacity_) {
     for (uint32_t i = 0; i < capacity_; ++i) free_[i] = capacity_ - 1 - i;
+  }
+
+  // One at a time, while the table stays as it is. `ledger` is a rehearsal's, too.
+  ConnectionTable rehearsal(Ledger* ledger) const {
+    ConnectionTable copy = *this;
+    copy.ledger_ = ledger;
+    copy.rehearses_ = true;
+    return copy;
   }
 
   void prefetch_bucket(uint64_t hash) const { rte_prefetch0(&buckets_[home(hash)]); }
@@ -112,7 +129,7 @@ class ConnectionTable {
     return {s, &entries_[index(reference)], state_of(reference), b.time[s.slot]};
   }
 
-  Entry& entry(SlotRef s) const { return entries_[index(buckets_[s.bucket].reference[s.slot])]; }
+  const Entry& entry(SlotRef s) const { return entries_[index(buckets_[s.bucket].reference[s.slot])]; }
   uint32_t index_of(SlotRef s) const { return index(buckets_[s.bucket].reference[s.slot]); }
   Tick idle_time(SlotRef s, Tick now) const { return static_cast<Tick>(now - buckets_[s.bucket].time[s.slot]); }
 
@@ -129,10 +146,22 @@ class ConnectionTable {
     stamp_both(f.slot, now, state);
   }
 
+  // What may change of a standing entry; a reader beside us sees the one real or the other.
+  void set_epoch(SlotRef s, uint32_t epoch) {
+    if (!rehearses_) entries_[index_of(s)].epoch = epoch;
+  }
+  void set_real(SlotRef s, RealIndex real) {
+    if (!rehearses_) std::atomic_ref(entries_[index_of(s)].real).store(real, std::memory_order_relaxed);
+  }
+  // Of one that has just been inserted.
+  void set_partner(SlotRef s, SlotRef partner) { entries_[index_of(s)].partner = index_of(partner); }
+
   // Nothing if all entries are taken (expire() frees those that idled out), or the group of buckets that the hash
   // allows is full of living ones.
   SlotRef insert(const Entry& value, uint64_t hash, Tick now, ConnectionState state) {
     if (free_count_ == 0) return {};
+    if (rehearses_) [[unlikely]]
+      return set_aside(value, hash, now, state);
     const uint32_t at = home(hash);
     SlotRef s;
     for (uint32_t other = 0; other < kGroup && !s; ++other) s = vacancy(at ^ other, now);
@@ -163,7 +192,7 @@ class ConnectionTable {
       const uint32_t at = home(hash) ^ other;
       const Bucket& b = buckets_[at];
       for (uint32_t slot = 0; slot < 8; ++slot) {
-        if (b.tag[slot] == 0 || state_of(b.reference[slot]) != state) continue;
+        if (b.tag[slot] == 0 || state_of(b.reference[slot]) != state || is_erased({at, slot})) continue;
         if (oldest && idle_time(oldest, now) >= idle_time({at, slot}, now)) continue;
         if (!spared(SlotRef{at, slot})) oldest = {at, slot};
       }
@@ -244,7 +273,7 @@ class ConnectionTable {
   SlotRef among(uint32_t bucket, uint16_t tag, const Key& key, Tick now) const {
     for (uint32_t fit = matches(buckets_[bucket], tag); fit != 0; fit &= fit - 1) {
       const SlotRef s{bucket, static_cast<uint32_t>(std::countr_zero(fit))};
-      if (holds(at(s), key, now)) return s;
+      if (holds(at(s), key, now) && !is_erased(s)) return s;
     }
     return {};
   }
@@ -262,6 +291,7 @@ class ConnectionTable {
   }
 
   [[gnu::noinline]] void stamp_both(SlotRef s, Tick now, ConnectionState state) {
+    if (rehearses_) return;
     stamp(s, now, state);
     if (const SlotRef p = partner(s)) stamp(p, now, state);
   }
@@ -270,6 +300,29 @@ class ConnectionTable {
     Bucket& b = buckets_[s.bucket];
     b.time[s.slot] = now;
     b.reference[s.slot] = (b.reference[s.slot] & (kOverflow | kIndex)) | static_cast<uint32_t>(state) << kStateShift;
+  }
+
+  // A rehearsal's insert(), which needs room where the hash allows like any other.
+  [[gnu::noinline]] SlotRef set_aside(const Entry& value, uint64_t hash, Tick now, ConnectionState state) {
+    if (!has_vacancy(hash, now) || spare_ == kSpareEntries) return {};
+    const SlotRef s{mask_ + 1, spare_};
+    const uint32_t i = capacity_ + spare_++;
+    --free_count_;
+    entries_[i] = value;
+    Bucket& b = buckets_[s.bucket];
+    b.time[s.slot] = now;
+    b.reference[s.slot] = static_cast<uint32_t>(state) << kStateShift | i;
+    if (ledger_ != nullptr) ledger_->opened(value);
+    return s;
+  }
+  bool is_erased(SlotRef s) const { return rehearses_ && std::ranges::find(erased_, s) != erased_.end(); }
+  bool has_vacancy(uint64_t hash, Tick now) const {
+    for (uint32_t other = 0; other < kGroup; ++other) {
+      const Bucket& b = buckets_[home(hash) ^ other];
+      for (uint32_t slot = 0; slot < 8; ++slot)
+        if (b.tag[slot] == 0 || expired(b, slot, now) || is_erased({home(hash) ^ other, slot})) return true;
+    }
+    return false;
   }
 
   // The slot that refers to entry `i`, whose hash is `hash`.
@@ -284,8 +337,13 @@ class ConnectionTable {
 
   void release(SlotRef s) {
     Bucket& b = buckets_[s.bucket];
-    std::atomic_ref(b.tag[s.slot]).store(0, std::memory_order_release);
-    free_[free_count_++] = index(b.reference[s.slot]);
+    if (rehearses_) [[unlikely]] {
+      if (erased_count_ < erased_.size()) erased_[erased_count_++] = s;
+      ++free_count_;
+    } else {
+      std::atomic_ref(b.tag[s.slot]).store(0, std::memory_order_release);
+      free_[free_count_++] = index(b.reference[s.slot]);
+    }
     if (ledger_ != nullptr) ledger_->closed(entries_[index(b.reference[s.slot])]);
   }
 
@@ -304,6 +362,11 @@ class ConnectionTable {
   IdleTimeouts idle_ = kIdleTimeout;
   Ledger* ledger_ = nullptr;
   uint32_t free_count_;
+  // A rehearsal's.
+  bool rehearses_ = false;
+  uint32_t spare_ = 0;  // entries aside
+  uint32_t erased_count_ = 0;
+  std::array<SlotRef, 8> erased_{};
 };
 
 }  // namespace guideway::path

@@ -17,7 +17,10 @@ template <typename Entry>
 class Table {
  public:
   Table(uint32_t buckets, uint32_t entries)
-      : buckets_(buckets), entries_(entries), free_(entries), table_(buckets_, entries_, free_) {}
+      : buckets_(buckets + ConnectionTable<Entry>::kSpareBuckets),
+        entries_(entries + ConnectionTable<Entry>::kSpareEntries),
+        free_(entries),
+        table_(buckets_, entries_, free_) {}
   ConnectionTable<Entry>* operator->() { return &table_; }
   ConnectionTable<Entry>& operator*() { return table_; }
 
@@ -198,7 +201,7 @@ class Walk {
       table_->erase(b);
       return twin_.erase(n + 1);
     }
-    table_->entry(b).partner = table_->index_of(f);
+    table_->set_partner(b, f);
     twin_.insert(n, now_, s, n + 1);
     twin_.insert(n + 1, now_, s, n);
   }
@@ -275,6 +278,40 @@ TEST_CASE("peek sees an entry used after the reader looked at the clock", "[conn
   CHECK(t.peek_all(11) == std::vector<uint32_t>{1});
   CHECK(t.peek_all(12 + 7'439) == std::vector<uint32_t>{1});
   CHECK(t.peek_all(12 + 7'440).empty());
+}
+
+TEST_CASE("a rehearsal finds what there is, and changes nothing") {
+  using Entries = Table<Connection4>;
+  constexpr uint32_t kEntries = 24;
+  Entries t(8, kEntries);
+  const auto hash = [](uint32_t n) { return uint64_t{n + 1} << 48; };  // one group
+  for (uint32_t n = 0; n < kEntries; ++n) REQUIRE(t->insert(t.entry(n), hash(n), 10, ConnectionState::kSetup));
+  const auto before = t.peek_all(10);
+
+  auto rehearsal = t->rehearsal(nullptr);
+  CHECK_FALSE(rehearsal.insert(t.entry(99), hash(99), 12, ConnectionState::kUdp));
+  const SlotRef old = rehearsal.find(t.key(5), hash(5), 12);
+  REQUIRE(old);
+  rehearsal.touch(rehearsal.at(old), 12, ConnectionState::kEstablished);
+  rehearsal.set_epoch(old, 7);
+  rehearsal.set_real(old, RealIndex{77});
+  rehearsal.erase(old);
+  CHECK_FALSE(rehearsal.find(t.key(5), hash(5), 12));
+  CHECK(rehearsal.find(t.key(6), hash(6), 12));
+  const SlotRef set_aside = rehearsal.insert(t.entry(99), hash(99), 12, ConnectionState::kUdp);
+  REQUIRE(set_aside);
+  CHECK(rehearsal.entry(set_aside).key == t.key(99));
+  CHECK_FALSE(rehearsal.insert(t.entry(98), hash(98), 12, ConnectionState::kUdp));
+  CHECK(rehearsal.shed(ConnectionState::kSetup, hash(0), 12, [](SlotRef) { return false; }));
+  CHECK(rehearsal.insert(t.entry(98), hash(98), 12, ConnectionState::kUdp));
+
+  CHECK(t.peek_all(10) == before);
+  CHECK(t->size() == kEntries);
+  CHECK_FALSE(t->find(t.key(99), hash(99), 12));
+  const auto found = t->at(t->find(t.key(5), hash(5), 12));
+  CHECK(found.time == 10);
+  CHECK(found.state == ConnectionState::kSetup);
+  CHECK(found.entry->epoch == 0);
 }
 
 }  // namespace

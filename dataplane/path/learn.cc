@@ -112,9 +112,9 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
               const Tables& t, const Learner& learner, TokenBucket& guard, Tick now) {
   if (p.kind == Kind::kFragment) return follow_first(p, key, table, t, now);
   if (p.slot) {
-    Entry& e = table.entry(p.slot);
+    const Entry& e = table.entry(p.slot);
     if (stands_on(p, e)) {
-      e.epoch = t.services[p.service].epoch;
+      table.set_epoch(p.slot, t.services[p.service].epoch);
       const auto found = table.at(p.slot);
       table.touch(found, now, next_state(p, found.state, e.direction));
       return;

@@ -12,41 +12,70 @@
 #include "dataplane/path/parse.h"
 #include "dataplane/path/poison.h"
 #include "dataplane/path/route.h"
+#include "dataplane/path/trace.h"
 #include "dataplane/path/track.h"
 #include "dataplane/path/worker.h"
 
 namespace guideway::path {
 
+namespace {
+
+// Who traces a packet looks at it after each stage; for all others `seen` is nothing.
+template <typename Seen>
+inline void walk(Burst& b, Holdings& h, const Tables& t, Tick now, Seen seen) {
+  const HashSeeds seeds{t.hash_seed, h.learner.table_seed};
+  parse(b);  // L2 to L4, the flow
+  seen(Stage::kParse);
+  match(b, *h.fragments, seeds, h.handover, h.counters);  // a later fragment has the ports of its first
+  seen(Stage::kMatch);
+  announce(b, t);  // who asks on the link for an address of ours is told
+  answer(b, t);    // pings of VIPs go back
+  seen(Stage::kAnswer);
+  track(b, h.connections, t, seeds, now);  // known connection: what to do was decided by its first packet
+  seen(Stage::kTrack);
+  if (b.undecided) {                                         // some belong to no connection that we know
+    hand(b, h.connections, t, h.handover, h.counters, now);  // unknown, and another worker's to keep: over the ring
+    seen(Stage::kHand);
+    balance(b, h.connections, t, h.learner.table_seed, now);  // the others: VIP → real
+    seen(Stage::kBalance);
+    learn(b, h.connections, t, h.learner, h.guard, now);  // remember
+    seen(Stage::kLearn);
+    hand_on(b, h.connections, t, h.handover, h.counters, now);  // what found no SNAT port here: to the next worker
+    seen(Stage::kHandOn);
+  }
+  route(b, h.connections, t, h.glean);  // the next hop
+  seen(Stage::kRoute);
+  count(b, h.reals);                              // what its real gets or answers
+  make_whole(b);                                  // (sanitizers) so far packets were only read
+  fit(b, t, h.icmp_errors, h.counters, h.glean);  // too large for that link: cut, or its sender is told
+  seen(Stage::kFit);
+  apply(b, h.connections, t);  // translate or encapsulate, TTL, checksums
+  seen(Stage::kApply);
+  frame(b);  // L2 header
+  seen(Stage::kFrame);
+}
+
+}  // namespace
+
 bool Worker::round(Tick now) {
-  const Tables& t = tables();  // one snapshot per round, reclaimed by QSBR
-  const HashSeeds seeds{t.hash_seed, learner_.table_seed};
+  const Tables& t = tables();     // one snapshot per round, reclaimed by QSBR
   bool busy = forward();          // what others finished and only we can send
   for (const RxQueue& q : rx_) {  // the ports' queues, the rings from other workers, and fragments that have waited
     if (receive(q) == 0) continue;
-    Burst& b = burst_;
-    parse(b);                                            // L2 to L4, the flow
-    match(b, *fragments_, seeds, handover_, counters_);  // a later fragment has the ports of its first
-    announce(b, t);                                      // who asks on the link for an address of ours is told
-    answer(b, t);                                        // pings of VIPs go back
-    track(b, conns_, t, seeds, now);                     // known connection: what to do was decided by its first packet
-    if (b.undecided) {                                   // some belong to no connection that we know
-      hand(b, conns_, t, handover_, counters_, now);     // unknown, and another worker's to keep: over the ring
-      balance(b, conns_, t, learner_.table_seed, now);   // the others: VIP → real
-      learn(b, conns_, t, learner_, guard_, now);        // remember
-      hand_on(b, conns_, t, handover_, counters_, now);  // what found no SNAT port here: to the next worker
-    }
-    route(b, conns_, t, glean_);                 // the next hop
-    count(b, ledger_.reals());                   // what its real gets or answers
-    make_whole(b);                               // (sanitizers) so far packets were only read
-    fit(b, t, icmp_errors_, counters_, glean_);  // too large for that link: cut, or its sender is told
-    apply(b, conns_, t);                         // translate or encapsulate, TTL, checksums
-    frame(b);                                    // L2 header
-    send(b);                                     // and free what was dropped, counting the reason
+    walk(burst_, own_, t, now, [](Stage) {});
+    send(burst_);  // and free what was dropped, counting the reason
     busy = true;
   }
   ring_doorbells();  // what was queued leaves, what has left comes back
-  counters_.rounds.add(1);
+  own_.counters.rounds.add(1);
   return busy;
+}
+
+void Worker::rehearse(Trace& trace, Tick now) {
+  const Tables& t = tables();
+  prepare(trace);
+  walk(trace.burst, *trace.holdings, t, now, [&](Stage s) { trace.note(s, t); });
+  trace.done.store(true, std::memory_order_release);
 }
 
 }  // namespace guideway::path

@@ -207,7 +207,7 @@ DropReason open_nat(Burst& burst, Entry& forward, const Packet& p, ConnectionTab
     table.erase(back);
     return DropReason::CONNECTIONS_FULL;
   }
-  table.entry(back).partner = table.index_of(*slot);
+  table.set_partner(back, *slot);
   return DropReason::NONE;
 }
 

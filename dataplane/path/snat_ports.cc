@@ -48,6 +48,7 @@ SnatPorts::Index SnatPorts::find(const SnatDestination& destination) {
     if (rows_[i].destination == destination) return i;
   if (free_ == kNone) return kNone;
   const Index i = free_;
+  if (rehearses_) return i;  // of which no port is taken
   free_ = rows_[i].next;
   rows_[i] = {.destination = destination, .taken = 0, .next = first};
   first = i;
@@ -70,7 +71,11 @@ uint16_t SnatPorts::free_port(Index destination, const SnatAddress& range, uint6
   for (uint32_t n = 0; n <= count; ++n) {
     const uint32_t k = from + (start + n) % count;
     const uint32_t block = worker_ + k * workers_;
-    uint64_t free = ~taken[k] & within(range, block);
+    uint64_t free = ~taken[k];
+    for (uint32_t i = 0; i < returned_count_; ++i)
+      if (returned_[i].destination == destination && returned_[i].port / kBlock == block)
+        free |= bit(returned_[i].port);
+    free &= within(range, block);
     if (n == 0) free &= ~uint64_t{0} << (random % kBlock);
     if (free != 0) return static_cast<uint16_t>(block * kBlock + static_cast<uint32_t>(std::countr_zero(free)));
   }
@@ -78,11 +83,16 @@ uint16_t SnatPorts::free_port(Index destination, const SnatAddress& range, uint6
 }
 
 void SnatPorts::take(Index destination, uint16_t port) {
+  if (rehearses_) return;
   word(destination, port) |= bit(port);
   ++rows_[destination].taken;
 }
 
 void SnatPorts::give_back(Index destination, uint16_t port) {
+  if (rehearses_) {
+    if (returned_count_ < returned_.size()) returned_[returned_count_++] = {destination, port};
+    return;
+  }
   word(destination, port) &= ~bit(port);
   if (--rows_[destination].taken == 0) release(destination);
 }

@@ -2,6 +2,7 @@
 // it is, at the cost of some words also when nearly all are taken.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -40,6 +41,13 @@ class SnatPorts {
 
   SnatPorts(unsigned worker, unsigned workers, const Memory& memory);
 
+  // For one packet that may change nothing, while the ports stay as they are: one is looked for and not taken.
+  SnatPorts rehearsal() const {
+    SnatPorts copy = *this;
+    copy.rehearses_ = true;
+    return copy;
+  }
+
   // The destination's row, one that is taken for it now, or none if all are. Given back with its last port.
   Index find(const SnatDestination& destination);
   // A free port of the range in blocks of ours, from a place on that `random` chooses; 0 if there is none.
@@ -49,7 +57,7 @@ class SnatPorts {
   uint32_t destinations() const { return destinations_; }
   // After a find() of which nothing came.
   void release_unused(Index destination) {
-    if (rows_[destination].taken == 0) release(destination);
+    if (rows_[destination].taken == 0 && !rehearses_) release(destination);
   }
 
  private:
@@ -68,6 +76,14 @@ class SnatPorts {
   uint64_t* words_;
   Index free_ = 0;
   uint32_t destinations_ = 0;  // rows that aren't free
+  // A rehearsal's: ports that it has given back.
+  struct Returned {
+    Index destination = kNone;
+    uint16_t port = 0;
+  };
+  bool rehearses_ = false;
+  uint32_t returned_count_ = 0;
+  std::array<Returned, 4> returned_{};
 };
 
 }  // namespace guideway::path

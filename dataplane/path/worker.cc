@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "dataplane/path/poison.h"
+#include "dataplane/path/trace.h"
 
 namespace guideway::path {
 
@@ -31,17 +32,18 @@ unsigned send_to(PortQueue* queue, std::span<rte_mbuf*> packets) {
 Worker::Worker(const Setup& s)
     : tables_(s.tables),
       ledger_(s.reals, SnatPorts(s.id, s.handover.workers, s.snat_ports)),
-      conns_(*s.connections),
-      fragments_(s.fragments),
+      own_{.connections = *s.connections,
+           .fragments = s.fragments,
+           .handover = s.handover,
+           .learner = {s.id, s.table_seed, &ledger_.ports()},
+           .reals = s.reals},
       rx_(s.rx),
       tx_(s.tx),
       forwarding_(s.forwarding),
-      handover_(s.handover),
-      learner_{s.id, s.table_seed, &ledger_.ports()},
       quiescence_(s.quiescence),
       yield_(s.yield) {
-  conns_.v4.set_ledger(&ledger_);
-  conns_.v6.set_ledger(&ledger_);
+  own_.connections.v4.set_ledger(&ledger_);
+  own_.connections.v6.set_ledger(&ledger_);
 }
 
 unsigned Worker::receive(const RxQueue& queue) {
@@ -49,7 +51,7 @@ unsigned Worker::receive(const RxQueue& queue) {
   unsigned n;
   if (const auto* port = std::get_if<PortQueue*>(&queue.source)) {
     n = receive_from(*port, mbufs);
-    counters_.received.add(n);
+    own_.counters.received.add(n);
     burst_.handed_over = false;
     burst_.port = queue.port;
   } else {
@@ -62,14 +64,14 @@ unsigned Worker::receive(const RxQueue& queue) {
     Packet& p = burst_.packets[i];
     p.mbuf = mbufs[i];
     poison(p.mbuf);
-    p.hops = burst_.handed_over ? path::handed_over(mbufs[i], handover_.metadata).hops : uint8_t{0};
+    p.hops = burst_.handed_over ? path::handed_over(mbufs[i], own_.handover.metadata).hops : uint8_t{0};
   }
   burst_.count = n;
   return n;
 }
 
 void Worker::drop(rte_mbuf* mbuf, DropReason why) {
-  counters_.drops[static_cast<size_t>(why)].add(1);
+  own_.counters.drops[static_cast<size_t>(why)].add(1);
   rte_pktmbuf_free(mbuf);
 }
 
@@ -93,7 +95,7 @@ void Worker::flush(size_t port) {
   else if (auto* ring = std::get_if<rte_ring*>(&tx_[port].target))
     sent = rte_ring_sp_enqueue_burst(*ring, reinterpret_cast<void**>(packets.data()),
                                      static_cast<unsigned>(packets.size()), nullptr);
-  counters_.sent.add(sent);
+  own_.counters.sent.add(sent);
   for (rte_mbuf* unsent : packets.subspan(sent)) drop(unsent, DropReason::TX_FULL);
 }
 
@@ -116,25 +118,64 @@ void Worker::ring_doorbells() {
 }
 
 void Worker::housekeep(Tick now, uint32_t milliseconds) {
-  counters_.tick.set(now);
-  icmp_errors_.refill(tables().icmp_rate);
-  guard_.refill(tables().new_flow_rate);
+  own_.counters.tick.set(now);
+  own_.icmp_errors.refill(tables().icmp_rate);
+  own_.guard.refill(tables().new_flow_rate);
   const IdleTimeouts& idle = tables().idle_timeouts;
-  conns_.v4.set_idle_timeouts(idle);
-  conns_.v6.set_idle_timeouts(idle);
-  fragments_->tick(milliseconds);
-  while (rte_mbuf* late = fragments_->take_late()) drop(late, DropReason::FRAGMENT_TIMEOUT);
-  expire4_ = conns_.v4.expire(expire4_, std::max(1U, conns_.v4.buckets() / kHousekeepingParts), now);
-  expire6_ = conns_.v6.expire(expire6_, std::max(1U, conns_.v6.buckets() / kHousekeepingParts), now);
-  counters_.connections4.set(conns_.v4.size());
-  counters_.connections6.set(conns_.v6.size());
-  counters_.datagrams.set(fragments_->datagrams());
-  counters_.snat_destinations.set(ledger_.ports().destinations());
+  own_.connections.v4.set_idle_timeouts(idle);
+  own_.connections.v6.set_idle_timeouts(idle);
+  own_.fragments->tick(milliseconds);
+  while (rte_mbuf* late = own_.fragments->take_late()) drop(late, DropReason::FRAGMENT_TIMEOUT);
+  expire4_ =
+      own_.connections.v4.expire(expire4_, std::max(1U, own_.connections.v4.buckets() / kHousekeepingParts), now);
+  expire6_ =
+      own_.connections.v6.expire(expire6_, std::max(1U, own_.connections.v6.buckets() / kHousekeepingParts), now);
+  own_.counters.connections4.set(own_.connections.v4.size());
+  own_.counters.connections6.set(own_.connections.v6.size());
+  own_.counters.datagrams.set(own_.fragments->datagrams());
+  own_.counters.snat_destinations.set(ledger_.ports().destinations());
+  trace_asked(now);
+}
+
+void Worker::trace_asked(Tick now) {
+  if (asked_.load(std::memory_order_relaxed) == nullptr) return;
+  if (Trace* trace = asked_.exchange(nullptr, std::memory_order_acquire)) rehearse(*trace, now);
+}
+
+bool Worker::ask(Trace& trace) {
+  Trace* nobody = nullptr;
+  return asked_.compare_exchange_strong(nobody, &trace, std::memory_order_release, std::memory_order_relaxed);
+}
+
+bool Worker::take_back(Trace& trace) {
+  Trace* asked = &trace;
+  return asked_.compare_exchange_strong(asked, nullptr, std::memory_order_relaxed);
+}
+
+// Copies, so that the packet meets all as it is and leaves it so.
+void Worker::prepare(Trace& trace) {
+  trace.fragments = *own_.fragments;
+  trace.ledger.emplace(trace.reals, ledger_.ports().rehearsal());
+  Ledger* const ledger = &*trace.ledger;
+  Holdings& h =
+      trace.holdings.emplace(Connections{own_.connections.v4.rehearsal(ledger), own_.connections.v6.rehearsal(ledger)},
+                             &trace.fragments, own_.handover, own_.learner, trace.reals, own_.guard, own_.icmp_errors);
+  h.handover.to = trace.to;
+  h.learner.ports = &ledger->ports();
+  h.counters.tick.set(own_.counters.tick.read());
+  Burst& b = trace.burst;
+  b.count = 1;
+  b.handed_over = trace.handed_over;
+  b.port = trace.port;
+  Packet& p = b.packets[0];
+  p.mbuf = trace.mbuf;
+  p.hops = b.handed_over ? handed_over(p.mbuf, own_.handover.metadata).hops : uint8_t{0};
+  poison(p.mbuf);
 }
 
 void Worker::run(const std::atomic<bool>& stop) {
-  rte_rcu_qsbr_thread_register(quiescence_, learner_.worker);
-  rte_rcu_qsbr_thread_online(quiescence_, learner_.worker);
+  rte_rcu_qsbr_thread_register(quiescence_, own_.learner.worker);
+  rte_rcu_qsbr_thread_online(quiescence_, own_.learner.worker);
   const uint64_t second = rte_get_tsc_hz();
   const uint64_t start = rte_rdtsc();
   const uint64_t millisecond = second / 1'000;
@@ -143,7 +184,7 @@ void Worker::run(const std::atomic<bool>& stop) {
   Tick now = 0;
   while (!stop.load(std::memory_order_relaxed)) {
     const bool busy = round(now);
-    rte_rcu_qsbr_quiescent(quiescence_, learner_.worker);
+    rte_rcu_qsbr_quiescent(quiescence_, own_.learner.worker);
     if (!busy) yield_ ? static_cast<void>(sched_yield()) : rte_pause();
     const uint64_t tsc = rte_rdtsc();
     if (tsc < next) continue;
@@ -152,8 +193,8 @@ void Worker::run(const std::atomic<bool>& stop) {
     const uint64_t milliseconds = (tsc - start) / millisecond;
     housekeep(now, static_cast<uint32_t>(milliseconds - std::exchange(kept, milliseconds)));
   }
-  rte_rcu_qsbr_thread_offline(quiescence_, learner_.worker);
-  rte_rcu_qsbr_thread_unregister(quiescence_, learner_.worker);
+  rte_rcu_qsbr_thread_offline(quiescence_, own_.learner.worker);
+  rte_rcu_qsbr_thread_unregister(quiescence_, own_.learner.worker);
 }
 
 }  // namespace guideway::path

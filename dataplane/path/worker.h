@@ -13,15 +13,10 @@
 #include <variant>
 
 #include "dataplane/path/burst.h"
-#include "dataplane/path/connections.h"
-#include "dataplane/path/counters.h"
-#include "dataplane/path/fragments.h"
-#include "dataplane/path/glean.h"
-#include "dataplane/path/hand.h"
-#include "dataplane/path/learn.h"
+#include "dataplane/path/holdings.h"
+#include "dataplane/path/ledger.h"
 #include "dataplane/path/port.h"
 #include "dataplane/path/tables.h"
-#include "dataplane/path/token_bucket.h"
 
 namespace guideway::path {
 
@@ -42,6 +37,8 @@ struct Forwarding {
   rte_ring* from = nullptr;
   PortQueue* to = nullptr;
 };
+
+struct Trace;
 
 class Worker {
  public:
@@ -70,14 +67,21 @@ class Worker {
   // Once a millisecond: frees what idled out in the next part of the connection tables, all of them within 8,192
   // calls, and fragments that have waited too long. `milliseconds`: since it was called last.
   void housekeep(Tick now, uint32_t milliseconds = 1);
+  // Housekeeping's last part: the packet that is to be traced, if there is one.
+  void trace_asked(Tick now);
   // Rounds until `stop`; housekeeping every millisecond.
   void run(const std::atomic<bool>& stop);
 
-  const Counters& counters() const { return counters_; }
+  // From control: housekeeping traces the packet. False while another waits for that.
+  bool ask(Trace& trace);
+  // Also from control. True if the worker hasn't come to it, and won't.
+  bool take_back(Trace& trace);
+
+  const Counters& counters() const { return own_.counters; }
   // Control takes what this worker tells.
-  Glean& glean() { return glean_; }
+  Glean& glean() { return own_.glean; }
   // For readers beside us: see ConnectionTable::peek.
-  const Connections& connections() const { return conns_; }
+  const Connections& connections() const { return own_.connections; }
 
  private:
   using Outbox = std::array<rte_mbuf*, kBurst + kMade>;
@@ -88,25 +92,21 @@ class Worker {
   void flush(size_t port);
   bool forward();
   void ring_doorbells();
+  void rehearse(Trace& trace, Tick now);
+  void prepare(Trace& trace);
   void drop(rte_mbuf* mbuf, net::DropReason why);
 
   const std::atomic<const Tables*>* tables_;
   Ledger ledger_;
-  Connections conns_;
-  Fragments* fragments_;
+  Holdings own_;
   std::span<const RxQueue> rx_;
   std::array<TxQueue, kMaxPorts> tx_;
   std::span<const Forwarding> forwarding_;
-  Handover handover_;
-  Learner learner_;
-  TokenBucket guard_;  // of new flows, that a flood of SYNs neither fills the tables nor pushes out who is established
   rte_rcu_qsbr* quiescence_;
   bool yield_;
   uint32_t expire4_ = 0;
   uint32_t expire6_ = 0;
-  Counters counters_;
-  Glean glean_;
-  TokenBucket icmp_errors_;
+  std::atomic<Trace*> asked_{nullptr};
   std::array<Outbox, kMaxPorts> outbox_;      // by port
   std::array<uint16_t, kMaxPorts> queued_{};  // in each
   Burst burst_;

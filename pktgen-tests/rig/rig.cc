@@ -71,6 +71,12 @@ Rig::Rig(const RigOptions& options)
                                             .tally = tally_.get()},
                                            ports_, publisher_->tables(), reclaimer_));
   sweep_ = std::make_unique<control::Sweep>(*publisher_, reclaimer_, workers_->all());
+  trace_site_ = {.workers = workers_.get(),
+                 .publisher = publisher_.get(),
+                 .tally = tally_.get(),
+                 .ports = ports_,
+                 .pool = pool_.get(),
+                 .steering = {}};
   routes_changed();
   pass(0);
 }
@@ -241,6 +247,21 @@ std::vector<Sent> Rig::send(const Bytes& frame, unsigned port, unsigned queue, u
   for (size_t i = 0; i < before.size(); ++i)
     if (drops(static_cast<net::DropReason>(i)) != before[i]) dropped_ = static_cast<net::DropReason>(i);
   return out;
+}
+
+engine::Trace Rig::trace(const Bytes& frame, unsigned port, unsigned queue, uint16_t headroom) {
+  return follow(control::Tracing::begin(trace_site_, control::Arrival{frame, &ports_[port], queue, headroom}));
+}
+
+engine::Trace Rig::trace(const engine::TraceRequest& request) {
+  return follow(control::Tracing::begin(trace_site_, request));
+}
+
+engine::Trace Rig::follow(std::unique_ptr<control::Tracing> tracing) {
+  while (true) {
+    if (auto done = tracing->step(control::Tracing::Clock::now())) return std::move(*done);
+    for (unsigned w = 0; w < workers_->count(); ++w) (*workers_)[w].trace_asked(now_);
+  }
 }
 
 std::vector<Sent> Rig::collect() {

@@ -9,6 +9,7 @@
 
 #include "dataplane/control/forwarding.h"
 #include "dataplane/control/sweep.h"
+#include "dataplane/control/tracing.h"
 #include "dataplane/control/workers.h"
 #include "pktgen-tests/rig/frame.h"
 
@@ -63,6 +64,10 @@ class Rig {
   // Only puts it there.
   void enqueue(const Bytes& frame, unsigned port = 0, unsigned queue = 0, uint16_t headroom = RTE_PKTMBUF_HEADROOM);
   std::vector<Sent> run();
+  // What would become of the frame; nothing has changed then.
+  engine::Trace trace(const Bytes& frame, unsigned port = 0, unsigned queue = 0,
+                      uint16_t headroom = RTE_PKTMBUF_HEADROOM);
+  engine::Trace trace(const engine::TraceRequest& request);
   // The reason for which the last send() dropped its packet, or NONE.
   net::DropReason dropped() const { return dropped_; }
   // The sweep from beginning to end.
@@ -78,6 +83,7 @@ class Rig {
   control::Workers& workers() { return *workers_; }
   control::Reclaimer& reclaimer() { return reclaimer_; }
   control::Sweep& sweeper() { return *sweep_; }  // for who goes by single steps
+  const control::TraceSite& trace_site() const { return trace_site_; }
   rte_mempool* pool() { return pool_.get(); }
   // The rings behind a port's queue, for who moves packets itself.
   rte_ring* rx(unsigned port, unsigned queue) { return rings_[(port * options_.queues + queue) * 2].get(); }
@@ -98,6 +104,7 @@ class Rig {
   void give_address(int ifindex, std::string_view address, unsigned length);
   void routes_changed();
   std::vector<Sent> collect();
+  engine::Trace follow(std::unique_ptr<control::Tracing> tracing);
 
   RigOptions options_;
   std::unique_ptr<rte_mempool, FreePool> pool_;
@@ -111,6 +118,7 @@ class Rig {
   std::unique_ptr<control::Forwarding> forwarding_;
   std::unique_ptr<control::Workers> workers_;
   std::unique_ptr<control::Sweep> sweep_;
+  control::TraceSite trace_site_;
   path::Tick now_ = 100;
   net::DropReason dropped_ = net::DropReason::NONE;
 };

@@ -108,7 +108,23 @@ void ContractServer::handle(const std::vector<pollfd>& fds) {
       if (!c.closed && !c.out.empty()) send(c);
     }
   }
+  for (Connection& c : connections_)
+    if (!c.closed && c.tracing != nullptr) follow_trace(c);
   connections_.remove_if([](const Connection& c) { return c.closed; });
+}
+
+bool ContractServer::is_tracing() const {
+  return std::ranges::any_of(connections_, [](const Connection& c) { return c.tracing != nullptr; });
+}
+
+void ContractServer::follow_trace(Connection& c) {
+  auto trace = c.tracing->step(Tracing::Clock::now());
+  if (!trace) return;
+  c.tracing.reset();
+  engine::Envelope answer;
+  *answer.mutable_trace() = std::move(*trace);
+  append_frame(c.out, answer);
+  send(c);
 }
 
 void ContractServer::accept() {
@@ -160,10 +176,12 @@ void ContractServer::take_messages(Connection& c) {
 void ContractServer::take(Connection& c, const engine::Envelope& message) {
   if (message.has_attach()) return attach(c, message.attach());
   if (c.purpose == engine::Attach::PURPOSE_OBSERVE &&
-      (message.has_counters_request() || message.has_connections_request())) {
-    if (c.owed()) return close(c, "closed a peer that asked before it had the answer to what it asked last");
+      (message.has_counters_request() || message.has_connections_request() || message.has_trace_request())) {
+    if (c.is_answering()) return close(c, "closed a peer that asked before it had the answer to what it asked last");
     if (message.has_connections_request())
       c.listing = message.connections_request();
+    else if (message.has_trace_request())
+      c.tracing = callbacks_.trace(message.trace_request());
     else
       c.counting.emplace();
     return;

@@ -13,6 +13,7 @@
 
 #include "dataplane/control/contract/state.h"
 #include "dataplane/control/service_counters.h"
+#include "dataplane/control/tracing.h"
 #include "xdp/fd.h"
 
 namespace guideway::control {
@@ -25,7 +26,8 @@ class ContractServer {
     std::function<engine::Counters(CountersCursor&)> counters;  // the next part
     std::function<absl::StatusOr<engine::Connections>(const engine::ConnectionsRequest&)> connections;
     std::function<engine::LogLevel(engine::LogLevel)> log_level;  // sets it unless unspecified; tells it
-    std::function<void(const std::string&)> log;                  // one sentence
+    std::function<std::unique_ptr<Tracing>(const engine::TraceRequest&)> trace;
+    std::function<void(const std::string&)> log;  // one sentence
   };
 
   // Adds group `guideway`, where it exists, to the process's: so listen() needs no privilege to give it the socket.
@@ -38,6 +40,8 @@ class ContractServer {
   // What poll(2) is to wait for, and afterwards, with what it found.
   void add_to(std::vector<pollfd>& fds) const;
   void handle(const std::vector<pollfd>& fds);
+  // Whether a packet is being traced: then handle() is to be called once a millisecond.
+  bool is_tracing() const;
 
  private:
   struct Connection {
@@ -49,6 +53,8 @@ class ContractServer {
     std::optional<CountersCursor> counting;  // what is left of an answer in parts
     std::optional<engine::ConnectionsRequest> listing;
     bool owed() const { return counting || listing; }
+    std::unique_ptr<Tracing> tracing;  // answered once the workers have looked at the packet
+    bool is_answering() const { return owed() || tracing != nullptr; }
     bool closed = false;
   };
 
@@ -60,6 +66,7 @@ class ContractServer {
   void take(Connection& c, const engine::Envelope& message);
   void attach(Connection& c, const engine::Attach& attach);
   void answer_on(Connection& c);
+  void follow_trace(Connection& c);
   void send(Connection& c);
   void close(Connection& c, const std::string& why);
 

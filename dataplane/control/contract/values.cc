@@ -32,4 +32,22 @@ engine::ForwardingMode mode_of(path::Mode m) {
   return engine::FORWARDING_MODE_UNSPECIFIED;
 }
 
+engine::ConnectionState state_of(path::ConnectionState s) {
+  switch (s) {
+    case path::ConnectionState::kUdp:
+      return engine::CONNECTION_STATE_UDP;
+    case path::ConnectionState::kSetup:
+      return engine::CONNECTION_STATE_SETUP;
+    case path::ConnectionState::kEstablished:
+      return engine::CONNECTION_STATE_ESTABLISHED;
+    case path::ConnectionState::kClosing:
+      return engine::CONNECTION_STATE_CLOSING;
+    case path::ConnectionState::kClosed:
+      return engine::CONNECTION_STATE_CLOSED;
+    case path::ConnectionState::kClient:
+      break;
+  }
+  return engine::CONNECTION_STATE_UNSPECIFIED;
+}
+
 }  // namespace guideway::control

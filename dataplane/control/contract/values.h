@@ -1,4 +1,4 @@
-// How the contract writes prefixes and modes.
+// How the contract writes prefixes, modes and states.
 #pragma once
 
 #include <optional>
@@ -16,5 +16,7 @@ inline constexpr const char* kAddressShape = "an address has 4 or 16 bytes";
 std::optional<net::Prefix> prefix_of(const std::string& bytes, uint32_t length);
 std::optional<path::Mode> mode_of(engine::ForwardingMode m);
 engine::ForwardingMode mode_of(path::Mode m);
+// Unspecified for what isn't a connection's.
+engine::ConnectionState state_of(path::ConnectionState s);
 
 }  // namespace guideway::control

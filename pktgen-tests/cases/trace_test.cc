@@ -1,0 +1,233 @@
+// What a trace promises of a packet, held against what then becomes of it; and that a trace changes nothing.
+#include <catch2/catch.hpp>
+
+#include <cstring>
+
+#include "pktgen-tests/cases/case.h"
+
+namespace guideway::cases {
+namespace {
+
+// All that a packet may change, as bytes: connections with their states and times, and what is counted.
+template <typename Entry>
+void append(std::string& to, const path::ConnectionTable<Entry>& table, path::Tick now) {
+  path::Peeked<Entry> e;
+  for (uint32_t b = 0; b < table.buckets(); ++b)
+    for (uint32_t slot = 0; slot < 8; ++slot) {
+      if (!table.peek(b, slot, &e, now, path::kIdleTimeout)) continue;
+      to += std::to_string(b) + "." + std::to_string(slot) + " " + std::to_string(static_cast<int>(e.state)) + " " +
+            std::to_string(e.idle) + " ";
+      to.append(reinterpret_cast<const char*>(&e.entry), sizeof e.entry);
+    }
+  to += std::to_string(table.size()) + "\n";
+}
+
+std::string state_of(Rig& rig) {
+  std::string s;
+  for (unsigned w = 0; w < rig.workers().count(); ++w) {
+    path::Worker& worker = rig.workers()[w];
+    append(s, worker.connections().v4, rig.now());
+    append(s, worker.connections().v6, rig.now());
+    const path::Counters& c = worker.counters();
+    for (const path::Counter* n : {&c.tick, &c.rounds, &c.received, &c.sent, &c.handed_over, &c.datagrams})
+      s += std::to_string(n->read()) + " ";
+    for (const path::Counter& n : c.drops) s += std::to_string(n.read()) + " ";
+    for (uint32_t real = 0; real < 64; ++real)
+      s.append(reinterpret_cast<const char*>(&rig.tally().rows(w)[real]), sizeof(path::RealCounters));
+  }
+  return s + std::to_string(rte_mempool_avail_count(rig.pool()));
+}
+
+// Nobody but the test takes them.
+bool gleaned(Rig& rig) {
+  bool any = false;
+  for (unsigned w = 0; w < rig.workers().count(); ++w)
+    while (rig.workers()[w].glean().take()) any = true;
+  return any;
+}
+
+// The end of the last pass: passes before it end at another worker.
+const engine::TraceEnd& end_of(const engine::Trace& t) {
+  REQUIRE_FALSE(t.has_refused());
+  REQUIRE(t.passes_size() > 0);
+  for (int i = 0; i + 1 < t.passes_size(); ++i) {
+    CHECK(t.passes(i).end().handed_to() == t.passes(i + 1).worker());
+    CHECK(t.passes(i).end().sent().empty());
+  }
+  CHECK_FALSE(t.passes(t.passes_size() - 1).end().has_handed_to());
+  return t.passes(t.passes_size() - 1).end();
+}
+
+// Traces the frame, sends it, and compares. `waiting`: packets that may follow it, for they wait for a first fragment.
+// Gives how many wait now.
+size_t check(Rig& rig, const rig::Bytes& frame, unsigned port = 0, unsigned queue = 0,
+             uint16_t headroom = RTE_PKTMBUF_HEADROOM, size_t waiting = 0) {
+  INFO(rig::describe(frame));
+  gleaned(rig);
+  const std::string before = state_of(rig);
+  const engine::Trace trace = rig.trace(frame, port, queue, headroom);
+  CHECK(state_of(rig) == before);
+  CHECK_FALSE(gleaned(rig));
+  CHECK(rig.run().empty());
+  const engine::TraceEnd& end = end_of(trace);
+
+  const auto sent = rig.send(frame, port, queue, headroom);
+  CHECK(end.dropped().reason() == (rig.dropped() == DropReason::NONE ? "" : net::to_string(rig.dropped())));
+  const size_t followed = sent.size() - static_cast<size_t>(end.sent_size());
+  REQUIRE((followed == 0 || followed == waiting));
+  for (int i = 0; i < end.sent_size(); ++i) {
+    const std::string& promised = end.sent(i).frame();
+    const rig::Sent& real = sent[static_cast<size_t>(i)];
+    CHECK(end.sent(i).port() == rig.trace_site().ports[real.port].name);
+    CHECK(rig::describe({promised.begin(), promised.end()}) == rig::describe(real.bytes));
+    CHECK(rig::Bytes(promised.begin(), promised.end()) == real.bytes);
+  }
+  return waiting - followed + (end.waits() ? 1 : 0);
+}
+
+TEST_CASE("what a trace promises comes true, in every packet case", "[trace]") {
+  for (const unsigned workers : {1U, 3U})
+    for (const Case& c : all_cases()) {
+      INFO(c.description << ", " << workers << " worker(s)");
+      Rig rig({.workers = workers});
+      network(rig);
+      c.configure(rig);
+      size_t waiting = 0;
+      for (const Frame& f : c.before) waiting = check(rig, f.bytes(), 0, 0, RTE_PKTMBUF_HEADROOM, waiting);
+      check(rig, c.raw.empty() ? c.in.bytes() : c.raw, c.in_port, 0, c.headroom, waiting);
+    }
+}
+
+constexpr unsigned kMany = 3'000;  // more than any bucket of tokens holds
+
+// The case's frame goes out, whatever was traced before.
+void survives_traces(const control::GatewaySpec& spec, const Frame& traced, const Frame& sent) {
+  Rig rig;
+  network(rig);
+  rig.gateway(spec);
+  rig.service(service(kVip, 80, Protocol::kTcp, Mode::kNat, {"10.0.1.10"}));
+  rig.service(service("192.0.2.11", 80, Protocol::kTcp, Mode::kDsrIpip, {"10.0.1.10"}));
+  rig.pass(1);
+  for (unsigned n = 0; n < kMany; ++n) rig.trace(traced.bytes());
+  CHECK_FALSE(rig.send(sent.bytes()).empty());
+}
+
+TEST_CASE("traces take no tokens", "[trace]") {
+  auto slow = snat();
+  slow.new_flow_rate = 1;
+  slow.icmp_rate = 1;
+  survives_traces(slow, Frame().ipv4("203.0.113.7", kVip).tcp(1, 80).syn(),
+                  Frame().ipv4("203.0.113.7", kVip).tcp(2, 80).syn());
+  // Too large for the link, and the sender is told.
+  const auto big = [](uint16_t port) {
+    return Frame().ipv4("10.0.0.99", "192.0.2.11").fragment(net::kIpv4DontFragment).tcp(port, 80).payload(1'460);
+  };
+  survives_traces(slow, big(1), big(2));
+}
+
+TEST_CASE("traces take no SNAT ports", "[trace]") {
+  // One port in all; many flows are traced, and then one is sent.
+  survives_traces(snat(20'000, 20'000), Frame().ipv4("203.0.113.7", kVip).tcp(1, 80).syn(),
+                  Frame().ipv4("203.0.113.7", kVip).tcp(2, 80).syn());
+}
+
+TEST_CASE("a trace of each packet of a connection", "[trace]") {
+  for (const Mode mode : {Mode::kDsrL2, Mode::kDsrIpip, Mode::kDsrGue, Mode::kNat})
+    for (const unsigned workers : {1U, 2U, 3U})
+      for (const bool v4 : {true, false}) {
+        Rig rig({.workers = workers});
+        network(rig);
+        rig.gateway(snat());
+        auto s = v4 ? service(kVip, 80, Protocol::kTcp, mode, {"10.0.1.10", "10.0.1.11"})
+                    : service(kVip6, 80, Protocol::kTcp, mode, {"2001:db8:1::10", "2001:db8:1::11"});
+        s.affinity_seconds = mode == Mode::kDsrL2 ? 60 : 0;
+        rig.service(s);
+        const auto packet = [&](uint8_t flags, size_t bytes = 0) {
+          const Frame f = v4 ? Frame().ipv4("10.0.0.99", kVip) : Frame().ipv6("2001:db8:0::99", kVip6);
+          return Frame(f).tcp(40'000, 80, flags).payload(bytes).bytes();
+        };
+        for (unsigned queue = 0; queue < workers; ++queue) {
+          INFO("mode " << static_cast<int>(mode) << ", " << workers << " workers, queue " << queue);
+          check(rig, packet(net::kTcpSyn), 0, queue);
+          check(rig, packet(net::kTcpSyn), 0, queue);  // sent again
+          check(rig, packet(net::kTcpAck), 0, queue);
+          rig.pass(2);
+          check(rig, packet(net::kTcpAck | net::kTcpPsh, 700), 0, queue);
+          s.mtu = static_cast<uint16_t>(1'300 + queue);  // it is judged again
+          rig.service(s);
+          check(rig, packet(net::kTcpAck, 10), 0, queue);
+          check(rig, packet(net::kTcpAck | net::kTcpFin), 0, queue);
+          check(rig, packet(net::kTcpSyn), 0, queue);
+          check(rig, packet(net::kTcpRst), 0, queue);
+        }
+      }
+}
+
+TEST_CASE("what a trace tells of a connection", "[trace]") {
+  Rig rig;
+  network(rig);
+  rig.gateway(snat(20'000, 20'063));
+  rig.service(service(kVip, 80, Protocol::kTcp, Mode::kNat, {"10.0.1.10"}, 8'080));
+  const auto syn = Frame().ipv4("10.0.0.99", kVip).tcp(40'000, 80).syn().bytes();
+  const engine::Trace before = rig.trace(syn);
+  const engine::TracePass& pass = before.passes(0);
+  REQUIRE(pass.stages_size() == 8);
+  CHECK(pass.stages(0).parse().flow().destination_port() == 80);
+  CHECK_FALSE(pass.stages(1).track().found());
+  CHECK(pass.stages(2).hand().service() == std::string(kVip) + ":80/6");
+  CHECK(pass.stages(3).balance().table_size() == 251);
+  CHECK(pass.stages(3).balance().slot() == gw_slot(flow_hash(Frame().ipv4("10.0.0.99", kVip).tcp(40'000, 80)), 251));
+  CHECK(pass.stages(3).balance().reason() == engine::TraceChoice::REASON_MAGLEV);
+  CHECK(pass.stages(3).balance().real().port() == 8'080);
+  CHECK(pass.stages(4).learn().remembered());
+  CHECK(pass.stages(5).route().port() == rig.trace_site().ports[1].name);
+  CHECK(pass.stages(6).fit().size() == 40);
+  const engine::TraceFlow& to = pass.stages(7).apply().translated();
+  CHECK(net::to_string(*net::ip_of_bytes(to.source())) == "10.0.1.200");
+  CHECK(to.source_port() >= 20'000);
+  CHECK(to.source_port() < 20'064);
+
+  rig.send(syn);
+  rig.pass(3);
+  const engine::Trace after = rig.trace(Frame().ipv4("10.0.0.99", kVip).tcp(40'000, 80).bytes());
+  const engine::TraceEntry& entry = after.passes(0).stages(1).track();
+  CHECK(entry.found());
+  CHECK(entry.follows());
+  CHECK(entry.state() == engine::CONNECTION_STATE_SETUP);
+  CHECK(entry.idle_seconds() == 3);
+  CHECK(entry.mode() == engine::FORWARDING_MODE_NAT);
+  CHECK(after.passes(0).stages(5 - 1).apply().translated().source_port() == to.source_port());
+}
+
+TEST_CASE("a worker that doesn't come to a trace", "[trace]") {
+  Rig rig;
+  network(rig);
+  const unsigned frames = rte_mempool_avail_count(rig.pool());
+  const auto syn = Frame().ipv4("10.0.0.99", kVip).tcp(40'000, 80).syn().bytes();
+  std::array<control::EnginePort, 1> ports;
+  const control::TraceSite site{.workers = &rig.workers(),
+                                .publisher = &rig.publisher(),
+                                .tally = &rig.tally(),
+                                .ports = ports,
+                                .pool = rig.pool(),
+                                .steering = {}};
+  const auto begin = [&] { return control::Tracing::begin(site, control::Arrival{syn, ports.data(), 0, 128}); };
+  const auto now = control::Tracing::Clock::now();
+  {
+    const auto first = begin();
+    CHECK_FALSE(first->step(now));
+    // Another waits for its turn, and goes away before it.
+    CHECK_FALSE(begin()->step(now));
+    const auto answer = first->step(now + std::chrono::seconds(1));
+    REQUIRE(answer);
+    CHECK_FALSE(answer->refused().invalid());
+    CHECK(answer->refused().why().starts_with("worker 0 has not come to look"));
+  }
+  // Who asked has gone while it waited.
+  CHECK_FALSE(begin()->step(now));
+  CHECK(end_of(rig.trace(syn)).dropped().reason() == "no_vip");
+  CHECK(rte_mempool_avail_count(rig.pool()) == frames);
+}
+
+}  // namespace
+}  // namespace guideway::cases
