@@ -14,7 +14,8 @@ absl::Status bad_request(const std::vector<FieldViolation>& violations) {
     violation.set_description(v.text);
   }
   absl::Status s = absl::InvalidArgumentError(text);
-  s.SetPayload("type.googleapis.com/" + details.GetTypeName(), absl::Cord(absl::string_view(details.SerializeAsString())));
+  s.SetPayload("type.googleapis.com/" + details.GetTypeName(),
+               absl::Cord(absl::string_view(details.SerializeAsString())));
   return s;
 }
 

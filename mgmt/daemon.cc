@@ -358,4 +358,16 @@ absl::StatusOr<engine::LogLevel> Daemon::set_engine_log_level(engine::LogLevel w
   return answer->log_level().level();
 }
 
+absl::StatusOr<engine::Trace> Daemon::trace(const engine::TraceRequest& request) {
+  engine::Envelope question;
+  *question.mutable_trace_request() = request;
+  auto answer = await<engine::Envelope>(loop_, [this, question](Reply<engine::Envelope> reply) {
+    ask_engine(question, "doesn't trace the packet", std::move(reply));
+  });
+  if (!answer.ok()) return answer.status();
+  if (!answer->trace().has_refused()) return std::move(*answer->mutable_trace());
+  const std::string& why = answer->trace().refused().why();
+  return answer->trace().refused().invalid() ? absl::InvalidArgumentError(why) : absl::FailedPreconditionError(why);
+}
+
 }  // namespace guideway::mgmt

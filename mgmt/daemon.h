@@ -58,6 +58,8 @@ class Daemon {
   // What Snapshot::vips has, alone.
   absl::StatusOr<std::vector<Snapshot::Vip>> take_vips();
   absl::StatusOr<engine::Connections> list_connections(const engine::ConnectionsRequest& request);
+  // InvalidArgument: the engine says that there is no such packet, and the text names the field.
+  absl::StatusOr<engine::Trace> trace(const engine::TraceRequest& request);
   absl::StatusOr<ShownObject> get_object(const ObjectKey& key);
   // Its writes are for the same threads.
   ApiSource& api() { return api_; }

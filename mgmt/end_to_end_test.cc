@@ -235,6 +235,85 @@ TEST_CASE("end to end: the CLI describes a Service") {
   CHECK(p.cli({"services", "demo/web"}, out) == 2);
 }
 
+TEST_CASE("end to end: the CLI traces a packet", "[trace]") {
+  Site p;
+  const Running daemon(p.start());
+  const std::string text = p.cli_until({"trace", "tcp", "203.0.113.7:40000", "192.0.2.10:80", "--flags", "fin|ack",
+                                        "--port", "eth0", "--size", "100", "--ttl", "3", "--no-df", "--queue", "2"},
+                                       "Forwarded");
+  CHECK(contains(text, "TCP 203.0.113.7:40000 -> 192.0.2.10:80\n"));
+  CHECK(contains(text, "Forwarded\nLeaves by eth1, 14 bytes:\n"));
+  engine::TraceRequest q = p.engine.state().trace_requests.back();
+  CHECK(q.protocol() == 6);
+  CHECK(q.source() == std::string("\xcb\0\x71\x07", 4));
+  CHECK(q.source_port() == 40'000);
+  CHECK(q.destination() == std::string("\xc0\0\2\x0a", 4));
+  CHECK(q.destination_port() == 80);
+  CHECK(q.tcp_flags() == 0x11);
+  CHECK(q.port() == "eth0");
+  CHECK(q.queue() == 2);
+  CHECK(q.size() == 100);
+  CHECK(q.ttl() == 3);
+  CHECK(q.may_fragment());
+
+  std::string out;
+  CHECK(p.cli({"trace", "udp", "[2001:db8::7]:1", "[2001:db8::1]:53", "--icmp-error", "too-big", "--icmp-from",
+               "2001:db8::9", "-o", "json"},
+              out) == 3);
+  CHECK(contains(out, "\"outcome\": \"OUTCOME_DROPPED\""));
+  CHECK(contains(out, "\"reason\": \"no_vip\""));
+  q = p.engine.state().trace_requests.back();
+  CHECK(q.protocol() == 17);
+  CHECK(q.icmp_error() == engine::ICMP_ERROR_TOO_BIG);
+  CHECK(q.icmp_source().size() == 16);
+  CHECK(p.cli({"trace", "icmp", "203.0.113.7", "192.0.2.10"}, out) == 3);
+  CHECK(contains(out, "Dropped by hand: no_vip (its destination is no VIP)\n"));
+  CHECK(p.engine.state().trace_requests.back().protocol() == 1);
+  CHECK(
+      p.cli({"trace", "sctp", "203.0.113.7:1", "192.0.2.10:80", "--chunk", "abort", "--fragment", "first", "--id", "7"},
+            out) == 0);
+  q = p.engine.state().trace_requests.back();
+  CHECK(q.sctp_chunk() == 6);
+  CHECK(q.fragment() == engine::TRACE_FRAGMENT_FIRST);
+  CHECK(q.fragment_id() == 7);
+
+  // What is wrong is said, by whoever finds it, and the engine is asked only for what may be a packet.
+  const size_t asked = p.engine.state().trace_requests.size();
+  struct Wrong {
+    std::vector<std::string> arguments;
+    int code;
+    std::string says;
+  };
+  for (const Wrong& w : std::vector<Wrong>{
+           {{"tcp", "203.0.113.7", "192.0.2.10:80"}, 2, "203.0.113.7 isn't ADDRESS:PORT"},
+           {{"tcp", "203.0.113.7:0", "192.0.2.10:80"}, 2, "203.0.113.7:0 isn't ADDRESS:PORT"},
+           {{"tcp", "203.0.113.7:1", "192.0.2.10:65536"}, 2, "192.0.2.10:65536 isn't ADDRESS:PORT"},
+           {{"icmp", "203.0.113.7:1", "192.0.2.10"}, 2, "an echo request has no ports"},
+           {{"gre", "203.0.113.7:1", "192.0.2.10:80"}, 2, "gre not in"},
+           {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--flags", "urg"}, 2, "urg not in"},
+           {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--id", "1"}, 2, "--fragment"},
+           {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--size", "-1"}, 2, "--size"},
+           {{"tcp", "203.0.113:1", "192.0.2.10:80"}, 1, "source: '203.0.113' is no address"},
+           {{"tcp", "203.0.113.7:1", "web.example:80"}, 1, "destination: 'web.example' is no address"},
+           {{"udp", "203.0.113.7:1", "192.0.2.10:80", "--chunk", "data"}, 1, "sctp_chunk: only SCTP has chunks"},
+           {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--icmp-error", "too-big", "--icmp-from", "x"},
+            1,
+            "icmp_source: 'x' is no address"}}) {
+    std::vector<std::string> all{"trace"};
+    all.insert(all.end(), w.arguments.begin(), w.arguments.end());
+    INFO(w.says);
+    CHECK(p.cli(all, out) == w.code);
+    CHECK(contains(out, w.says));
+  }
+  CHECK(p.engine.state().trace_requests.size() == asked);
+  CHECK(p.cli({"trace", "tcp", "203.0.113.7:1", "192.0.2.10:80", "--port", "p9"}, out) == 1);
+  CHECK(contains(out, "guideway: port: the engine has no port p9\n"));
+
+  p.engine.set_stalled(true);
+  CHECK(p.cli({"trace", "tcp", "203.0.113.7:1", "192.0.2.10:80"}, out) == 1);
+  CHECK(contains(out, "the engine doesn't trace the packet: it doesn't answer"));
+}
+
 TEST_CASE("end to end: the CLI lists connections, page by page") {
   Site p;
   write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}));

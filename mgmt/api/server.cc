@@ -14,6 +14,7 @@
 #include "mgmt/api/error_details.pb.h"
 #include "mgmt/api/objects.h"
 #include "mgmt/api/responses.h"
+#include "mgmt/api/trace.h"
 #include "mgmt/api/watches.h"
 
 namespace guideway::mgmt {
@@ -133,6 +134,13 @@ class ApplianceService final : public Base {
       r->set_connections(r->connections() + part.matched());
       return true;
     });
+  }
+  grpc::Status Trace(grpc::ServerContext*, const v1::TraceRequest* q, v1::TraceResponse* r) override {
+    const auto request = to_engine(*q);
+    if (!request.ok()) return to_grpc(request.status());
+    const auto trace = daemon_.trace(*request);
+    if (trace.ok()) fill(*trace, *r);
+    return to_grpc(trace.status());
   }
 
   grpc::Status GetObject(grpc::ServerContext*, const v1::GetObjectRequest* q, v1::GetObjectResponse* r) override {

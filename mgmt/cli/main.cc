@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
   add_weights(app, client);
   add_top(app, client);
   add_doctor(app, client);
+  add_trace(app, client);
   add_log_level(app, client);
   app.footer(kFooter);  // after the commands, which would have it too
   try {

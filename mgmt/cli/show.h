@@ -15,6 +15,7 @@ std::string show(const v1::ListBackendsResponse& r, const Style& style);
 std::string show(const v1::ListDropsResponse& r, const Style& style);
 std::string show(const v1::ListConnectionsResponse& r, const Style& style);
 std::string show(const v1::CountConnectionsResponse& r, const Style& style);
+std::string show(const v1::TraceResponse& r, const Style& style);
 std::string show(const v1::ApplyObjectsResponse& r, const Style& style);
 std::string show(const v1::DeleteObjectsResponse& r, const Style& style);
 std::string show(const v1::SetBackendWeightResponse& r, const Style& style);

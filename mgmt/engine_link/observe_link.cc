@@ -17,6 +17,8 @@ engine::Envelope::MessageCase reply_to(engine::Envelope::MessageCase request) {
       return engine::Envelope::kConnections;
     case engine::Envelope::kLogLevelRequest:
       return engine::Envelope::kLogLevel;
+    case engine::Envelope::kTraceRequest:
+      return engine::Envelope::kTrace;
     default:
       return engine::Envelope::MESSAGE_NOT_SET;
   }

@@ -173,6 +173,7 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
     send(peer, answer);
   }
   if (message.has_connections_request()) send_connections(peer, message.connections_request());
+  if (message.has_trace_request()) send_trace(peer, message.trace_request());
   if (message.has_begin()) {
     peer.batch.emplace();
     peer.batch->full = message.begin().full();
@@ -210,6 +211,41 @@ void FakeEngine::send_connections(Peer& peer, const engine::ConnectionsRequest& 
     if (n > 0) c.set_snat_port(20'000);
   }
   if (n < 2) part.mutable_next()->set_slot(n + 1);
+  send(peer, answer);
+}
+
+// A packet to port 80 of anything is forwarded, one to another port dropped; there is no port "p9".
+void FakeEngine::send_trace(Peer& peer, const engine::TraceRequest& request) {
+  state_.trace_requests.push_back(request);
+  engine::Envelope answer;
+  auto& trace = *answer.mutable_trace();
+  if (request.port() == "p9") {
+    trace.mutable_refused()->set_invalid(true);
+    trace.mutable_refused()->set_why("port: the engine has no port p9");
+    return send(peer, answer);
+  }
+  trace.set_port("eth0");
+  trace.set_steering(engine::TRACE_STEERING_ENGINE);
+  auto& pass = *trace.add_passes();
+  pass.set_worker(1);
+  auto& parsed = *pass.add_stages()->mutable_parse();
+  parsed.set_kind(engine::TraceParsed::KIND_FLOW);
+  parsed.mutable_flow()->set_protocol(request.protocol());
+  parsed.mutable_flow()->set_source(request.source());
+  parsed.mutable_flow()->set_source_port(request.source_port());
+  parsed.mutable_flow()->set_destination(request.destination());
+  parsed.mutable_flow()->set_destination_port(request.destination_port());
+  pass.add_stages()->mutable_track();
+  if (request.destination_port() != 80) {
+    auto& drop = *pass.mutable_end()->mutable_dropped();
+    drop.set_stage("hand");
+    drop.set_reason("no_vip");
+    drop.set_text("its destination is no VIP");
+  } else {
+    auto& sent = *pass.mutable_end()->add_sent();
+    sent.set_port("eth1");
+    sent.set_frame(std::string(14, '\2'));
+  }
   send(peer, answer);
 }
 

@@ -37,6 +37,7 @@ class FakeEngine {
     uint32_t counters_requests = 0;
     std::vector<engine::ConnectionsRequest> connections_requests;
     engine::LogLevel log_level = engine::LOG_LEVEL_INFO;
+    std::vector<engine::TraceRequest> trace_requests;
     engine::Generation generation;
   };
   using Refuse = std::function<std::optional<engine::Refused>(const Batch&)>;
@@ -71,6 +72,7 @@ class FakeEngine {
   bool take(Peer& peer, const engine::Envelope& message);
   void send_counters(Peer& peer);
   void send_connections(Peer& peer, const engine::ConnectionsRequest& request);
+  void send_trace(Peer& peer, const engine::TraceRequest& request);
   void commit(Peer& peer, const engine::Generation& generation);
   void send(Peer& peer, const engine::Envelope& message);
 

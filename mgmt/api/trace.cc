@@ -1,0 +1,222 @@
+#include "mgmt/api/trace.h"
+
+#include <algorithm>
+
+#include "mgmt/api/enums.h"
+#include "mgmt/compile/build_entry.h"
+#include "net/address.h"
+#include "net/headers.h"
+
+namespace guideway::mgmt {
+namespace {
+
+absl::Status wrong(const char* field, const std::string& why) {
+  return absl::InvalidArgumentError(std::string(field) + ": " + why);
+}
+
+absl::Status read_address(const char* field, const std::string& text, std::string* bytes) {
+  const auto a = net::parse_ip(text);
+  if (!a) return wrong(field, "'" + text + "' is no address, as 192.0.2.10 or 2001:db8::1");
+  *bytes = net::bytes_of(*a);
+  return absl::OkStatus();
+}
+
+absl::Status read_protocol(const v1::TraceRequest& q, engine::TraceRequest& out) {
+  if (!v1::Protocol_IsValid(q.protocol())) return wrong("protocol", "there is no such protocol");
+  const bool none = q.protocol() == v1::PROTOCOL_UNSPECIFIED;
+  if (q.echo() && !none) return wrong("echo", "an echo request is of no other protocol: leave protocol unset");
+  if (!q.echo() && none) return wrong("protocol", "must be set: TCP, UDP or SCTP, or echo instead");
+  const bool v4 = out.source().size() == 4;
+  out.set_protocol(q.echo() ? static_cast<uint32_t>(v4 ? net::Protocol::kIcmp : net::Protocol::kIcmpv6)
+                            : ip_protocol(q.protocol()));
+  return absl::OkStatus();
+}
+
+absl::Status read_flags(const v1::TraceRequest& q, engine::TraceRequest& out) {
+  uint32_t flags = 0;
+  for (const int f : q.tcp_flags()) {
+    if (f == v1::TraceRequest::TCP_FLAG_UNSPECIFIED || !v1::TraceRequest::TcpFlag_IsValid(f))
+      return wrong("tcp_flags", "there is no such flag");
+    flags |= 1U << (f - 1);  // in the order of their bits
+  }
+  if (flags == 0 && q.protocol() == v1::PROTOCOL_TCP) flags = net::kTcpSyn;
+  out.set_tcp_flags(flags);
+  return absl::OkStatus();
+}
+
+absl::Status read_chunk(const v1::TraceRequest& q, engine::TraceRequest& out) {
+  switch (q.sctp_chunk()) {
+    case v1::TraceRequest::SCTP_CHUNK_UNSPECIFIED:
+      if (q.protocol() == v1::PROTOCOL_SCTP) out.set_sctp_chunk(net::kSctpInit);
+      return absl::OkStatus();
+    case v1::TraceRequest::SCTP_CHUNK_INIT:
+      out.set_sctp_chunk(net::kSctpInit);
+      return absl::OkStatus();
+    case v1::TraceRequest::SCTP_CHUNK_DATA:
+      out.set_sctp_chunk(net::kSctpData);
+      if (q.protocol() != v1::PROTOCOL_SCTP) break;  // its type is zero, as if there were none
+      return absl::OkStatus();
+    case v1::TraceRequest::SCTP_CHUNK_SHUTDOWN:
+      out.set_sctp_chunk(net::kSctpShutdown);
+      return absl::OkStatus();
+    case v1::TraceRequest::SCTP_CHUNK_ABORT:
+      out.set_sctp_chunk(net::kSctpAbort);
+      return absl::OkStatus();
+    default:
+      return wrong("sctp_chunk", "there is no such chunk");
+  }
+  return wrong("sctp_chunk", "only SCTP has chunks");
+}
+
+std::string address(const std::string& bytes) {
+  const auto a = net::ip_of_bytes(bytes);
+  return a ? net::to_string(*a) : std::string();
+}
+
+void fill(const engine::TraceFlow& f, v1::TraceFlow& out) {
+  out.set_ip_protocol(f.protocol());
+  out.set_source(address(f.source()));
+  out.set_source_port(f.source_port());
+  out.set_destination(address(f.destination()));
+  out.set_destination_port(f.destination_port());
+}
+
+void fill(const std::string& entry, v1::TraceService& out) {
+  auto [ns, name, port_name] = parse_entry_name(entry);
+  out.set_namespace_(std::move(ns));
+  out.set_name(std::move(name));
+  out.set_port_name(std::move(port_name));
+}
+
+void fill(const engine::TraceReal& r, v1::TraceBackend& out) {
+  out.set_address(address(r.address()));
+  out.set_port(r.port());
+}
+
+// The API's enums have the contract's numbers.
+v1::ForwardingMode mode(engine::ForwardingMode m) { return static_cast<v1::ForwardingMode>(m); }
+
+void fill(const engine::TraceEntry& e, v1::TraceEntry& out) {
+  out.set_found(e.found());
+  if (!e.found()) return;
+  out.set_state(static_cast<v1::ConnectionRow::State>(e.state()));
+  out.set_idle_seconds(e.idle_seconds());
+  out.set_direction(static_cast<v1::TraceEntry::Direction>(e.direction()));
+  fill(e.service(), *out.mutable_service());
+  if (e.has_real()) fill(e.real(), *out.mutable_backend());
+  out.set_mode(mode(e.mode()));
+  out.set_follows(e.follows());
+  out.set_outdated(e.outdated());
+}
+
+void fill(const engine::TraceChoice& c, v1::TraceChoice& out) {
+  out.set_table_size(c.table_size());
+  out.set_slot(c.slot());
+  if (c.has_slot_real()) fill(c.slot_real(), *out.mutable_slot_backend());
+  fill(c.real(), *out.mutable_backend());
+  out.set_reason(static_cast<v1::TraceChoice::Reason>(c.reason()));
+  out.set_mode(mode(c.mode()));
+  out.set_moved(c.moved());
+}
+
+void fill(const engine::TraceNextHop& h, v1::TraceNextHop& out) {
+  net::MacAddress mac;
+  if (h.mac().size() == mac.bytes.size()) std::copy(h.mac().begin(), h.mac().end(), mac.bytes.begin());
+  out.set_port(h.port());
+  out.set_mac(net::to_string(mac));
+  out.set_vlan(h.vlan());
+  out.set_mtu(h.mtu());
+  out.set_number(h.number());
+  out.set_count(h.count());
+}
+
+void fill(const engine::TraceStage& s, v1::TraceStage& out) {
+  switch (s.facts_case()) {
+    case engine::TraceStage::kParse:
+      out.mutable_parse()->set_kind(static_cast<v1::TraceParsed::Kind>(s.parse().kind()));
+      return fill(s.parse().flow(), *out.mutable_parse()->mutable_flow());
+    case engine::TraceStage::kTrack:
+      return fill(s.track(), *out.mutable_track());
+    case engine::TraceStage::kHand:
+      out.mutable_hand()->set_owner(s.hand().owner());
+      return fill(s.hand().service(), *out.mutable_hand()->mutable_service());
+    case engine::TraceStage::kBalance:
+      return fill(s.balance(), *out.mutable_balance());
+    case engine::TraceStage::kLearn:
+      out.mutable_learn()->set_remembered(s.learn().remembered());
+      return out.mutable_learn()->set_replaces(s.learn().replaces());
+    case engine::TraceStage::kRoute:
+      return fill(s.route(), *out.mutable_route());
+    case engine::TraceStage::kFit:
+      out.mutable_fit()->set_size(s.fit().size());
+      out.mutable_fit()->set_pieces(s.fit().pieces());
+      return out.mutable_fit()->set_told(s.fit().told());
+    case engine::TraceStage::kApply:
+      out.mutable_apply()->set_mode(mode(s.apply().mode()));
+      if (s.apply().has_translated()) fill(s.apply().translated(), *out.mutable_apply()->mutable_translated());
+      return;
+    case engine::TraceStage::FACTS_NOT_SET:
+      return;
+  }
+}
+
+// An echo that goes back is the only answer in which nothing is dropped.
+v1::TraceResponse::Outcome outcome(const engine::Trace& t) {
+  if (t.passes().empty()) return v1::TraceResponse::OUTCOME_HOST;
+  const engine::TracePass& last = t.passes(t.passes_size() - 1);
+  if (last.end().has_dropped()) return v1::TraceResponse::OUTCOME_DROPPED;
+  if (last.end().waits()) return v1::TraceResponse::OUTCOME_WAITS;
+  const bool echo = !last.stages().empty() && last.stages(0).parse().kind() == engine::TraceParsed::KIND_ICMP_ECHO;
+  return echo ? v1::TraceResponse::OUTCOME_ANSWERED : v1::TraceResponse::OUTCOME_FORWARDED;
+}
+
+}  // namespace
+
+absl::StatusOr<engine::TraceRequest> to_engine(const v1::TraceRequest& q) {
+  engine::TraceRequest out;
+  if (absl::Status s = read_address("source", q.source(), out.mutable_source()); !s.ok()) return s;
+  if (absl::Status s = read_address("destination", q.destination(), out.mutable_destination()); !s.ok()) return s;
+  if (!q.icmp_source().empty())
+    if (absl::Status s = read_address("icmp_source", q.icmp_source(), out.mutable_icmp_source()); !s.ok()) return s;
+  if (absl::Status s = read_protocol(q, out); !s.ok()) return s;
+  if (absl::Status s = read_flags(q, out); !s.ok()) return s;
+  if (absl::Status s = read_chunk(q, out); !s.ok()) return s;
+  out.set_port(q.port());
+  out.set_queue(q.queue());
+  out.set_source_port(q.source_port());
+  out.set_destination_port(q.destination_port());
+  out.set_size(q.size());
+  out.set_ttl(q.ttl());
+  out.set_may_fragment(q.may_fragment());
+  out.set_fragment(static_cast<engine::TraceFragment>(q.fragment()));
+  out.set_fragment_id(q.fragment_id());
+  out.set_icmp_error(static_cast<engine::IcmpError>(q.icmp_error()));
+  return out;
+}
+
+void fill(const engine::Trace& trace, v1::TraceResponse& out) {
+  out.set_port(trace.port());
+  out.set_packet(trace.packet());
+  out.set_steering(static_cast<v1::TraceResponse::Steering>(trace.steering()));
+  for (const engine::TracePass& p : trace.passes()) {
+    v1::TracePass& pass = *out.add_passes();
+    pass.set_worker(p.worker());
+    for (const engine::TraceStage& s : p.stages()) fill(s, *pass.add_stages());
+    if (p.end().has_handed_to()) pass.set_handed_to(p.end().handed_to());
+  }
+  out.set_outcome(outcome(trace));
+  if (trace.passes().empty()) return;
+  const engine::TraceEnd& end = trace.passes(trace.passes_size() - 1).end();
+  if (end.has_dropped()) {
+    out.mutable_dropped()->set_stage(end.dropped().stage());
+    out.mutable_dropped()->set_reason(end.dropped().reason());
+    out.mutable_dropped()->set_text(end.dropped().text());
+  }
+  for (const engine::TraceEnd::Sent& s : end.sent()) {
+    v1::TraceFrame& f = *out.add_sent();
+    f.set_port(s.port());
+    f.set_frame(s.frame());
+  }
+}
+
+}  // namespace guideway::mgmt
