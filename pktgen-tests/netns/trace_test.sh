@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# What `guideway trace` promises comes true: the very packet that it has made up is sent from the client, and what the
+# engine sends is caught behind it, where the servers are. All bytes must be those that were promised: the packet is the
+# same, so no field may differ. In between a trace leaves nothing behind.
+. "$(dirname "$0")/prologue.sh"
+
+needs_gateway
+begin
+lab_start_gateway --workers 2 || fail "the gateway doesn't start"
+meet_neighbors
+# The client knows nothing of these connections and would reset them.
+lab_in client nft 'add table inet silent; add chain inet silent out { type filter hook output priority 0; }; add rule inet silent out tcp flags rst drop'
+
+caught=$LAB_RUN/log/caught.log
+ip netns exec "$LAB_PREFIX-router" /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/netns/frames.py" catch gateway >"$caught" 2>&1 &
+lab_wait_until 5 grep -q ready "$caught" || fail "frames.py doesn't start"
+ip netns exec "$LAB_PREFIX-client" /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/netns/frames.py" catch gw0 >"$caught.client" 2>&1 &
+lab_wait_until 5 grep -q ready "$caught.client" || fail "frames.py doesn't start"
+
+client() { case $1 in *:*) echo fd77:1::2 ;; *) echo 10.77.1.2 ;; esac; }
+port=41000  # of the client: another flow each time
+# `trace PROTOCOL VIP [PORT] [ARGUMENT...]`: the trace of a packet of the client's, in `traced` as JSON; its code in `code`.
+trace() {
+  local protocol=$1 vip=$2 to=$3
+  shift 3
+  code=0
+  traced=$(lab_cli trace "$protocol" "$(in_url "$(client "$vip")"):$port" "$(in_url "$vip"):$to" "$@" -o json) || code=$?
+}
+told() { jq -r "$1" <<<"$traced"; }
+hex() { base64 -d | od -An -v -tx1 | tr -d ' \n'; }
+send_it() { told .packet | hex | lab_in client /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/netns/frames.py" send gw0; }
+# `remembered VIP`: connections of the flow in hand.
+remembered() { lab_cli connections --vip "$1" --limit 1000000 -o json | jq "[.connections[] | select(.client_port == $port)] | length"; }
+
+# `comes_true WHAT [FILE]`: the packet was to be forwarded; what is promised leaves once it is sent.
+comes_true() {
+  local frame
+  equal "the exit code of the trace of $1" 0 "$code"
+  [ "$(told '.sent | length')" -ge 1 ] || fail "the trace of $1 promises nothing: $traced"
+  equal "what XDP does with $1" STEERING_ENGINE "$(told .steering)"
+  for frame in $(told '.sent[].frame'); do
+    frame=$(hex <<<"$frame")
+    ! grep -qx "$frame" "${2:-$caught}" || fail "$1: the frame has left before it was sent"
+  done
+  send_it
+  for frame in $(told '.sent[].frame'); do
+    frame=$(hex <<<"$frame")
+    lab_wait_until 3 grep -qx "$frame" "${2:-$caught}" || fail "$1: promised were $frame, caught $(tail -n 3 "${2:-$caught}")"
+  done
+}
+# `is_dropped WHAT REASON`: so it is told, and counted once the packet is sent.
+is_dropped() {
+  local before after
+  equal "the exit code of the trace of $1" 3 "$code"
+  equal "why $1 is dropped" "$2" "$(told .dropped.reason)"
+  before=$(dropped | jq ".$2 // 0")
+  send_it
+  counted() { after=$(dropped | jq ".$2 // 0"); [ "$after" = $((before + 1)) ]; }
+  lab_wait_until 3 counted "$1" "$2" || fail "$1: $2 was counted $before times before, $after times after"
+}
+
+for mode in "${LAB_MODES[@]}" "${LAB_MIXED[@]}"; do
+  for vip in "${LAB_VIP4[$mode]}" "${LAB_VIP6[$mode]}"; do
+    say "$mode $vip"
+    port=$((port + 1))
+    trace tcp "$vip" 80
+    equal "connections of the flow after a trace" 0 "$(remembered "$vip")"
+    equal "the entry of a new connection" false "$(told '.passes[-1].stages[] | .track // empty | .found')"
+    comes_true "a SYN to $vip"
+    equal "connections of the flow after its SYN" 1 "$(remembered "$vip")"
+    trace tcp "$vip" 80 --flags ack
+    equal "the state of the connection to $vip" STATE_SETUP "$(told '.passes[-1].stages[] | .track // empty | .state')"
+    comes_true "an ACK to $vip"
+    port=$((port + 1))
+    trace udp "$vip" 7 --size 1000
+    comes_true "UDP to $vip"
+    trace udp "$vip" 7
+    equal "the entry of UDP to $vip" true "$(told '.passes[-1].stages[] | .track // empty | .found')"
+    comes_true "UDP to $vip once more"
+    # A router before the client can't pass what the server has sent.
+    trace udp "$vip" 7 --icmp-error too-big
+    comes_true "an ICMP error to $vip"
+  done
+done
+
+say "the gateway's own answers"
+for vip in "${LAB_VIP4[dsr-ipip]}" "${LAB_VIP6[dsr-ipip]}"; do
+  code=0
+  traced=$(lab_cli trace icmp "$(client "$vip")" "$vip" -o json) || code=$?
+  equal "what a ping of $vip comes to" OUTCOME_ANSWERED "$(told .outcome)"
+  comes_true "a ping of $vip" "$caught.client"
+done
+
+say "drops"
+port=$((port + 1))
+for vip in "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}"; do
+  trace tcp "$vip" 80 --flags ack
+  is_dropped "an ACK without a connection to $vip" no_connection
+  trace tcp "$vip" 80 --ttl 1
+  is_dropped "a SYN to $vip at the end of its life" ttl_exceeded
+  port=$((port + 1))
+done
+for server in "${LAB_SERVERS[@]}"; do set_endpoint "$server" False False False; done
+no_backend() { trace tcp "${LAB_VIP4[dsr-l2]}" 80; [ "$(told .dropped.reason)" = no_backend ]; }
+lab_wait_until 5 no_backend || fail "a VIP without backends isn't said to have none: $traced"
+is_dropped "a SYN to a VIP without backends" no_backend
+for server in "${LAB_SERVERS[@]}"; do set_endpoint "$server" True True False; done
+
+say "what isn't the engine's"
+trace tcp "${LAB_VIP4[dsr-l2]}" 81
+equal "the exit code for a port that is none of the VIP's" 3 "$code"
+equal "who gets a packet to a port that is none of the VIP's" OUTCOME_HOST "$(told .outcome)"
+trace tcp 10.77.1.1 22
+equal "who gets a packet to the gateway's sshd" OUTCOME_HOST "$(told .outcome)"
+
+say "in words"
+port=$((port + 1))
+code=0
+text=$(lab_cli trace tcp "10.77.1.2:$port" "${LAB_VIP4[dsr-gue]}:80" --port cl0) || code=$?
+equal "the exit code" 0 "$code"
+for what in 'xdp *steers it to the engine' 'track *no entry' 'for Service lab/dsr-gue (http)' 'Maglev slot [0-9]* of [0-9]*: backend 10.77' \
+  'by dsr-gue' 'would be remembered' 'route *by srv0, next hop' '^Forwarded$' '^Leaves by srv0, [0-9]* bytes:$' 'UDP  .* -> 6080' "TCP  *$port -> 80 SYN"; do
+  has -e "$what" <<<"$text" || fail "the trace doesn't say '$what': $text"
+done
