@@ -24,7 +24,8 @@ dev_package() {
     esac
     shift
   done
-  [ -z "$version" ] || dpkg --validate-version "$version" >/dev/null 2>&1 || refuse "'$version' is no version of a Debian package"
+  [ -z "$version" ] || dpkg --validate-version "$version" >/dev/null 2>&1 ||
+    refuse "'$version' is no version of a Debian package"
   ensure_packages
   build_package "$version" || exit 1
   step "$(package_file)"

@@ -4,10 +4,11 @@ FUZZ_SECONDS=${FUZZ_SECONDS:-10}
 
 help_test() {
   cat <<EOF
-usage: ./dev test [PATTERN]
+usage: ./dev test [--vm | PATTERN]
 
-Runs everything: structure/, unit/, sanitizers/ (the unit tests again, built with sanitizers), fuzz/ (${FUZZ_SECONDS} s each) and
-netns/ (as root). PATTERN, an extended regular expression, picks tests by these names; only what they need is built:
+Runs everything: structure/, unit/, sanitizers/ (the unit tests again, built with sanitizers), fuzz/ (${FUZZ_SECONDS} s each),
+netns/ (as root), and vm/ (as root; --vm: these alone), the Debian package in a machine that QEMU runs. PATTERN, an extended
+regular expression, picks tests by these names; only what they need is built:
 
   ./dev test maglev          unit/maglev, sanitizers/maglev, fuzz/maglev…
   ./dev test netns/          what crosses a network
@@ -19,7 +20,11 @@ EOF
 
 dev_test() {
   [ $# -le 1 ] || refuse "./dev test takes one PATTERN"
-  test_pattern=${1:-.}
+  case ${1:-} in
+  --vm) test_pattern='^vm/' ;;
+  -*) refuse "./dev test takes --vm or a PATTERN, not '$1'" ;;
+  *) test_pattern=${1:-.} ;;
+  esac
   printf '' | grep -qE -e "$test_pattern" || [ $? = 1 ] || refuse "'$test_pattern' isn't a regular expression"
   tests_passed=0 tests_failed=0 tests_skipped=0
   test_failures=()
@@ -32,6 +37,7 @@ dev_test() {
   run_meson_tests sanitizers sanitizers
   run_fuzzers
   run_namespace_tests
+  run_vm_tests
   trap - EXIT
   lab_ended
   test_summary
@@ -151,6 +157,20 @@ run_namespace_tests() {
     if [ -z "$built" ]; then
       built=yes
       build_kind release || { broken netns build/build.log; return; }
+    fi
+    run_one "$name" "$script"
+  done
+}
+
+# With the package of these sources.
+run_vm_tests() {
+  local script name built=
+  for script in pktgen-tests/vm/*_test.sh; do
+    name=vm/$(basename "$script" _test.sh)
+    wanted "$name" || continue
+    if [ -z "$built" ]; then
+      built=yes
+      build_package '' || { broken "$name" "$PACKAGE_DIRECTORY/build.log"; continue; }
     fi
     run_one "$name" "$script"
   done

@@ -1,0 +1,192 @@
+# What happens in the machine of package_test.sh: the package is installed, configured, started, used, upgraded, removed and
+# purged, and each time the machine is looked at. Run as root by systemd; the last line says how it ended.
+#
+#    namespace client ── cl0 (10.0.1.0/24) ── guideway-engine ── srv0 (10.0.2.0/24) ── namespace server (nginx)
+#    VIP 192.0.2.10:80 → 10.0.2.2:8080 by nat, from 198.51.100.1
+set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+export SYSTEMD_BUS_TIMEOUT=300  # seconds; emulated machines are slow
+
+say() { printf '[%s s] %s\n' "$(cut -d. -f1 /proc/uptime)" "$*"; }
+fail() {
+  say "FAILED: $*"
+  journalctl --no-pager -n 60 -u 'guideway*' -u run-guideway-bpf.mount || true
+  exit 1
+}
+equal() { [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"; }
+within() {  # SECONDS COMMAND...
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $deadline ] || return 1
+    sleep 0.5
+  done
+}
+has() { grep "$@" >/dev/null; }
+apt() {
+  apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" \
+    >/tmp/apt.log 2>&1 || { cat /tmp/apt.log; fail "apt-get $*"; }
+}
+pid_of() { systemctl show -P MainPID "$1"; }
+active() { systemctl is-active -q "$1"; }
+answers() { [ "$(ip netns exec client curl -s -m 3 http://192.0.2.10/)" = server ]; }
+
+# What a package could leave: files (of file systems that last), units among them, and mounts.
+files() { find / -xdev -path /tmp -prune -o -path /var/log -prune -o -path /var/cache -prune -o -path /var/lib/dpkg -prune \
+  -o -path /var/lib/apt -prune -o -path /root -prune -o -path /mnt -prune -o -print; }
+machine() {
+  {
+    files
+    findmnt -rno TARGET,FSTYPE
+    find /run/guideway /sys/fs/bpf 2>/dev/null || true
+  } | sort
+}
+
+say "Linux $(uname -r)"
+machine >/tmp/before
+
+say "installed: the daemon runs, the engine waits to be told its ports"
+apt install /mnt/first.deb
+version=$(dpkg-query -W -f '${Version}' guideway)
+for program in guideway guidewayd guideway-engine; do
+  "$program" --version | has "${version%%[-+]*}" || fail "$program --version"
+done
+within 60 guideway status || fail "the daemon doesn't answer"
+! active guideway-engine || fail "the engine runs without ports"
+equal "failed units" "" "$(systemctl list-units --failed --no-legend 'guideway*' 'run-guideway*')"
+journalctl -u guideway-engine | has 'OPTIONS in /etc/default/guideway-engine names no --port' ||
+  fail "it isn't said why the engine doesn't start"
+for unit in guidewayd guideway-engine; do equal "$unit" enabled "$(systemctl is-enabled $unit)"; done
+equal "the sockets' directory" "1770 root guideway" "$(stat -c '%a %U %G' /run/guideway)"
+
+say "configured and started"
+modprobe veth
+for space in client server; do
+  ip netns add $space
+  ip -n $space link set lo up
+done
+ip link add cl0 type veth peer name eth0 netns client
+ip link add srv0 type veth peer name eth0 netns server
+for link in cl0 srv0; do
+  ip link set $link up
+  ethtool -K $link tx off tso off gso off >/dev/null
+done
+for space in client server; do
+  ip -n $space link set eth0 up
+  ip netns exec $space ethtool -K eth0 tx off tso off gso off >/dev/null
+done
+ip address add 10.0.1.1/24 dev cl0
+ip address add 10.0.2.1/24 dev srv0
+ip -n client address add 10.0.1.2/24 dev eth0
+ip -n server address add 10.0.2.2/24 dev eth0
+ip -n client route add default via 10.0.1.1
+ip -n server route add default via 10.0.2.1
+sysctl -qw net.ipv4.ip_forward=1 vm.nr_hugepages=200
+cat >/tmp/nginx.conf <<EOF
+pid /tmp/nginx.pid;
+events {}
+http {
+  access_log off;
+  client_body_temp_path /tmp/nginx-body;
+  proxy_temp_path /tmp/nginx-proxy;
+  fastcgi_temp_path /tmp/nginx-fastcgi;
+  uwsgi_temp_path /tmp/nginx-uwsgi;
+  scgi_temp_path /tmp/nginx-scgi;
+  client_header_timeout 1000s;
+  server {
+    listen 8080;
+    location = / { return 200 "server\n"; }
+  }
+}
+EOF
+ip netns exec server nginx -e /tmp/nginx.log -c /tmp/nginx.conf
+sed -e 's/targetPort:.*//' -e '/addresses: \[10.0.0.12\]/,$d' -e 's/10\.0\.0\.11/10.0.2.2/' \
+  /etc/guideway/manifests/web.yaml.example >/etc/guideway/manifests/web.yaml
+options='--port af_xdp:cl0 --port af_xdp:srv0 --connections 65536 --yield'
+sed -i "s/^OPTIONS=.*/OPTIONS=\"$options\"/" /etc/default/guideway-engine
+systemctl start guideway-engine
+within 120 answers || { guideway status || true; fail "the VIP doesn't answer"; }
+guideway status
+equal "who serves the VIP" 1 "$(guideway services -o json | jq '.services | length')"
+equal "the tables' pages" true "$(guideway status -o json | jq .engine.status.hugepages)"
+active run-guideway-bpf.mount && [ -e /run/guideway/bpf/cl0/link ] ||
+  fail "the program isn't pinned: $(find /run/guideway)"
+
+say "privileges"
+status_of() { awk -v name="$2:" '$1 == name {print $2}' /proc/"$1"/task/*/status | sort -u | paste -sd' '; }
+none=0000000000000000
+engine=$(pid_of guideway-engine) daemon=$(pid_of guidewayd)
+four=$(printf '%016x' $((1 << 12 | 1 << 13 | 1 << 14 | 1 << 39)))
+for set in CapEff CapPrm; do equal "$set of the engine" "$four" "$(status_of "$engine" $set)"; done
+for set in CapBnd CapInh CapAmb; do equal "$set of the engine" $none "$(status_of "$engine" $set)"; done
+for set in CapEff CapPrm CapBnd CapInh CapAmb; do equal "$set of the daemon" $none "$(status_of "$daemon" $set)"; done
+for pid in "$engine" "$daemon"; do
+  equal "Seccomp of $pid" 2 "$(status_of "$pid" Seccomp)"
+  equal "NoNewPrivs of $pid" 1 "$(status_of "$pid" NoNewPrivs)"
+done
+equal "the daemon's user" guideway "$(ps -o user= -p "$daemon")"
+doctor=$(guideway doctor) || fail "the doctor finds problems: $doctor"
+has 'privileges: the engine has what it needs' <<<"$doctor" || fail "$doctor"
+setpriv --reuid nobody --regid guideway --clear-groups guideway status >/dev/null ||
+  fail "a user of group guideway can't ask"
+! setpriv --reuid nobody --regid nogroup --clear-groups guideway status >/dev/null 2>&1 ||
+  fail "anybody can ask"
+
+say "a killed engine is started again, and takes its program over"
+link() { ip -o link show cl0 | grep -o ' xdp'; }
+link >/dev/null || fail "no XDP program: $(ip link show cl0)"
+kill -9 "$engine"
+again() { [ "$(pid_of guideway-engine)" != "$engine" ] && answers; }
+within 120 again || fail "it isn't"
+link >/dev/null || fail "the program is gone"
+engine=$(pid_of guideway-engine)
+
+say "upgraded, while a connection through the VIP stands"
+ip netns exec client timeout 900 bash -c '
+  exec 3<>/dev/tcp/192.0.2.10/80
+  touch /tmp/connected
+  until [ -e /tmp/upgraded ]; do sleep 0.2; done
+  printf "GET / HTTP/1.0\r\n\r\n" >&3
+  timeout 30 cat <&3' >/tmp/answer &
+connection=$!
+within 60 test -e /tmp/connected || fail "no connection"
+apt install /mnt/next.deb
+equal "the version" "$version+next" "$(dpkg-query -W -f '${Version}' guideway)"
+equal "the engine" "$engine" "$(pid_of guideway-engine)"
+within 60 guideway status || fail "the daemon doesn't answer"
+[ "$(pid_of guidewayd)" != "$daemon" ] || fail "the daemon is still the old one"
+touch /tmp/upgraded
+wait $connection && has -x server </tmp/answer || fail "the connection broke: $(cat /tmp/answer)"
+has -F "OPTIONS=\"$options\"" </etc/default/guideway-engine || fail "the configuration of the engine was overwritten"
+has 'A new default' </etc/default/guidewayd || fail "what nobody had changed isn't the new version's"
+[ -s /etc/guideway/manifests/web.yaml ] || fail "the manifest is gone"
+systemctl restart guideway-engine
+within 120 answers || fail "the VIP doesn't answer after the engine's restart"
+
+# Of the engine's system calls none was refused, and systemd understood all of the units.
+! dmesg | grep 'type=1326.*guideway' || fail "system calls were refused"
+! journalctl -b | grep -E '/[^ ]*guideway[^ ]*:[0-9]+:' || fail "units with faults"
+
+say "removed: nothing runs or is mounted, and the configuration stays"
+apt remove guideway
+! ip -o link show cl0 | has xdp || fail "the XDP program is left"
+! pgrep -l guideway || fail "processes are left"
+! findmnt /run/guideway/bpf || fail "the mount is left"
+! answers || fail "the VIP still answers"
+has -F -e "$options" </etc/default/guideway-engine || fail "the configuration is gone"
+[ -s /etc/guideway/manifests/web.yaml ] || fail "the manifest is gone"
+
+say "purged: nothing is left"
+apt purge guideway
+sysctl -qw vm.nr_hugepages=0
+ip netns exec server nginx -e /tmp/nginx.log -c /tmp/nginx.conf -s stop
+ip netns delete client
+ip netns delete server
+rmdir /run/netns 2>/dev/null || umount /run/netns && rmdir /run/netns || true
+machine >/tmp/after
+# The user and group stay, as with other packages of Debian's; these are backups of passwd and group.
+left=$(diff /tmp/before /tmp/after | grep '^[<>]' | grep -vE '^> /etc/(passwd|group|shadow|gshadow|subuid|subgid)-$' || true)
+equal "what is left" "" "$left"
+equal "units that are left" "" "$(systemctl list-units --all --no-legend 'guideway*' 'run-guideway*')"
+say "the end"
+echo 'all as it should be'
