@@ -22,8 +22,6 @@ struct ConnectionOptions {
   bool count = false;
 };
 
-}
-
 // False if the VIP's port is none; the rest CLI11 or the daemon says.
 bool to_filter(const ConnectionOptions& c, v1::ConnectionFilter& f) {
   if (!c.service.empty()) {
