@@ -93,6 +93,9 @@ struct WatchSite : Site {
   std::unique_ptr<v1::Appliance::Stub> api() const {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    // Else gRPC takes megabytes in advance for who doesn't read.
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 65'535);
     return v1::Appliance::NewStub(grpc::CreateCustomChannel(listen, grpc::InsecureChannelCredentials(), arguments));
   }
   void write(const std::string& name, const std::string& text) const {

@@ -11,10 +11,11 @@ import subprocess
 import sys
 
 TEXT_COLUMN = 30
-# "-o,--output FORMAT:{table,json}=table ... REQUIRED Needs: --all Excludes: --count"
+# "-o,--output FORMAT:{table,json}=table ... REQUIRED (Env:OUTPUT) Needs: --all Excludes: --count"
 OPTION = re.compile(
-    r"(?P<names>\S+)(?: (?!Excludes:|Needs:|REQUIRED|\.\.\.)(?P<type>[^=]*?)(?:=(?P<default>\S*))?)?"
-    r"(?P<many> \.\.\.)?(?P<required> REQUIRED)?(?: Needs: (?P<needs>.*?))?(?: Excludes: (?P<excludes>.*?))?$"
+    r"(?P<names>\S+)(?: (?!Excludes:|Needs:|REQUIRED|\(Env:|\.\.\.)(?P<type>[^=]*?)(?:=(?P<default>\S*))?)?"
+    r"(?P<many> \.\.\.)?(?P<required> REQUIRED)?(?: \(Env:(?P<env>\w+)\))?"
+    r"(?: Needs: (?P<needs>.*?))?(?: Excludes: (?P<excludes>.*?))?$"
 )
 CHOICE = re.compile(r":\{(?P<words>.*)\}$|:(?P<range>[\d.]+ to [\d.]+)$")
 
@@ -78,6 +79,8 @@ def option(left, text):
         told.append(f"One of {', '.join(words)}.")
     if m["default"]:
         told.append(f"Default: {m['default']}.")
+    if m["env"]:
+        told.append(f"If it isn't given, {m['env']} of the environment is taken.")
     if m["required"]:
         told.append("Required.")
     if m["excludes"]:

@@ -13,6 +13,7 @@ constexpr const char* kFooter = R"(Exit status:
   0                           Done
   1                           It failed, and standard error says why; doctor: something doesn't work; diff: there is a difference
   2                           The command line is wrong; diff: it failed
+  3                           trace: the packet wouldn't go on, but be dropped, wait, or be left to the host
 
 Environment:
   NO_COLOR                    If it is set, nothing is coloured, on a terminal either

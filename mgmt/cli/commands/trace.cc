@@ -149,10 +149,6 @@ void add_trace(CLI::App& app, Client& client) {
   sub->add_option("--icmp-from", o->icmp_source, "Router that the error comes from; by default the packet's source")
       ->needs(error)
       ->type_name("ADDRESS");
-  sub->footer(
-      "Exit code: 0 it would be forwarded or answered, 3 it wouldn't (dropped, or not for the engine), 1 it could not "
-      "be "
-      "traced, 2 wrong usage.");
   sub->callback([&client, o] { client.exit_code = trace(client, *o); });
 }
 
