@@ -50,8 +50,8 @@ constexpr int kFamilies[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
 constexpr unsigned long kIoctls[] = {SIOCGIFNAME, SIOCGIFINDEX, SIOCGIFFLAGS, SIOCGIFHWADDR,
                                      SIOCGIFMTU,  SIOCETHTOOL,  TCGETS};
 
-// Maps are read and written, a trace asks the program what it does with a frame, and it is taken off its interface. None
-// is loaded or attached.
+// Maps are read and written, a trace asks the program what it does with a frame, and it is taken off its interface.
+// None is loaded or attached.
 constexpr bpf_cmd kBpfCommands[] = {BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,    BPF_MAP_DELETE_ELEM,
                                     BPF_MAP_GET_NEXT_KEY, BPF_OBJ_GET_INFO_BY_FD, BPF_LINK_DETACH,
                                     BPF_PROG_TEST_RUN};
