@@ -2,6 +2,7 @@
 
 #include "mgmt/api/responses.h"
 #include "mgmt/bad_request.h"
+#include "mgmt/model/names.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -27,12 +28,20 @@ void fill(const Applied& a, v1::AppliedObject& out) {
   out.set_after(a.after);
 }
 
+absl::Status check_names(const std::string& ns, const std::string& name, const std::string& field) {
+  constexpr const char* kWhy = "is no name: letters, digits, '-' and '.'";
+  if (!is_name(ns, kMaxNamespace)) return bad_request(field + "namespace", kWhy);
+  if (!is_name(name, kMaxName)) return bad_request(field + "name", kWhy);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& field) {
   for (const Kind kind : {Kind::kService, Kind::kEndpointSlice, Kind::kGatewayConfig}) {
     if (ref.kind() != to_string(kind)) continue;
     if (ref.name().empty()) return bad_request(field + ".name", "is missing");
+    if (absl::Status s = check_names(ref.namespace_(), ref.name(), field + "."); !s.ok()) return s;
     if (kind == Kind::kGatewayConfig) return ObjectKey{kind, {}, ref.name()};
     return ObjectKey{kind, ref.namespace_().empty() ? "default" : ref.namespace_(), ref.name()};
   }
@@ -41,6 +50,7 @@ absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& fi
 
 absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address) {
   if (name.empty() && !ns.empty()) return bad_request("name", "is missing: a namespace alone has no backends");
+  if (absl::Status s = check_names(ns, name, ""); !s.ok()) return s;
   const auto backend = net::parse_ip(address);
   if (!backend) return bad_request("address", "'" + address + "' is no address, as 10.0.0.1 or 2001:db8::1");
   return OverrideKey{name.empty() || !ns.empty() ? ns : "default", name, *backend};

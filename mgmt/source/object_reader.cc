@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "mgmt/model/names.h"
+
 namespace guideway::mgmt {
 
 void ObjectReader::limited(Field at, std::string field) {
@@ -110,10 +112,7 @@ net::Protocol ObjectReader::protocol(Field f) {
 }
 
 bool ObjectReader::valid_name(Field f, std::string_view value, size_t longest) {
-  const bool fine = value.size() <= longest && std::all_of(value.begin(), value.end(), [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                             c == '.' || c == '_';
-                    });
+  const bool fine = is_name(value, longest);
   if (!fine) error(f, "must be a name of letters, digits, '-' and '.', at most " + std::to_string(longest) + " long");
   return fine;
 }

@@ -145,7 +145,7 @@ fuzz_briefly() {
   mkdir -p "$found" build-fuzz/artifacts
   seeds=$(find . -path './build*' -prune -o -type d -path "*/corpus/$target" -print)
   # shellcheck disable=SC2086
-  "$(fuzz_program "$target")" -max_total_time="$FUZZ_SECONDS" -timeout=10 -print_final_stats=1 \
+  "$(fuzz_program "$target")" -max_total_time="$FUZZ_SECONDS" -timeout=10 -print_final_stats=1 -error_exitcode=1 \
     -artifact_prefix=build-fuzz/artifacts/ "$found" $seeds
 }
 

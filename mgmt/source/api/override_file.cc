@@ -23,7 +23,10 @@ absl::StatusOr<std::pair<OverrideKey, Override>> parse_override(std::string_view
   std::vector<Problem> problems;
   ObjectReader r(Field(tree, tree.documents()[0]), "", 1, problems);
   OverrideKey key{r.text(r.root()["namespace"]), r.text(r.root()["service"]), {}};
-  if (const auto address = r.address(r.root()["address"])) key.backend = *address;
+  if (const auto address = net::parse_ip(r.text(r.root()["address"])))
+    key.backend = *address;
+  else
+    r.error(r.root()["address"], "must be an address");
   const auto weight = r.number(r.root()["weight"], 0, kMaxWeight);
   if (!weight && !r.bad()) r.error(r.root()["weight"], "is missing");
   Override value{static_cast<uint32_t>(weight.value_or(0)), r.text(r.root()["since"])};
