@@ -195,7 +195,6 @@ TEST_CASE("tls: who has no certificate of the authority is not let in", "[tls]")
   Running daemon(p.start_tls());
   std::string out;
   CHECK(p.as("old", {"status"}, out) == 1);
-  INFO(out);
   CHECK(contains(out, "the certificate in " + (p.dir / "old.crt") + " expired at "));
   for (const char* name : {"mallory", "self", "server"}) {
     CHECK(p.as(name, {"status"}, out) == 1);
@@ -218,7 +217,9 @@ TEST_CASE("tls: who has no certificate of the authority is not let in", "[tls]")
   const std::string by_name = "localhost" + address.substr(address.rfind(':'));
   CHECK(p.as("alice", {"status"}, out, "ca", by_name) == 1);
   CHECK(contains(out, "give one of them with --tls-server-name"));
-  CHECK(p.as("alice", {"--tls-server-name", "gw1.example.net", "status"}, out, "ca", by_name) == 0);
+  const int code = p.as("alice", {"--tls-server-name", "gw1.example.net", "status"}, out, "ca", by_name);
+  INFO(out);
+  CHECK(code == 0);
   CHECK(p.as("alice", {"status"}, out) == 0);
 }
 
