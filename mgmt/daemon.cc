@@ -7,6 +7,7 @@
 #include <fstream>
 #include <utility>
 
+#include "mgmt/bad_request.h"
 #include "mgmt/source/encode.h"
 #include "mgmt/source/whole_file.h"
 #include "mgmt/source/yaml.h"
@@ -308,12 +309,14 @@ absl::StatusOr<std::vector<Snapshot::Vip>> Daemon::take_vips() {
   return await<Vips>(loop_, [this](const Reply<Vips>& reply) { reply(vips()); });
 }
 
-void Daemon::ask_engine(engine::Envelope request, const char* what, Reply<engine::Envelope> reply) {
-  observe_.request(std::move(request), [this, what, reply = std::move(reply)](const engine::Envelope* answer) {
-    if (answer != nullptr) return reply(*answer);
-    const std::string why = engine_.trouble();
-    reply(absl::FailedPreconditionError(std::string("the engine ") + what + ": " +
-                                        (why.empty() ? "it doesn't answer" : why)));
+absl::StatusOr<engine::Envelope> Daemon::ask_engine(const engine::Envelope& request, const char* what) {
+  return await<engine::Envelope>(loop_, [this, request, what](const Reply<engine::Envelope>& reply) {
+    observe_.request(request, [this, what, reply](const engine::Envelope* answer) {
+      if (answer != nullptr) return reply(*answer);
+      const std::string why = engine_.trouble();
+      reply(absl::FailedPreconditionError(std::string("the engine ") + what + ": " +
+                                          (why.empty() ? "it doesn't answer" : why)));
+    });
   });
 }
 
@@ -341,9 +344,7 @@ absl::StatusOr<ShownObject> Daemon::get_object(const ObjectKey& key) {
 absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::ConnectionsRequest& request) {
   engine::Envelope question;
   *question.mutable_connections_request() = request;
-  auto answer = await<engine::Envelope>(loop_, [this, question](Reply<engine::Envelope> reply) {
-    ask_engine(question, "doesn't tell its connections", std::move(reply));
-  });
+  auto answer = ask_engine(question, "doesn't tell its connections");
   if (!answer.ok()) return answer.status();
   return std::move(*answer->mutable_connections());
 }
@@ -351,9 +352,7 @@ absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::Conne
 absl::StatusOr<engine::LogLevel> Daemon::set_engine_log_level(engine::LogLevel wanted) {
   engine::Envelope question;
   question.mutable_log_level_request()->set_level(wanted);
-  const auto answer = await<engine::Envelope>(loop_, [this, question](Reply<engine::Envelope> reply) {
-    ask_engine(question, "doesn't tell its log level", std::move(reply));
-  });
+  const auto answer = ask_engine(question, "doesn't tell its log level");
   if (!answer.ok()) return answer.status();
   return answer->log_level().level();
 }
@@ -361,13 +360,14 @@ absl::StatusOr<engine::LogLevel> Daemon::set_engine_log_level(engine::LogLevel w
 absl::StatusOr<engine::Trace> Daemon::trace(const engine::TraceRequest& request) {
   engine::Envelope question;
   *question.mutable_trace_request() = request;
-  auto answer = await<engine::Envelope>(loop_, [this, question](Reply<engine::Envelope> reply) {
-    ask_engine(question, "doesn't trace the packet", std::move(reply));
-  });
+  auto answer = ask_engine(question, "doesn't trace the packet");
   if (!answer.ok()) return answer.status();
   if (!answer->trace().has_refused()) return std::move(*answer->mutable_trace());
   const std::string& why = answer->trace().refused().why();
-  return answer->trace().refused().invalid() ? absl::InvalidArgumentError(why) : absl::FailedPreconditionError(why);
+  if (!answer->trace().refused().invalid()) return absl::FailedPreconditionError(why);
+  const size_t colon = why.find(": ");  // after the field that is wrong
+  return colon == std::string::npos ? bad_request("request", why)
+                                    : bad_request(why.substr(0, colon), why.substr(colon + 2));
 }
 
 }  // namespace guideway::mgmt

@@ -68,7 +68,7 @@ class Daemon {
 
  private:
   // The engine's reply to a request that one message answers; `what`: "doesn't tell its connections".
-  void ask_engine(engine::Envelope request, const char* what, Reply<engine::Envelope> reply);
+  absl::StatusOr<engine::Envelope> ask_engine(const engine::Envelope& request, const char* what);
   void watch_directory();
   void directory_changed();
   void directory_lost(const std::string& why);

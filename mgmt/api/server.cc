@@ -16,6 +16,7 @@
 #include "mgmt/api/responses.h"
 #include "mgmt/api/trace.h"
 #include "mgmt/api/watches.h"
+#include "mgmt/bad_request.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -213,11 +214,10 @@ class ApplianceService final : public Base {
   }
   grpc::Status SetLogLevel(grpc::ServerContext*, const v1::SetLogLevelRequest* q, v1::SetLogLevelResponse*) override {
     if (q->level() == v1::LOG_LEVEL_UNSPECIFIED || !v1::LogLevel_IsValid(q->level()))
-      return {grpc::StatusCode::INVALID_ARGUMENT, "level: there is no such level"};
+      return to_grpc(bad_request("level", "there is no such level"));
     if (q->program() == v1::PROGRAM_ENGINE)
       return to_grpc(daemon_.set_engine_log_level(static_cast<engine::LogLevel>(q->level())).status());
-    if (q->program() != v1::PROGRAM_DAEMON)
-      return {grpc::StatusCode::INVALID_ARGUMENT, "program: neither the daemon nor the engine"};
+    if (q->program() != v1::PROGRAM_DAEMON) return to_grpc(bad_request("program", "neither the daemon nor the engine"));
     log::set_level(static_cast<log::Level>(q->level()));
     return grpc::Status::OK;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mgmt/api/enums.h"
+#include "mgmt/bad_request.h"
 #include "mgmt/compile/build_entry.h"
 #include "net/address.h"
 #include "net/headers.h"
@@ -10,22 +11,18 @@
 namespace guideway::mgmt {
 namespace {
 
-absl::Status wrong(const char* field, const std::string& why) {
-  return absl::InvalidArgumentError(std::string(field) + ": " + why);
-}
-
 absl::Status read_address(const char* field, const std::string& text, std::string* bytes) {
   const auto a = net::parse_ip(text);
-  if (!a) return wrong(field, "'" + text + "' is no address, as 192.0.2.10 or 2001:db8::1");
+  if (!a) return bad_request(field, "'" + text + "' is no address, as 192.0.2.10 or 2001:db8::1");
   *bytes = net::bytes_of(*a);
   return absl::OkStatus();
 }
 
 absl::Status read_protocol(const v1::TraceRequest& q, engine::TraceRequest& out) {
-  if (!v1::Protocol_IsValid(q.protocol())) return wrong("protocol", "there is no such protocol");
+  if (!v1::Protocol_IsValid(q.protocol())) return bad_request("protocol", "there is no such protocol");
   const bool none = q.protocol() == v1::PROTOCOL_UNSPECIFIED;
-  if (q.echo() && !none) return wrong("echo", "an echo request is of no other protocol: leave protocol unset");
-  if (!q.echo() && none) return wrong("protocol", "must be set: TCP, UDP or SCTP, or echo instead");
+  if (q.echo() && !none) return bad_request("echo", "an echo request is of no other protocol: leave protocol unset");
+  if (!q.echo() && none) return bad_request("protocol", "must be set: TCP, UDP or SCTP, or echo instead");
   const bool v4 = out.source().size() == 4;
   out.set_protocol(q.echo() ? static_cast<uint32_t>(v4 ? net::Protocol::kIcmp : net::Protocol::kIcmpv6)
                             : ip_protocol(q.protocol()));
@@ -36,7 +33,7 @@ absl::Status read_flags(const v1::TraceRequest& q, engine::TraceRequest& out) {
   uint32_t flags = 0;
   for (const int f : q.tcp_flags()) {
     if (f == v1::TraceRequest::TCP_FLAG_UNSPECIFIED || !v1::TraceRequest::TcpFlag_IsValid(f))
-      return wrong("tcp_flags", "there is no such flag");
+      return bad_request("tcp_flags", "there is no such flag");
     flags |= 1U << (f - 1);  // in the order of their bits
   }
   if (flags == 0 && q.protocol() == v1::PROTOCOL_TCP) flags = net::kTcpSyn;
@@ -63,9 +60,9 @@ absl::Status read_chunk(const v1::TraceRequest& q, engine::TraceRequest& out) {
       out.set_sctp_chunk(net::kSctpAbort);
       return absl::OkStatus();
     default:
-      return wrong("sctp_chunk", "there is no such chunk");
+      return bad_request("sctp_chunk", "there is no such chunk");
   }
-  return wrong("sctp_chunk", "only SCTP has chunks");
+  return bad_request("sctp_chunk", "only SCTP has chunks");
 }
 
 std::string address(const std::string& bytes) {

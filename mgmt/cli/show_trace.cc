@@ -23,21 +23,10 @@ std::string text_of(const v1::TraceFlow& f) {
          (ports ? endpoint(f.destination(), f.destination_port()) : f.destination());
 }
 
+// As a part of a sentence.
 std::string state(v1::ConnectionRow::State s) {
-  switch (s) {
-    case v1::ConnectionRow::STATE_UDP:
-      return "without states";
-    case v1::ConnectionRow::STATE_SETUP:
-      return "in setup";
-    case v1::ConnectionRow::STATE_ESTABLISHED:
-      return "established";
-    case v1::ConnectionRow::STATE_CLOSING:
-      return "closing";
-    case v1::ConnectionRow::STATE_CLOSED:
-      return "closed";
-    default:
-      return "in an unknown state";
-  }
+  if (s == v1::ConnectionRow::STATE_UDP) return "without states";
+  return s == v1::ConnectionRow::STATE_SETUP ? "in setup" : word(s);
 }
 
 std::string show(const v1::TraceParsed& p) {

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "mgmt/event_loop.h"
 
@@ -37,6 +38,15 @@ absl::StatusOr<std::string> read_whole_file(const std::string& path) {
   }
   bytes.resize(n);
   return bytes;
+}
+
+absl::Status make_state_directory(const std::string& path) {
+  std::error_code ec;
+  std::filesystem::create_directories(path, ec);
+  if (!ec && ::access(path.c_str(), W_OK) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError("the state directory " + path +
+                                       " can't be used: " + (ec ? ec.message() : std::string(std::strerror(errno))) +
+                                       "; name another with --state-dir");
 }
 
 absl::Status write_whole_file(const std::string& path, const std::string& bytes, Flush flush) {

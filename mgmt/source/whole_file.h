@@ -11,6 +11,9 @@ namespace guideway::mgmt {
 // The file's bytes; the error is a sentence.
 absl::StatusOr<std::string> read_whole_file(const std::string& path);
 
+// Creates a directory of the state, and those above it; an error if it can't be written to.
+absl::Status make_state_directory(const std::string& path);
+
 enum class Flush : bool { kNo, kYes };
 // Creates or empties it, for its owner and group; `kYes`: it is on the disk when this returns. The error is a sentence.
 absl::Status write_whole_file(const std::string& path, const std::string& bytes, Flush flush);

@@ -27,12 +27,8 @@ absl::Status failure(const std::string& path, const char* what) {
 }  // namespace
 
 absl::Status StateFiles::prepare() const {
+  if (absl::Status s = make_state_directory(directory_); !s.ok()) return s;
   std::error_code ec;
-  std::filesystem::create_directories(directory_, ec);
-  if (ec || ::access(directory_.c_str(), W_OK) != 0)
-    return absl::FailedPreconditionError("the state directory " + directory_ +
-                                         " can't be used: " + (ec ? ec.message() : std::string(std::strerror(errno))) +
-                                         "; name another with --state-dir");
   for (const auto& e : std::filesystem::directory_iterator(directory_, ec))
     if (e.path().filename().string().starts_with(kDraft)) discard(e.path().string());
   return absl::OkStatus();

@@ -28,14 +28,7 @@ std::string LastGoodFiles::path_of(const std::string& manifest) const {
   return directory_ + "/" + std::filesystem::path(manifest).filename().string() + std::string(kSuffix);
 }
 
-absl::Status LastGoodFiles::prepare() const {
-  std::error_code ec;
-  std::filesystem::create_directories(directory_, ec);
-  if (!ec && ::access(directory_.c_str(), W_OK) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError("the state directory " + directory_ +
-                                       " can't be used: " + (ec ? ec.message() : std::string(std::strerror(errno))) +
-                                       "; name another with --state-dir");
-}
+absl::Status LastGoodFiles::prepare() const { return make_state_directory(directory_); }
 
 std::optional<std::string> LastGoodFiles::load(const std::string& manifest) const {
   const auto text = read_whole_file(path_of(manifest));
