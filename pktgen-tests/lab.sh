@@ -70,13 +70,27 @@ lab_in() {
 
 lab_stands() { [ -d "$LAB_RUN" ]; }
 
+# Whether none stands; what a killed owner left of one is taken down.
+lab_vacant() {
+  lab_stands || return 0
+  local owner
+  if owner=$(cat "$LAB_RUN/owner" 2>/dev/null) && ! kill -0 "$owner" 2>/dev/null; then
+    lab_say "taking down what process $owner left of its lab"
+    lab_down
+    return 0
+  fi
+  lab_say "a lab stands already ($LAB_RUN): take it down with './dev lab down' first"
+  return 1
+}
+
+# A lab lives as long as the script that brought it up, until this is called.
+lab_keep() { rm "$LAB_RUN/owner"; }
+
 # Everything, or nothing: what fails half way is taken down again.
 lab_up() {
   [ "$(id -u)" = 0 ] || { lab_say "making network namespaces needs root: run it with sudo"; return 1; }
-  if ! mkdir "$LAB_RUN" 2>/dev/null; then
-    lab_say "a lab stands already ($LAB_RUN): take it down with './dev lab down' first"
-    return 1
-  fi
+  lab_vacant && mkdir "$LAB_RUN" || return 1
+  echo $$ >"$LAB_RUN/owner"
   # In a shell of its own: called from an `if` or `||`, `set -e` would be off in all that it calls.
   if LAB_PREFIX=$LAB_PREFIX LAB_BUILD=$LAB_BUILD LAB_QUEUES=$LAB_QUEUES bash -euo pipefail -c '. "$0"; lab_build' "$LAB_FILE"; then
     return 0

@@ -92,11 +92,13 @@ TEST_CASE("completions of zsh are what the programs' help says", "[completion]")
   std::filesystem::create_symlink(completions() + "guideway.zsh", dir / "zsh/_guideway");
   const std::string script = R"(
 zmodload zsh/zpty
-zpty shell zsh -f -i
-zpty -w shell 'PS1=; stty -echo; fpath=()" +
-                             (dir / "zsh") + R"( $fpath); autoload -Uz compinit; compinit -u -D
+zpty shell env PS1=WAIT zsh -f -i
+# Once it prompts it reads key by key; before that the terminal itself would take ^U.
+zpty -r shell out '*WAIT*'
+zpty -w shell 'fpath=()" + (dir / "zsh") +
+                             R"( $fpath); autoload -Uz compinit; compinit -u -D
 tell() { print -r -- "LINE<$BUFFER>" }; zle -N tell; bindkey "^I" complete-word; bindkey "^F" tell; print -r READ\Y'
-zpty -r shell out '*READY*'
+zpty -r shell out '*READY*WAIT*'
 for line in "$@"; do
   zpty -w -n shell "$line"$'\t\C-f\C-u'
   zpty -r shell out '*LINE<*>*'

@@ -23,7 +23,7 @@ trap ended EXIT
 trap 'exit 130' INT TERM
 
 begin() {
-  lab_stands && fail "a lab stands already ($LAB_RUN): take it down with './dev lab down' first"
+  lab_vacant
   owns_lab=yes
   lab_up
 }

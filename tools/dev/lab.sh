@@ -51,7 +51,8 @@ lab_word_up() {
   esac
   begin_lab
   [ -n "$bare" ] || lab_start_gateway || exit 1
-  lab_is_ours=  # from here on it is left standing
+  lab_is_ours=
+  lab_keep
   trap - EXIT
   lab_status
   [ -n "$bare" ] || what_to_try
@@ -59,7 +60,7 @@ lab_word_up() {
 
 # Build, then the network; taken down again if this command ends early.
 begin_lab() {
-  ! lab_stands || fail "a lab stands already: take it down with './dev lab down' first"
+  lab_vacant || exit 1
   ensure_packages
   build_kind release || exit 1
   trap lab_ended EXIT

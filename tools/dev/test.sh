@@ -103,7 +103,7 @@ broken() { count "$1: doesn't build" FAILED 0 1 0 0 "$2"; }
 run_meson_tests() {
   local group=$1 kind=$2 directory tests name
   directory=$(build_directory "$kind")
-  # Both directories have the same tests, so the second is configured only if one of them is wanted.
+  # The release build has every test, so another is configured only if one of them is wanted.
   configure_kind release || { broken "$group" build/configure.log; return; }
   tests=$(meson introspect build --tests | jq -r '.[].name' | sort -u)
   local chosen=()
@@ -113,7 +113,10 @@ run_meson_tests() {
   if [ "$test_pattern" = . ]; then
     build_kind "$kind" || { broken "$group" "$directory/build.log"; return; }
   fi
-  for name in "${chosen[@]}"; do run_meson_test "$group" "$directory" "$name"; done
+  tests=$(meson introspect "$directory" --tests | jq -r '.[].name')
+  for name in "${chosen[@]}"; do
+    ! grep -qxF -e "$name" <<<"$tests" || run_meson_test "$group" "$directory" "$name"
+  done
 }
 
 run_meson_test() {
