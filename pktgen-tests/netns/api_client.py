@@ -1,209 +1,296 @@
-"""What netns/api asks of the API, by Python's gRPC. The lab is told by its environment, as the shell has it."""
-import json
-import os
+"""A client in Python does everything that the command line does: every method of the API, held against the command line,
+against packets, and against what is there once the daemon has been started anew."""
+import signal
 import subprocess
-import threading
 import unittest
 
 import grpc
+from google.protobuf import json_format
 from mgmt.api import appliance_pb2 as api
-from mgmt.api import appliance_pb2_grpc, error_details_pb2
 
-SERVER = f"unix:{os.environ['LAB_RUN']}/guideway.sock"
-CLI = [f"{os.environ['LAB_BUILD']}/mgmt/guideway", "--server", SERVER]
-CLIENT = ["ip", "netns", "exec", f"{os.environ['LAB_PREFIX']}-client"]
+import api_lab
+from api_lab import CLIENT, RUN, ApiTest, Watch, cli, fields_of, lab, requests, standing, texts
 
-OBJECTS = """
-apiVersion: v1
-kind: Service
-metadata: {name: shop, namespace: api, annotations: {guideway.io/forwarding-mode: nat}}
-spec:
-  type: LoadBalancer
-  loadBalancerClass: guideway.io/gateway
-  ports: [{name: http, port: 80, protocol: TCP, targetPort: 80}]
-status: {loadBalancer: {ingress: [{ip: 192.0.2.90}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: shop-1, namespace: api, labels: {kubernetes.io/service-name: shop}}
-addressType: IPv4
-endpoints: [{addresses: [%s]}, {addresses: [%s]}]
-ports: [{name: http, port: 80, protocol: TCP}]
-"""
+CODE = grpc.StatusCode
 
 
-def cli(*words):
-    """A command's answer, as JSON has it."""
-    out = subprocess.run([*CLI, *words, "-o", "json"], stdout=subprocess.PIPE, check=True).stdout
-    return json.loads(out)
+def tearDownModule():
+    """A new method needs a test."""
+    methods = {f"/{s.full_name}/{m.name}" for s in api.DESCRIPTOR.services_by_name.values() for m in s.methods}
+    never = methods - api_lab.called
+    assert not never, f"these methods are called by no test: {sorted(never)}"
 
 
-def requests(vip, count):
-    """How many of so many requests on connections of their own are answered."""
-    done = subprocess.run(
-        [*CLIENT, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}\\n", "-H", "Connection: close", "-m", "20",
-         f"http://{vip}/?[1-{count}]"], stdout=subprocess.PIPE, check=False).stdout
-    return done.split().count(b"200")
+def without_counters(message):
+    """They change all the time."""
+    copy = type(message).FromString(message.SerializeToString())
+    for field in ("services", "vips", "backends"):
+        for row in getattr(copy, field, ()):
+            row.ClearField("counters")
+    return copy
 
 
-def fields_of(error):
-    """Those that a google.rpc.BadRequest names."""
-    trailer = dict(error.trailing_metadata())["grpc-status-details-bin"]
-    status = error_details_pb2.Status.FromString(trailer)
-    bad = error_details_pb2.BadRequest()
-    assert status.details[0].Unpack(bad)
-    return [v.field for v in bad.field_violations]
-
-
-class Client(unittest.TestCase):
-    """Each leaves the gateway as it found it."""
-
-    def setUp(self):
-        self.channel = grpc.insecure_channel(SERVER)
-        self.stub = appliance_pb2_grpc.ApplianceStub(self.channel)
-        rows = self.stub.ListBackends(api.ListBackendsRequest()).backends
-        self.servers = sorted({r.address for r in rows if r.name == "nat" and "." in r.address})[:2]
-        self.objects = OBJECTS % tuple(self.servers)
-
-    def tearDown(self):
-        self.stub.DeleteObjects(api.DeleteObjectsRequest(manifests=self.objects, ignore_missing=True))
-        self.channel.close()
-
-    def fails(self, code, call, request):
-        with self.assertRaises(grpc.RpcError) as raised:
-            call(request)
-        self.assertEqual(raised.exception.code(), code, raised.exception.details())
-        return raised.exception
-
-    def apply(self, manifests, **more):
-        return self.stub.ApplyObjects(api.ApplyObjectsRequest(manifests=manifests, **more))
-
-    def wait(self, until):
-        for _ in range(200):
-            if until():
-                return
-            threading.Event().wait(0.05)
-        self.fail("it doesn't come to that within ten seconds")
-
-    def vip(self, name="shop"):
-        return [r for r in self.stub.ListServices(api.ListServicesRequest()).services if r.name == name]
-
-    def test_sees_what_the_command_line_shows(self):
+class Shows(ApiTest):
+    def test_what_the_command_line_shows(self):
         def names(message):
             return {f.name for f, _ in message.ListFields()}
 
         status = self.stub.GetStatus(api.GetStatusRequest())
         self.assertTrue(status.engine.connected)
         self.assertLessEqual(names(status), set(cli("status")))
-        for mine, command, field in (
-                (self.stub.ListServices(api.ListServicesRequest()).services, "services", "services"),
-                (self.stub.ListBackends(api.ListBackendsRequest()).backends, "backends", "backends")):
-            theirs = cli(command)[field]
-            self.assertEqual([(r.namespace, r.name, r.vip) for r in mine],
-                             [(r["namespace"], r["name"], r["vip"]) for r in theirs])
+        for mine, command in ((self.stub.ListServices(api.ListServicesRequest()), ["services"]),
+                              (self.stub.ListBackends(api.ListBackendsRequest()), ["backends"]),
+                              (self.stub.GetService(api.GetServiceRequest(namespace="lab", name="nat")),
+                               ["services", "describe", "lab/nat"]),
+                              (self.stub.GetLogLevels(api.GetLogLevelsRequest()), ["log-level"])):
+            with self.subTest(command=command):
+                theirs = json_format.ParseDict(cli(*command), type(mine)())
+                self.assertTrue(mine.ListFields())
+                self.assertEqual(without_counters(mine), without_counters(theirs))
         reasons = {d.reason for d in self.stub.ListDrops(api.ListDropsRequest()).drops}
         self.assertEqual(reasons, {d["reason"] for d in cli("drops")["drops"]})
+        self.fails(CODE.NOT_FOUND, self.stub.GetService, api.GetServiceRequest(namespace="lab", name="none"))
 
-    def test_counts_connections_as_they_are_listed(self):
-        requests("192.0.2.30", 20)
-        listed = self.stub.ListConnections(api.ListConnectionsRequest(page_size=1000)).connections
-        self.assertGreaterEqual(len(listed), 20)
-        pages, token = [], ""
+    def connections(self, page_size=1000, **wanted):
+        """All that are listed: the page is that of the filter's words."""
+        rows, token = [], ""
         while True:
-            page = self.stub.ListConnections(api.ListConnectionsRequest(page_size=7, page_token=token))
-            pages += page.connections
+            page = self.stub.ListConnections(api.ListConnectionsRequest(
+                filter=api.ConnectionFilter(**wanted), page_size=page_size, page_token=token))
+            self.assertLessEqual(len(page.connections), page_size)
+            rows += page.connections
             token = page.next_page_token
             if not token:
-                break
-        key = lambda c: (c.client, c.client_port, c.vip, c.vip_port, c.protocol)
-        self.assertEqual(len(pages), len({key(c) for c in pages}))
-        self.assertEqual({key(c) for c in listed}, {key(c) for c in pages})
+                return rows
 
-    def test_writes_reach_the_packets_and_survive(self):
+    def count(self, **wanted):
+        n, token = 0, ""
+        while True:
+            part = self.stub.CountConnections(api.CountConnectionsRequest(
+                filter=api.ConnectionFilter(**wanted), page_token=token))
+            n += part.connections
+            token = part.next_page_token
+            if not token:
+                return n
+
+    def test_connections_page_by_page_counted_and_filtered(self):
+        key = lambda c: (c.client, c.client_port, c.vip, c.vip_port, c.protocol)
+        lab("lab_ask", "192.0.2.30", "5", "100")
+        with standing(10, "192.0.2.30", "[2001:db8::20]"):
+            self.wait(lambda: len(self.connections(states=[api.ConnectionRow.STATE_ESTABLISHED])) == 20)
+            for wanted, fits in (
+                    ({}, lambda c: True),
+                    ({"namespace": "lab", "name": "nat"}, lambda c: (c.namespace, c.name) == ("lab", "nat")),
+                    ({"client": "fd77:1::/64"}, lambda c: ":" in c.client),
+                    ({"client": "10.77.1.2"}, lambda c: c.client == "10.77.1.2"),
+                    ({"vip": "192.0.2.30"}, lambda c: c.vip == "192.0.2.30"),
+                    ({"vip_port": 7}, lambda c: c.vip_port == 7),
+                    ({"protocol": api.PROTOCOL_UDP}, lambda c: c.protocol == api.PROTOCOL_UDP),
+                    ({"backend": self.servers[0]}, lambda c: c.backend == self.servers[0]),
+                    ({"states": [api.ConnectionRow.STATE_ESTABLISHED], "client": "10.0.0.0/8"},
+                     lambda c: c.state == api.ConnectionRow.STATE_ESTABLISHED and "." in c.client)):
+                def agree():  # others may end in between
+                    everything = self.connections()
+                    pages = self.connections(page_size=7, **wanted)
+                    self.assertEqual(len(pages), len({key(c) for c in pages}))
+                    self.assertTrue(pages)
+                    self.assertTrue(not wanted or len(pages) < len(everything))
+                    return ({key(c) for c in pages} == {key(c) for c in everything if fits(c)} and
+                            self.count(**wanted) == len(pages))
+                self.wait(agree, f"what is listed and counted with filter {wanted}")
+            established = {"states": [api.ConnectionRow.STATE_ESTABLISHED]}
+            self.assertEqual(self.count(**established), 20)
+            self.assertEqual({key(c) for c in self.connections(**established)},
+                             {(c["client"], c["client_port"], c["vip"], c["vip_port"], api.Protocol.Value(c["protocol"]))
+                              for c in cli("connections", "--state", "established")["connections"]})
+
+    def test_a_trace_says_what_a_packet_then_does(self):
+        packet = {"protocol": api.PROTOCOL_TCP, "source": "10.77.1.2", "source_port": 20000,
+                  "destination": "192.0.2.30", "destination_port": 80}
+        ours = lambda: [c for c in self.connections(vip="192.0.2.30") if c.client_port == 20000]
+
+        def trace(**more):
+            answer = self.stub.Trace(api.TraceRequest(**{**packet, **more}))
+            return answer, {s.WhichOneof("facts"): s for p in answer.passes for s in p.stages}
+
+        answer, stages = trace()
+        self.assertEqual(answer.outcome, api.TraceResponse.OUTCOME_FORWARDED)
+        self.assertFalse(stages["track"].track.found)
+        self.assertEqual(ours(), [])
+        chosen = stages["balance"].balance.backend
+        subprocess.run([*CLIENT, "curl", "-sf", "-o", "/dev/null", "-m", "10", "--local-port", "20000",
+                        "http://192.0.2.30/"], check=True)
+        self.assertEqual([(c.backend, c.backend_port) for c in ours()], [(chosen.address, chosen.port)])
+        answer, stages = trace(tcp_flags=[api.TraceRequest.TCP_FLAG_ACK])
+        self.assertTrue(stages["track"].track.found)
+        self.assertEqual(trace(destination_port=81)[0].outcome, api.TraceResponse.OUTCOME_HOST)
+        answer, _ = trace(ttl=1)
+        self.assertEqual((answer.outcome, answer.dropped.reason), (api.TraceResponse.OUTCOME_DROPPED, "ttl_exceeded"))
+        error = self.fails(CODE.INVALID_ARGUMENT, self.stub.Trace, api.TraceRequest(**{**packet, "source": "nowhere"}))
+        self.assertEqual(fields_of(error), ["source"])
+
+    def test_watches_tell_what_changes_and_go_on_from_a_generation(self):
+        for method, request, response, own in (
+                (self.stub.WatchServices, api.WatchServicesRequest,
+                 lambda: self.stub.ListServices(api.ListServicesRequest()).services, 1),
+                (self.stub.WatchBackends, api.WatchBackendsRequest,
+                 lambda: self.stub.ListBackends(api.ListBackendsRequest()).backends, 2)):
+            with self.subTest(request=request.__name__):
+                watch = Watch(method(request(), timeout=60))
+                same = lambda: texts(watch.rows.values()) == texts(response())  # of the watch in hand
+                watch.follow(same)
+                self.assertEqual(watch.resets, 1)
+                before = len(watch.rows)
+                self.apply(self.objects)
+                self.wait(lambda: [r.state for r in self.services()] == [api.VipRow.STATE_PROGRAMMED])
+                watch.follow(same)
+                self.assertEqual(len(watch.rows), before + own)
+                watch.stream.cancel()
+                self.apply(self.objects.replace(self.servers[1], "10.77.3.13"))
+                self.delete([api.ObjectRef(kind="Service", namespace="api", name="shop")])
+                self.wait(lambda: not self.services())
+                watch = Watch(method(request(since=watch.generation), timeout=60), watch.rows)
+                watch.follow(same)
+                self.assertEqual((watch.resets, watch.told), (0, own))
+                other = api.Generation(instance=watch.generation.instance + 1, counter=watch.generation.counter)
+                watch = Watch(method(request(since=other), timeout=60))
+                watch.follow(same)
+                self.assertEqual(watch.resets, 1)
+
+
+class Writes(ApiTest):
+    def begun(self):
+        return {r.address: r.counters.connections for r in self.backends()}
+
+    def shares(self):
+        """Of 40 new connections, by server. Counters come with the engine's next answer."""
+        before = self.begun()
+        self.assertEqual(requests("192.0.2.90", 40), 40)
+        self.wait(lambda: sum(self.begun().values()) >= sum(before.values()) + 40)
+        return {server: n - before[server] for server, n in self.begun().items()}
+
+    def programmed(self):
+        return [r.state for r in self.services()] == [api.VipRow.STATE_PROGRAMMED]
+
+    def test_reach_the_packets_and_survive(self):
+        told = self.apply(self.objects, dry_run=True).objects
         result = self.apply(self.objects)
         self.assertEqual([o.action for o in result.objects], [api.AppliedObject.ACTION_CREATED] * 2)
         self.assertEqual(list(result.problems), [])
-        self.wait(lambda: [r.state for r in self.vip()] == [api.VipRow.STATE_PROGRAMMED])
-        self.assertEqual(requests("192.0.2.90", 50), 50)
-        shown = self.stub.GetObject(api.GetObjectRequest(object=result.objects[0].object))
-        self.assertTrue(shown.from_api)
-        self.assertEqual(shown.manifest, result.objects[0].after)
-
+        self.wait(self.programmed)
+        self.assertTrue(all(self.shares().values()))
         drained = self.servers[0]
         self.stub.SetBackendWeight(
             api.SetBackendWeightRequest(namespace="api", name="shop", address=drained, weight=0))
+        # The first one comes as soon as the answer is there.
+        for how in (signal.SIGKILL, signal.SIGTERM):
+            with self.subTest(how=how):
+                before = self.generation()
+                self.restart(how)
+                self.wait(self.programmed)
+                self.assertNotEqual(self.generation().instance, before.instance)
+                for o in told:
+                    shown = self.stub.GetObject(api.GetObjectRequest(object=o.object))
+                    self.assertTrue(shown.from_api)
+                    self.assertEqual(shown.manifest, o.after)
+                self.assertEqual(self.shares()[drained], 0)
+                weights = self.stub.GetStatus(api.GetStatusRequest()).backend_weights
+                self.assertEqual([(w.name, w.address, w.weight) for w in weights], [("shop", drained, 0)])
+                self.assertEqual([(r.weight, r.weight_set) for r in self.backends() if r.address == drained], [(0, True)])
+        reset = self.stub.ResetBackendWeight(
+            api.ResetBackendWeightRequest(namespace="api", name="shop", address=drained))
+        self.assertEqual(reset.weight, 0)
+        self.assertGreater(self.shares()[drained], 0)
+        self.delete([o.object for o in result.objects])
+        self.restart(signal.SIGKILL)
+        self.assertEqual(list(self.stub.GetStatus(api.GetStatusRequest()).backend_weights), [])
+        self.assertEqual(self.services(), [])
+        self.wait(lambda: requests("192.0.2.90", 1) == 0)
 
-        def begun():
-            rows = self.stub.ListBackends(api.ListBackendsRequest()).backends
-            return {r.address: r.counters.connections for r in rows if r.name == "shop"}
+    def test_dry_runs_tell_and_do_nothing(self):
+        before = self.generation().counter
+        moved = self.objects.replace("192.0.2.90", "192.0.2.91")
+        told = self.apply(self.objects, dry_run=True).objects
+        self.assertEqual([(o.action, o.before) for o in told], [(api.AppliedObject.ACTION_CREATED, "")] * 2)
+        self.assertIn("192.0.2.90", told[0].after)
+        self.fails(CODE.NOT_FOUND, self.stub.GetObject, api.GetObjectRequest(object=told[0].object))
+        self.assertEqual(self.generation().counter, before)
 
-        # Counters come with the engine's next answer.
-        before = begun()
-        self.assertEqual(requests("192.0.2.90", 40), 40)
-        self.wait(lambda: sum(begun().values()) >= sum(before.values()) + 40)
-        self.assertEqual(begun()[drained], before[drained])
-        weights = self.stub.GetStatus(api.GetStatusRequest()).backend_weights
-        self.assertEqual([(w.name, w.address, w.weight) for w in weights], [("shop", drained, 0)])
-        self.stub.ResetBackendWeight(api.ResetBackendWeightRequest(namespace="api", name="shop", address=drained))
-        self.stub.DeleteObjects(api.DeleteObjectsRequest(objects=[o.object for o in result.objects]))
-        self.wait(lambda: not self.vip())
-        self.assertEqual(requests("192.0.2.90", 1), 0)
+        self.apply(self.objects)
+        before = self.generation().counter
+        then = self.apply(moved, dry_run=True).objects
+        self.assertEqual([o.action for o in then],
+                         [api.AppliedObject.ACTION_CONFIGURED, api.AppliedObject.ACTION_UNCHANGED])
+        self.assertEqual([o.before for o in then], [o.after for o in told])
+        self.assertEqual(then[0].after, told[0].after.replace("192.0.2.90", "192.0.2.91"))
+        gone = self.delete([o.object for o in told], dry_run=True).objects
+        self.assertEqual([(o.action, o.before, o.after) for o in gone],
+                         [(api.AppliedObject.ACTION_DELETED, o.after, "") for o in told])
+        self.assertEqual([r.vip for r in self.services()], ["192.0.2.90"])
+        self.assertEqual(self.generation().counter, before)
 
-    def test_refuses_what_is_wrong_and_changes_nothing(self):
-        before = self.stub.GetStatus(api.GetStatusRequest()).desired.counter
-        code = grpc.StatusCode
+    def test_only_where_there_is_none_and_only_where_there_is_one(self):
+        new, exists = api.ApplyObjectsRequest.CONDITION_NEW, api.ApplyObjectsRequest.CONDITION_EXISTS
+        slice_alone = self.objects.split("---")[1]
+
+        def refused(code, manifests, condition):
+            before = self.generation().counter
+            self.fails(code, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests=manifests, condition=condition))
+            self.assertEqual(self.generation().counter, before)
+
+        refused(CODE.NOT_FOUND, self.objects, exists)
+        self.apply(slice_alone, condition=new)
+        for condition, code in ((new, CODE.ALREADY_EXISTS), (exists, CODE.NOT_FOUND)):
+            refused(code, self.objects, condition)  # for one of the two
+            self.assertEqual(self.services(), [])
+        result = self.apply(slice_alone.replace(self.servers[1], "10.77.3.13"), condition=exists)
+        self.assertEqual([o.action for o in result.objects], [api.AppliedObject.ACTION_CONFIGURED])
+
+    def test_log_levels_come_into_force(self):
+        def level(program, level):
+            self.stub.SetLogLevel(api.SetLogLevelRequest(program=program, level=level))
+            return [(p.program, p.level, p.trouble) for p in self.stub.GetLogLevels(api.GetLogLevelsRequest()).programs]
+
+        def commits():
+            return (RUN / "log/engine.log").read_text(encoding="utf-8").count(" debug guideway-engine: commit")
+
+        daemon, engine = api.PROGRAM_DAEMON, api.PROGRAM_ENGINE
+        before = commits()
+        self.addCleanup(level, engine, api.LOG_LEVEL_INFO)
+        self.assertEqual(level(engine, api.LOG_LEVEL_DEBUG),
+                         [(daemon, api.LOG_LEVEL_INFO, ""), (engine, api.LOG_LEVEL_DEBUG, "")])
+        self.apply(self.objects)
+        self.wait(lambda: commits() > before)
+        self.addCleanup(level, daemon, api.LOG_LEVEL_INFO)
+        self.assertEqual(level(daemon, api.LOG_LEVEL_WARN)[0], (daemon, api.LOG_LEVEL_WARN, ""))
+        for request, field in ((api.SetLogLevelRequest(level=api.LOG_LEVEL_INFO), "program"),
+                               (api.SetLogLevelRequest(program=engine), "level")):
+            self.assertEqual(fields_of(self.fails(CODE.INVALID_ARGUMENT, self.stub.SetLogLevel, request)), [field])
+
+    def test_what_is_wrong_is_refused_and_changes_nothing(self):
+        before = self.generation().counter
         wrong = self.objects.replace("port: 80,", "port: 80000,").replace("192.0.2.90", "192.0.2.900")
-        error = self.fails(code.INVALID_ARGUMENT, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests=wrong))
+        error = self.fails(CODE.INVALID_ARGUMENT, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests=wrong))
         self.assertIn("Service api/shop: spec.ports[0].port", fields_of(error))
         self.assertIn("EndpointSlice api/shop-1: ports[0].port", fields_of(error))
         owned = self.objects.replace("name: shop, namespace: api", "name: nat, namespace: lab")
-        error = self.fails(code.FAILED_PRECONDITION, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests=owned))
+        error = self.fails(CODE.FAILED_PRECONDITION, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests=owned))
         self.assertIn("manifests/nat.yaml", error.details())
         for request, field in ((api.SetBackendWeightRequest(address="nowhere"), "address"),
                                (api.SetBackendWeightRequest(address=self.servers[0], weight=65536), "weight"),
                                (api.SetBackendWeightRequest(namespace="x", address=self.servers[0]), "name")):
-            error = self.fails(code.INVALID_ARGUMENT, self.stub.SetBackendWeight, request)
+            error = self.fails(CODE.INVALID_ARGUMENT, self.stub.SetBackendWeight, request)
             self.assertEqual(fields_of(error), [field])
-        self.fails(code.NOT_FOUND, self.stub.SetBackendWeight, api.SetBackendWeightRequest(address="10.9.9.9"))
-        self.fails(code.INVALID_ARGUMENT, self.stub.ListConnections, api.ListConnectionsRequest(page_token="x"))
-        self.fails(code.NOT_FOUND, self.stub.GetObject,
+        self.fails(CODE.NOT_FOUND, self.stub.SetBackendWeight, api.SetBackendWeightRequest(address="10.9.9.9"))
+        self.fails(CODE.INVALID_ARGUMENT, self.stub.ListConnections, api.ListConnectionsRequest(page_token="x"))
+        self.fails(CODE.NOT_FOUND, self.stub.GetObject,
                    api.GetObjectRequest(object=api.ObjectRef(kind="Service", name="none")))
         # Larger than any request may be; then bytes that are no message at all.
-        self.fails(code.RESOURCE_EXHAUSTED, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests="#" * (5 << 20)))
+        self.fails(CODE.RESOURCE_EXHAUSTED, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests="#" * (5 << 20)))
         raw = self.channel.unary_unary("/guideway.v1.Appliance/ApplyObjects")
-        self.fails(code.INTERNAL, raw, b"\xff\xff\xff")
-        self.fails(code.UNIMPLEMENTED, self.channel.unary_unary("/guideway.v1.Appliance/Nothing"), b"")
-        self.assertEqual(self.stub.GetStatus(api.GetStatusRequest()).desired.counter, before)
-
-    def test_clients_at_once_disturb_nobody(self):
-        """Writers, readers, and clients that hang up in the middle; requests through the gateway meanwhile."""
-        failed = []
-
-        def worker(index):
-            with grpc.insecure_channel(SERVER, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-                stub = appliance_pb2_grpc.ApplianceStub(channel)
-                name = f"w{index}"
-                mine = self.objects.replace("shop", name).replace("192.0.2.90", f"192.0.2.{100 + index}")
-                try:
-                    for turn in range(10):
-                        stub.ApplyObjects(api.ApplyObjectsRequest(manifests=mine))
-                        stub.ListBackends.future(api.ListBackendsRequest()).cancel()
-                        stub.ListServices(api.ListServicesRequest())
-                        if turn % 2:
-                            stub.DeleteObjects(api.DeleteObjectsRequest(manifests=mine))
-                except grpc.RpcError as error:
-                    failed.append(f"{name}: {error}")
-
-        threads = [threading.Thread(target=worker, args=(i,)) for i in range(8)]
-        for t in threads:
-            t.start()
-        answered = requests("192.0.2.30", 300)
-        for t in threads:
-            t.join()
-        self.assertEqual(failed, [])
-        self.assertEqual(answered, 300)
-        self.assertEqual([r.name for r in self.stub.ListServices(api.ListServicesRequest()).services
-                          if r.name.startswith("w") and r.namespace == "api"], [])
+        self.fails(CODE.INTERNAL, raw, b"\xff\xff\xff")
+        self.fails(CODE.UNIMPLEMENTED, self.channel.unary_unary("/guideway.v1.Appliance/Nothing"), b"")
+        self.assertEqual(self.generation().counter, before)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,204 @@
+"""Many clients at once, some of which behave badly: none disturbs another, and the daemon's memory stays bounded."""
+import collections
+import concurrent.futures
+import contextlib
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+import grpc
+from mgmt.api import appliance_pb2 as api
+from mgmt.api import appliance_pb2_grpc
+
+from api_lab import CLI, ApiTest, Watch, connection, forget_peak, memory, requests, texts
+
+CODE = grpc.StatusCode
+SERVICE = """---
+apiVersion: v1
+kind: Service
+metadata: {name: %(name)s, namespace: crowd}
+spec:
+  type: LoadBalancer
+  loadBalancerClass: guideway.io/gateway
+  ports: [{name: http, port: 80, protocol: TCP, targetPort: 80}]
+status: {loadBalancer: {ingress: [{ip: %(vip)s}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: %(name)s-1, namespace: crowd, labels: {kubernetes.io/service-name: %(name)s}}
+addressType: IPv4
+endpoints: [%(endpoints)s]
+ports: [{name: http, port: 80, protocol: TCP}]
+"""
+
+
+def objects(services, backends):
+    """A manifest of so many Services; `backends` gives each its addresses by its number."""
+    return "".join(SERVICE % {"name": f"s{i}", "vip": f"198.18.{i // 250}.{i % 250 + 1}",
+                              "endpoints": ", ".join("{addresses: [%s]}" % a for a in backends(i))} for i in range(services))
+
+
+class Onlooker:
+    """Another client, which asks for the status all the time: how long it took until it was answered, in seconds, and how
+    often it was refused before, because too much was asked at once."""
+
+    def __enter__(self):
+        self.took, self.refused, self.failed, self.stop = [], 0, [], threading.Event()
+        self.thread = threading.Thread(target=self.ask)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+
+    def ask(self):
+        with connection() as channel:
+            stub = appliance_pb2_grpc.ApplianceStub(channel)
+            begin = time.monotonic()
+            while not self.stop.wait(0.05):
+                try:
+                    stub.GetStatus(api.GetStatusRequest(), timeout=20)
+                except grpc.RpcError as error:
+                    if error.code() == CODE.RESOURCE_EXHAUSTED:
+                        self.refused += 1
+                    else:
+                        self.failed.append(f"{error.code()}: {error.details()}")
+                    continue
+                self.took.append(time.monotonic() - begin)
+                begin = time.monotonic()
+
+    def __str__(self):
+        return (f"{len(self.took)} questions of another client were answered, within {max(self.took):.2f} s, and "
+                f"{self.refused} were refused")
+
+
+@contextlib.contextmanager
+def watching_program():
+    """A command that watches, and has said something; however it is, it is killed at the end."""
+    with subprocess.Popen([*CLI, "backends", "--watch", "-o", "json"], stdout=subprocess.PIPE) as process:
+        try:
+            process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+class Crowd(ApiTest):
+    def test_of_writers_and_of_readers_that_hang_up(self):
+        """Requests go through the gateway meanwhile."""
+        failed = []
+
+        def worker(index):
+            with connection() as channel:
+                stub = appliance_pb2_grpc.ApplianceStub(channel)
+                name = f"w{index}"
+                mine = self.objects.replace("shop", name).replace("192.0.2.90", f"192.0.2.{100 + index}")
+                try:
+                    for turn in range(10):
+                        stub.ApplyObjects(api.ApplyObjectsRequest(manifests=mine))
+                        stub.ListBackends.future(api.ListBackendsRequest()).cancel()
+                        stub.ListServices(api.ListServicesRequest())
+                        if turn % 2:
+                            stub.DeleteObjects(api.DeleteObjectsRequest(manifests=mine))
+                except grpc.RpcError as error:
+                    failed.append(f"{name}: {error}")
+
+        threads = [threading.Thread(target=worker, args=(i,)) for i in range(8)]
+        for t in threads:
+            t.start()
+        answered = requests("192.0.2.30", 300)
+        for t in threads:
+            t.join()
+        self.assertEqual(failed, [])
+        self.assertEqual(answered, 300)
+        self.assertEqual([r.name for r in self.stub.ListServices(api.ListServicesRequest()).services
+                          if r.name.startswith("w") and r.namespace == "api"], [])
+
+    def test_of_watchers_some_of_which_stop_reading_or_vanish(self):
+        """100 that read, 100 that don't until the end, ten programs that are stopped, and ten that are killed."""
+        services, rounds = 100, 20
+        last = f"s{services}"
+        knows = lambda watch: any(r.name == last for r in watch.rows.values())
+        mine = lambda turn, n=services: objects(n, lambda i: [f"10.77.200.{turn + 1}", "10.77.201.1"])
+        self.addCleanup(lambda: self.stub.DeleteObjects(
+            api.DeleteObjectsRequest(manifests=mine(0, services + 1), ignore_missing=True)))
+        self.apply(mine(0))
+        with contextlib.ExitStack() as stack:
+            stubs = [appliance_pb2_grpc.ApplianceStub(stack.enter_context(connection())) for _ in range(10)]
+            # Else gRPC takes megabytes in advance for who doesn't read.
+            little = connection(("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535))
+            stub = appliance_pb2_grpc.ApplianceStub(stack.enter_context(little))
+            slow = [Watch(stub.WatchBackends(api.WatchBackendsRequest(), timeout=120)) for _ in range(100)]
+            watches = [Watch(s.WatchBackends(api.WatchBackendsRequest(), timeout=120)) for s in stubs for _ in range(5)]
+            watches += [Watch(s.WatchServices(api.WatchServicesRequest(), timeout=120)) for s in stubs for _ in range(5)]
+            for w in [*slow, *watches]:
+                w.follow()
+            programs = [stack.enter_context(watching_program()) for _ in range(20)]
+            stopped, killed = programs[:10], programs[10:]
+            for p in stopped:
+                p.send_signal(signal.SIGSTOP)
+            readers = [threading.Thread(target=w.follow, args=(lambda w=w: knows(w),)) for w in watches]
+            for r in readers:
+                r.start()
+            load = stack.enter_context(concurrent.futures.ThreadPoolExecutor()).submit(requests, "192.0.2.30", 300)
+            before = memory("VmRSS")
+            with Onlooker() as onlooker:
+                for turn in range(1, rounds + 1):
+                    self.apply(mine(turn))
+                    if killed:
+                        killed.pop().kill()
+                self.apply(mine(rounds, services + 1))
+                for r in readers:
+                    r.join()
+            grown = memory("VmRSS") - before
+            self.assertEqual(load.result(), 300)
+            for w in watches:
+                self.assertTrue(knows(w))
+                self.assertEqual(w.resets, 1)
+            quick = watches[0]
+            self.assertEqual(texts(quick.rows.values()),
+                             texts(self.stub.ListBackends(api.ListBackendsRequest()).backends))
+            for w in slow:
+                w.follow(lambda w=w: knows(w))
+                self.assertEqual(w.rows, quick.rows)
+                self.assertLess(w.told, quick.told)
+        print(f"watchers: the daemon grew by {grown:.0f} MB; {onlooker}")
+        self.assertEqual((onlooker.failed, onlooker.refused), ([], 0))
+        self.assertLess(grown, 20)  # what was told in 20 rounds, queued for each that is slow, would be 40
+        self.assertLess(max(onlooker.took), 5)
+
+    def test_of_writers_of_large_manifests(self):
+        """200 at once, of 3 MB each, on connections of their own: those that are too many are refused."""
+        manifests = objects(200, lambda i: [f"10.{i}.{n // 250}.{n % 250 + 1}" for n in range(490)])
+        self.assertAlmostEqual(len(manifests) / 1e6, 3, delta=0.2)
+        request = api.ApplyObjectsRequest(manifests=manifests, dry_run=True)
+        before = self.generation().counter
+        forget_peak()
+        rest = memory("VmRSS")
+        with contextlib.ExitStack() as stack:
+            stubs = [appliance_pb2_grpc.ApplianceStub(stack.enter_context(connection())) for _ in range(200)]
+
+            def apply(stub):
+                try:
+                    return len(stub.ApplyObjects(request, timeout=120).objects)
+                except grpc.RpcError as error:
+                    return error.code()
+
+            with Onlooker() as onlooker, concurrent.futures.ThreadPoolExecutor(len(stubs)) as pool:
+                ends = collections.Counter(pool.map(apply, stubs))
+            peak = memory("VmHWM")
+        print(f"large manifests: {dict(ends)}; the daemon took {peak:.0f} MB at most, {rest:.0f} MB before and "
+              f"{memory('VmRSS'):.0f} MB after; {onlooker}")
+        self.assertEqual(onlooker.failed, [])
+        self.assertLess(max(onlooker.took), 20)
+        self.assertLessEqual(set(ends), {400, CODE.RESOURCE_EXHAUSTED, CODE.UNAVAILABLE})
+        self.assertGreater(ends[400], 0)
+        self.assertEqual(self.generation().counter, before)
+        self.assertLess(peak - rest, 2_300)  # 64 at work with 30 MB each, and 256 MB that wait; all 200 would be 6 GB
+
+
+if __name__ == "__main__":
+    unittest.main()
