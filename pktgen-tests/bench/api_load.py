@@ -1,8 +1,9 @@
 """./dev bench api: what the API costs the packets. The real engine forwards what a pcap file holds, over and over, on a core
-of its own; daemon and clients share the others. In turns nothing is asked of the API, backends' weights change 1,000
-times a second, and 100,000 connections are listed page by page. Packets are told by second of the worker's own time, so
-that other programs on its core don't count. Run with a build directory and the directory of the stubs that protoc
-generated; prints medians and their ratios, and judges nothing."""
+of its own; daemon and clients share the others. In turns nothing is asked of the API, 1,000 changes a second are made
+(nine weights of backends, then a Service and its EndpointSlice), and 100,000 connections are listed page by page. Packets
+are told by second of the worker's own time, so that other programs on its core don't count. Run with a build directory and
+the directory of the stubs that protoc generated; prints medians and their ratios, and says if the changes were fewer than
+they should be. It fails where a call does."""
 import argparse
 import os
 import pathlib
@@ -21,6 +22,8 @@ import grpc
 SERVICES = 50
 CONNECTIONS = 100_000
 RATE = 1_000  # changes a second
+ENOUGH = 0.95  # of it
+APPLY_EVERY = 10  # changes, one of objects
 WRITERS = 8
 NEXT_HOP = "02:00:00:00:00:fe"
 
@@ -35,7 +38,7 @@ spec:
 SERVICE = """---
 apiVersion: v1
 kind: Service
-metadata: {name: s%(i)d, annotations: {guideway.io/forwarding-mode: dsr-ipip}}
+metadata: {name: s%(i)d, annotations: {guideway.io/forwarding-mode: dsr-ipip, change: "%(change)d"}}
 spec:
   type: LoadBalancer
   ports: [{name: http, port: 80, protocol: TCP}]
@@ -55,12 +58,10 @@ def backend(service, n):
     return f"10.1.{service}.{n + 1}"
 
 
-def manifests():
-    text = GATEWAY
-    for i in range(SERVICES):
-        endpoints = ", ".join("{addresses: [%s]}" % backend(i, n) for n in range(BACKENDS))
-        text += SERVICE % {"i": i, "vip": i + 1, "endpoints": endpoints}
-    return text
+def service(i, change=0):
+    """With one backend more after each second change."""
+    endpoints = ", ".join("{addresses: [%s]}" % backend(i, n) for n in range(BACKENDS + change % 2))
+    return SERVICE % {"i": i, "vip": i + 1, "endpoints": endpoints, "change": change}
 
 
 def checksum(header):
@@ -96,7 +97,7 @@ class Site:
     def __init__(self, build, directory):
         self.build, self.directory = pathlib.Path(build), pathlib.Path(directory)
         (self.directory / "manifests").mkdir()
-        (self.directory / "manifests/all.yaml").write_text(manifests(), encoding="utf-8")
+        (self.directory / "manifests/gateway.yaml").write_text(GATEWAY, encoding="utf-8")
         write_pcap(self.directory / "open.pcap", (frame(f, flags) for f in range(CONNECTIONS) for flags in (SYN, ACK)))
         write_pcap(self.directory / "loop.pcap", (frame(f, ACK) for f in range(1_000)))
         self.server = f"unix:{self.directory}/guideway.sock"
@@ -136,6 +137,10 @@ class Api:
         self.server, self.make = site.server, appliance_pb2_grpc.ApplianceStub
         self.stub = self.connect()
 
+    def apply_all(self):
+        text = "".join(service(i) for i in range(SERVICES))
+        self.stub.ApplyObjects(self.messages.ApplyObjectsRequest(manifests=text), wait_for_ready=True)
+
     def connect(self):
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
         return self.make(grpc.insecure_channel(self.server, options))
@@ -154,12 +159,16 @@ class Api:
         raise SystemExit("api_load: engine and daemon don't come to the state that is to be measured")
 
     def change(self, stop, counts, index):
-        """Weights, at its share of the rate; late ones are made up for."""
+        """Services in turn, at its share of the rate; late ones are made up for."""
         stub, start, done = self.connect(), time.monotonic(), 0
+        mine = range(index, SERVICES, WRITERS)
         while not stop.is_set():
-            service = (index + done * WRITERS) % SERVICES
-            stub.SetBackendWeight(self.messages.SetBackendWeightRequest(
-                name=f"s{service}", address=backend(service, done % BACKENDS), weight=1 + done % 3))
+            i = mine[done % len(mine)]
+            if done % APPLY_EVERY == 0:
+                stub.ApplyObjects(self.messages.ApplyObjectsRequest(manifests=service(i, done // APPLY_EVERY)))
+            else:
+                stub.SetBackendWeight(self.messages.SetBackendWeightRequest(
+                    name=f"s{i}", address=backend(i, done % BACKENDS), weight=1 + done % 3))
             done += 1
             counts[index] = done
             stop.wait(max(0.0, start + done * WRITERS / RATE - time.monotonic()))
@@ -180,8 +189,15 @@ def thread_times(process):
 
 def measure(api, engine, seconds, work, workers):
     """Packets sent while `work` runs, by second of the worker's time, and what it did a second."""
-    stop, counts = threading.Event(), [0] * max(workers, 1)
-    threads = [threading.Thread(target=work, args=(stop, counts, i)) for i in range(workers)]
+    stop, counts, failed = threading.Event(), [0] * max(workers, 1), []
+
+    def run(index):
+        try:
+            work(stop, counts, index)
+        except Exception as error:  # whatever it is, the figures would be wrong
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(workers)]
     for t in threads:
         t.start()
     time.sleep(0.2)
@@ -192,6 +208,9 @@ def measure(api, engine, seconds, work, workers):
     stop.set()
     for t in threads:
         t.join()
+    if failed:
+        first = failed[0].details() if isinstance(failed[0], grpc.RpcError) else repr(failed[0])
+        raise SystemExit(f"api_load: {len(failed)} of {workers} clients failed; the first: {first}")
     return (after - before) / worked, (all_done - done) / (end - start)
 
 
@@ -209,13 +228,14 @@ def main():
         api = Api(site, options.stubs)
         # Its state is saved, so that it is in force before the first packet.
         first = site.start_engine("net_null0")
+        api.apply_all()
         api.wait(lambda: api.stub.GetStatus(api.messages.GetStatusRequest()).engine.status.services == SERVICES)
         api.wait(lambda: os.path.getsize(f"{directory}/engine/snapshot"))
         site.end(first)
         engine = site.start_engine(f"net_pcap0,rx_pcap={directory}/loop.pcap,infinite_rx=1",
                                    f"net_pcap1,rx_pcap={directory}/open.pcap")
         api.wait(lambda: api.worker().connections_ipv4 == CONNECTIONS)
-        phases = {"at rest": (None, 0), "weights changed": (api.change, WRITERS), "connections listed": (api.list, 1)}
+        phases = {"at rest": (None, 0), "objects changed": (api.change, WRITERS), "connections listed": (api.list, 1)}
         sent = {name: [] for name in phases}
         did = {name: [] for name in phases}
         for _ in range(options.runs):
@@ -230,6 +250,9 @@ def main():
         for name in list(phases)[1:]:
             ratio = statistics.median(a / b for a, b in zip(sent[name], sent["at rest"]))
             print(f"{name}: {ratio:.3f} of the rate at rest")
+        changed = statistics.median(did["objects changed"])
+        if changed < ENOUGH * RATE:
+            print(f"THE LOAD IS TOO SMALL: {changed:,.0f} changes a second, not {RATE:,}; the figures are those of it")
     except BaseException:
         for log in ("engine", "daemon"):
             if os.path.exists(f"{directory}/{log}.log"):

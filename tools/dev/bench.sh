@@ -14,8 +14,9 @@ churn   the same pipeline on one core, while control applies 1,000 endpoint chan
         runs in which nothing changes: throughput and the p99.9 of a worker's round, and their ratios. Wants two cores
         that do nothing else
 flood   unique SYNs at full rate, beside 1,000 connections that must keep their reals
-api     the real engine and daemon: what a worker sends while weights are changed over the API 1,000 times a second, and
-        while 100,000 connections are listed page by page, beside what it sends at rest. Wants two cores likewise
+api     the real engine and daemon: what a worker sends while weights and objects are changed over the API 1,000 times a
+        second, and while 100,000 connections are listed page by page, beside what it sends at rest. Wants two cores
+        likewise, and is root's
 maglev  builds Maglev tables
 commit  changes manifests of 100 objects under the real guidewayd and guideway-engine, and prints how long after the
         file's close they are in force
