@@ -57,6 +57,14 @@ equal "failed units" "" "$(systemctl list-units --failed --no-legend 'guideway*'
 journalctl -u guideway-engine | has 'OPTIONS in /etc/default/guideway-engine names no --port' ||
   fail "it isn't said why the engine doesn't start"
 for unit in guidewayd guideway-engine; do equal "$unit" enabled "$(systemctl is-enabled $unit)"; done
+dpkg -L guideway >/tmp/shipped
+for file in man/man1/guideway.1.gz man/man8/guidewayd.8.gz man/man8/guideway-engine.8.gz \
+  bash-completion/completions/guideway zsh/vendor-completions/_guideway fish/vendor_completions.d/guideway.fish \
+  doc/guideway/operations.md.gz doc/guideway/examples; do
+  has "/usr/share/$file" </tmp/shipped || fail "no $file in the package"
+done
+order=$(systemd-analyze verify default.target guideway-engine.service guidewayd.service 2>&1 || true)
+! grep -i 'cycle\|guideway' <<<"$order" || fail "systemd objects to the units"
 equal "the sockets' directory" "1770 root guideway" "$(stat -c '%a %U %G' /run/guideway)"
 
 say "configured and started"
