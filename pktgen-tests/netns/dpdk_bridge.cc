@@ -3,7 +3,7 @@
 //
 //   dpdk_bridge DEVARGS_A DEVARGS_B
 //
-// Ends on SIGTERM. Exit code 1 with a sentence if it can't start.
+// Says how many packets came back from B so far. Ends on SIGTERM. Exit code 1 with a sentence if it can't start.
 #include <unistd.h>
 
 #include <array>
@@ -20,14 +20,15 @@ using namespace guideway;
 
 std::atomic<bool> stopping{false};
 
-// A port that isn't connected yet takes nothing: what it is to have waits.
-void pass_on(path::PortQueue& from, path::PortQueue& to) {
+// How many. A port that isn't connected yet takes nothing: what it is to have waits.
+unsigned pass_on(path::PortQueue& from, path::PortQueue& to) {
   std::array<rte_mbuf*, 32> mbufs;
   const unsigned n = path::with(from, [&](auto& q) { return q.receive(mbufs); });
   for (unsigned sent = 0; sent < n && !stopping;) {
     sent += path::with(to, [&](auto& q) { return q.send({mbufs.data() + sent, n - sent}); });
     if (sent < n) usleep(1'000);
   }
+  return n;
 }
 
 int run(const char* a, const char* b) {
@@ -44,9 +45,10 @@ int run(const char* a, const char* b) {
       std::cerr << "dpdk_bridge: " << port->status().message() << '\n';
       return 1;
     }
+  unsigned back = 0;
   while (!stopping) {
     pass_on(*left->queues[0], *right->queues[0]);
-    pass_on(*right->queues[0], *left->queues[0]);
+    if (const unsigned n = pass_on(*right->queues[0], *left->queues[0])) std::cout << (back += n) << std::endl;
     usleep(100);
   }
   control::close_ethdev_port(*left);

@@ -61,6 +61,8 @@ cli() { "$LAB_BUILD/mgmt/guideway" --server "unix:$run/guideway.sock" "$@"; }
 in_force() { [ "$(cli status -o json | jq -r '.engine.status.services')" = 1 ] && [ -s "$run/engine/snapshot" ]; }
 packets_in() { [ "$(stat -c %s "$1")" -ge "$2" ]; }
 
+came_back() { [ "$(tail -n 1 "$run/bridge.log")" = 10 ]; }
+
 say "the daemon's state is saved, so that it is in force before the first packet"
 start_engine dpdk:net_null0
 ip netns exec "$space" "$LAB_BUILD/mgmt/guidewayd" --manifests "$run/manifests" --state-dir "$run/daemon" \
@@ -96,7 +98,7 @@ for workers in 1 2; do
     "net_pcap0,rx_pcap=$run/in.pcap,tx_pcap=$out" \
     "net_memif0,role=client,socket=$run/memif.sock,socket-abstract=no" >"$run/bridge.log" 2>&1 </dev/null &
   bridge=$!
-  sleep 3
+  lab_wait_until 30 came_back || say "not all came back: $(tail -n 1 "$run/bridge.log")"
   equal "queues of the memif" 1 "$(sed -n 's/.*port net_memif0: \([0-9]*\) queue.*/\1/p' "$run/engine.log" | tail -n 1)"
   kill $bridge
   wait $bridge || fail "dpdk_bridge ended with code $?"
