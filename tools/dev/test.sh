@@ -7,8 +7,8 @@ help_test() {
 usage: ./dev test [--vm | PATTERN]
 
 Runs everything: structure/, unit/, sanitizers/ (the unit tests again, built with sanitizers), fuzz/ (${FUZZ_SECONDS} s each),
-and netns/ (as root). PATTERN, an extended regular expression, picks tests by these names; only what they need is built. Only
-where it is asked for, by --vm, vm/ (as root): the Debian package in a machine that QEMU runs, which takes many minutes.
+netns/ (as root) and vm/ (as root: the Debian package in a machine that QEMU runs, which takes many minutes). PATTERN, an
+extended regular expression, picks tests by these names, --vm the last kind; only what they need is built.
 
   ./dev test maglev          unit/maglev, sanitizers/maglev, fuzz/maglev…
   ./dev test netns/          what crosses a network
@@ -167,7 +167,6 @@ run_namespace_tests() {
 
 # With the package of these sources.
 run_vm_tests() {
-  [ "$test_pattern" != . ] || return 0
   local script name built=
   for script in pktgen-tests/vm/*_test.sh; do
     name=vm/$(basename "$script" _test.sh)
