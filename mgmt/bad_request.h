@@ -4,8 +4,13 @@
 
 #include <absl/status/status.h>
 
+#include <cstddef>
 #include <string>
 #include <vector>
+
+namespace google::protobuf {
+class Message;
+}
 
 namespace guideway::mgmt {
 
@@ -14,10 +19,17 @@ struct FieldViolation {
   std::string text;
 };
 
-// At least one. The sentence tells all of them.
+// At least one. The sentence tells them, as many as an error may hold, and how many more there are.
 absl::Status bad_request(const std::vector<FieldViolation>& violations);
 inline absl::Status bad_request(std::string field, std::string text) {
   return bad_request({{std::move(field), std::move(text)}});
 }
+
+// A bad_request() for a field, however deep, that the API's description that this program was built with doesn't have:
+// what it asks for would be lost.
+absl::Status all_known(const google::protobuf::Message& request);
+
+// At most so many bytes, and "…" where something was left out; `text` is UTF-8.
+std::string shortened(const std::string& text, size_t longest);
 
 }  // namespace guideway::mgmt

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <utility>
 
 #include "mgmt/bad_request.h"
@@ -43,7 +44,7 @@ Daemon::Daemon(EventLoop& loop, DaemonOptions options)
               changed(keys);
               commit();
             },
-            [this](const std::string& path) { return problems_of(path); },
+            [this](const std::set<std::string>& paths) { return problems_of(paths); },
             [this](const OverrideKey& o) { return compiler_.served_by(o); }}) {}
 
 Daemon::~Daemon() { keep_last_good(); }
@@ -233,11 +234,11 @@ std::vector<Problem> Daemon::problems() const {
   return all;
 }
 
-std::vector<Problem> Daemon::problems_of(const std::string& path) const {
-  std::vector<Problem> of_file;
-  std::copy_if(reported_.begin(), reported_.end(), std::back_inserter(of_file),
-               [&](const Problem& p) { return p.file == path; });
-  return of_file;
+std::vector<Problem> Daemon::problems_of(const std::set<std::string>& paths) const {
+  std::vector<Problem> of_files;
+  std::copy_if(reported_.begin(), reported_.end(), std::back_inserter(of_files),
+               [&](const Problem& p) { return paths.contains(p.file); });
+  return of_files;
 }
 
 // Each once, when it comes and when it goes.
@@ -271,12 +272,12 @@ Snapshot Daemon::snapshot() const {
   s.desired = engine_.desired();
   s.applied = engine_.applied();
   s.problems = problems();
+  std::map<std::string_view, uint32_t> problems_of_file;
+  for (const Problem& p : s.problems) ++problems_of_file[p.file];
   for (const auto& [path, file] : store_.files()) {
     if (api_.is_own_file(path)) continue;
     for (const auto& [kind, n] : file.skipped) s.skipped[kind] += n;
-    const auto count =
-        std::count_if(s.problems.begin(), s.problems.end(), [&](const Problem& p) { return p.file == path; });
-    s.files.push_back({path, static_cast<uint32_t>(file.keys.size()), static_cast<uint32_t>(count), file.broken});
+    s.files.push_back({path, static_cast<uint32_t>(file.keys.size()), problems_of_file[path], file.broken});
   }
   s.vips = vips();
   s.service_objects = store_.objects(Kind::kService);
@@ -347,6 +348,11 @@ absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::Conne
   auto answer = ask_engine(question, "doesn't tell its connections");
   if (!answer.ok()) return answer.status();
   return std::move(*answer->mutable_connections());
+}
+
+std::string Daemon::engine_trouble() {
+  const auto trouble = await<std::string>(loop_, [this](const Reply<std::string>& reply) { reply(engine_.trouble()); });
+  return trouble.ok() ? *trouble : std::string(trouble.status().message());
 }
 
 absl::StatusOr<engine::LogLevel> Daemon::set_engine_log_level(engine::LogLevel wanted) {

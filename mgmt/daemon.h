@@ -63,6 +63,8 @@ class Daemon {
   absl::StatusOr<ShownObject> get_object(const ObjectKey& key);
   // Its writes are for the same threads.
   ApiSource& api() { return api_; }
+  // Why the engine doesn't get what changes; empty: it does.
+  std::string engine_trouble();
   // The engine's from now on; unspecified: it stays as it is.
   absl::StatusOr<engine::LogLevel> set_engine_log_level(engine::LogLevel wanted);
 
@@ -81,7 +83,7 @@ class Daemon {
   void state_changed();
   void report_problems();
   std::vector<Problem> problems() const;
-  std::vector<Problem> problems_of(const std::string& path) const;
+  std::vector<Problem> problems_of(const std::set<std::string>& paths) const;
   std::string manifest_of(const ObjectKey& key) const;
   void add_refusals(std::vector<Problem>& out) const;
   std::vector<Snapshot::Vip> vips() const;

@@ -229,7 +229,7 @@ TEST_CASE("end to end: the CLI describes a Service") {
   CHECK(contains(out, "Left out:    it isn't the gateway's"));
 
   CHECK(p.cli({"services", "describe", "web"}, out) == 1);
-  CHECK(contains(out, "there is no Service default/web in the manifests"));
+  CHECK(contains(out, "there is no Service default/web;"));
   CHECK(p.cli({"services", "describe", "demo/"}, out) == 2);
   CHECK(p.cli({"services", "describe"}, out) == 2);
   CHECK(p.cli({"services", "demo/web"}, out) == 2);

@@ -14,19 +14,6 @@ namespace {
 
 using google::protobuf::MethodOptions;
 
-bool only_reads(std::string_view method) {
-  if (!method.starts_with('/')) return false;
-  std::string name(method.substr(1));
-  std::ranges::replace(name, '/', '.');
-  // The generated classes' own pool: what isn't in it isn't served.
-  const auto* m = v1::GetStatusRequest::descriptor()->file()->pool()->FindMethodByName(name);
-  return m != nullptr && m->options().idempotency_level() == MethodOptions::NO_SIDE_EFFECTS;
-}
-
-bool for_anybody(std::string_view method) {
-  return method.starts_with("/grpc.health.v1.Health/") || method.starts_with("/grpc.reflection.");
-}
-
 bool has_one_of(const Subject& caller, const std::vector<std::string>& organizations) {
   return std::ranges::any_of(caller.organizations, [&](const std::string& o) {
     return std::ranges::find(organizations, o) != organizations.end();
@@ -39,6 +26,19 @@ std::string list(const std::vector<std::string>& organizations) {
 }
 
 }  // namespace
+
+bool only_reads(std::string_view method) {
+  if (!method.starts_with('/')) return false;
+  std::string name(method.substr(1));
+  std::ranges::replace(name, '/', '.');
+  // The generated classes' own pool: what isn't in it isn't served.
+  const auto* m = v1::GetStatusRequest::descriptor()->file()->pool()->FindMethodByName(name);
+  return m != nullptr && m->options().idempotency_level() == MethodOptions::NO_SIDE_EFFECTS;
+}
+
+bool for_anybody(std::string_view method) {
+  return method.starts_with("/grpc.health.v1.Health/") || method.starts_with("/grpc.reflection.");
+}
 
 absl::Status may_call(const Roles& roles, const Subject& caller, std::string_view method) {
   // A name comes from outside, and goes to the log and to terminals.

@@ -20,6 +20,9 @@ struct Roles {
 
 // `method`: "/guideway.v1.Appliance/GetStatus". PermissionDenied or Unauthenticated with a sentence otherwise. A method
 // asks for an operator unless appliance.proto says that it has no side effects; health and reflection for none.
+bool only_reads(std::string_view method);
+// Those of health and reflection.
+bool for_anybody(std::string_view method);
 absl::Status may_call(const Roles& roles, const Subject& caller, std::string_view method);
 
 }  // namespace guideway::mgmt

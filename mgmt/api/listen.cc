@@ -19,6 +19,10 @@
 namespace guideway::mgmt {
 namespace {
 
+constexpr size_t kMaxBytes = 256 << 20;  // of requests and answers under way
+constexpr int kMaxThreads = 64;          // one for each call but watches
+constexpr int kMaxCalls = 320;           // of a connection
+
 // gRPC would replace any socket in silence, also one that another daemon serves.
 absl::Status make_way(const std::string& path) {
   sockaddr_un address{};
@@ -90,6 +94,9 @@ absl::StatusOr<Listeners> Listeners::prepare(const ListenOptions& options) {
 absl::StatusOr<std::unique_ptr<grpc::Server>> Listeners::start(grpc::ServerBuilder& builder) {
   for (Listener& l : all_) builder.AddListeningPort(l.address, l.credentials, &l.port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Whoever asks more than this at once is refused, or waits; 256 watches are among a connection's calls.
+  builder.SetResourceQuota(grpc::ResourceQuota("api").Resize(kMaxBytes).SetMaxThreads(kMaxThreads));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
   // Who says nothing, or vanished without a word, is let go; and clients may look after us likewise. Milliseconds.
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);

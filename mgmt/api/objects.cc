@@ -29,7 +29,7 @@ void fill(const Applied& a, v1::AppliedObject& out) {
 }
 
 absl::Status check_names(const std::string& ns, const std::string& name, const std::string& field) {
-  constexpr const char* kWhy = "is no name: letters, digits, '-' and '.'";
+  constexpr const char* kWhy = "is no name: letters, digits, '-', '.' and '_'";
   if (!is_name(ns, kMaxNamespace)) return bad_request(field + "namespace", kWhy);
   if (!is_name(name, kMaxName)) return bad_request(field + "name", kWhy);
   return absl::OkStatus();
@@ -45,14 +45,16 @@ absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& fi
     if (kind == Kind::kGatewayConfig) return ObjectKey{kind, {}, ref.name()};
     return ObjectKey{kind, ref.namespace_().empty() ? "default" : ref.namespace_(), ref.name()};
   }
-  return bad_request(field + ".kind", "'" + ref.kind() + "' is none of Service, EndpointSlice, GatewayConfig");
+  return bad_request(field + ".kind",
+                     "'" + shortened(ref.kind(), 40) + "' is none of Service, EndpointSlice, GatewayConfig");
 }
 
 absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address) {
   if (name.empty() && !ns.empty()) return bad_request("name", "is missing: a namespace alone has no backends");
   if (absl::Status s = check_names(ns, name, ""); !s.ok()) return s;
   const auto backend = net::parse_ip(address);
-  if (!backend) return bad_request("address", "'" + address + "' is no address, as 10.0.0.1 or 2001:db8::1");
+  if (!backend)
+    return bad_request("address", "'" + shortened(address, 40) + "' is no address, as 10.0.0.1 or 2001:db8::1");
   return OverrideKey{name.empty() || !ns.empty() ? ns : "default", name, *backend};
 }
 

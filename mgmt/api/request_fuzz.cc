@@ -4,6 +4,7 @@
 
 #include "mgmt/api/connections.h"
 #include "mgmt/api/objects.h"
+#include "mgmt/api/trace.h"
 #include "mgmt/source/api/override_file.h"
 #include "mgmt/source/api/submission.h"
 
@@ -56,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (bytes[0] == 'p') page(rest);
   if (v1::ConnectionFilter filter; bytes[0] == 'f' && filter.ParseFromString(rest)) taken(to_engine(filter));
   if (v1::ObjectRef ref; bytes[0] == 'o' && ref.ParseFromString(rest)) taken(to_key(ref, "object"));
+  if (v1::TraceRequest q; bytes[0] == 't' && q.ParseFromString(rest)) taken(to_engine(q));
   if (v1::SetBackendWeightRequest q; bytes[0] == 'w' && q.ParseFromString(rest)) weight(q);
   return 0;
 }

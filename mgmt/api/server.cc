@@ -9,6 +9,7 @@
 
 #include "log/level.h"
 #include "mgmt/api/appliance.grpc.pb.h"
+#include "mgmt/api/call_log.h"
 #include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
 #include "mgmt/api/error_details.pb.h"
@@ -25,6 +26,7 @@ namespace {
 constexpr uint32_t kPage = 100;
 constexpr uint32_t kMaxPage = 1'000;
 constexpr int kMaxParts = 512;
+constexpr size_t kMaxSentence = 2'000;  // bytes of an error's, which go into trailers
 
 // Both count their codes alike; payloads go along as details.
 grpc::Status to_grpc(const absl::Status& s) {
@@ -35,7 +37,7 @@ grpc::Status to_grpc(const absl::Status& s) {
     detail.set_value(std::string(payload));
   });
   const auto code = static_cast<grpc::StatusCode>(s.code());
-  if (details.details().empty()) return {code, std::string(s.message())};
+  if (details.details().empty()) return {code, shortened(std::string(s.message()), kMaxSentence)};
   details.set_code(code);
   details.set_message(std::string(s.message()));
   return {code, std::string(s.message()), details.SerializeAsString()};
@@ -66,12 +68,12 @@ class ApplianceService final : public Base {
     return answer(r, Question::kCounters);
   }
   grpc::Status GetService(grpc::ServerContext*, const v1::GetServiceRequest* q, v1::GetServiceResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     const auto s = daemon_.take_snapshot(Question::kCounters);
     if (!s.ok()) return to_grpc(s.status());
-    if (!fill(**s, *q, *r))
-      return {grpc::StatusCode::NOT_FOUND, "there is no Service " + q->namespace_() + "/" + q->name() +
-                                               " in the manifests; guideway services lists those of the gateway"};
-    return grpc::Status::OK;
+    if (fill(**s, *q, *r)) return grpc::Status::OK;
+    return to_grpc(absl::NotFoundError("there is no Service " + q->namespace_() + "/" + q->name() +
+                                       "; guideway services lists those of the gateway"));
   }
   grpc::Status ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest*,
                             v1::ListBackendsResponse* r) override {
@@ -100,6 +102,7 @@ class ApplianceService final : public Base {
   // had better ask again.
   template <typename Request, typename Response, typename Take>
   grpc::Status list(const grpc::ServerContext& context, const Request& q, uint32_t rows, Response& r, Take take) {
+    if (const auto s = all_known(q); !s.ok()) return to_grpc(s);
     engine::ConnectionsRequest request;
     request.set_rows(rows);
     auto filter = to_engine(q.filter());
@@ -137,6 +140,7 @@ class ApplianceService final : public Base {
     });
   }
   grpc::Status Trace(grpc::ServerContext*, const v1::TraceRequest* q, v1::TraceResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     const auto request = to_engine(*q);
     if (!request.ok()) return to_grpc(request.status());
     const auto trace = daemon_.trace(*request);
@@ -145,6 +149,7 @@ class ApplianceService final : public Base {
   }
 
   grpc::Status GetObject(grpc::ServerContext*, const v1::GetObjectRequest* q, v1::GetObjectResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     const auto key = to_key(q->object(), "object");
     if (!key.ok()) return to_grpc(key.status());
     const auto object = daemon_.get_object(*key);
@@ -153,19 +158,25 @@ class ApplianceService final : public Base {
   }
   grpc::Status ApplyObjects(grpc::ServerContext*, const v1::ApplyObjectsRequest* q,
                             v1::ApplyObjectsResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     const auto condition = to_condition(q->condition());
     if (!condition.ok()) return to_grpc(condition.status());
     const auto result = daemon_.api().apply(q->manifests(), *condition, q->dry_run());
-    if (result.ok()) fill(*result, *r);
-    return to_grpc(result.status());
+    if (!result.ok()) return to_grpc(result.status());
+    fill(*result, *r);
+    if (!q->dry_run()) r->set_pending(daemon_.engine_trouble());
+    return grpc::Status::OK;
   }
   grpc::Status DeleteObjects(grpc::ServerContext*, const v1::DeleteObjectsRequest* q,
                              v1::DeleteObjectsResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     auto keys = keys_of(*q);
     if (!keys.ok()) return to_grpc(keys.status());
     const auto removed = daemon_.api().remove(std::move(*keys), q->ignore_missing(), q->dry_run());
-    if (removed.ok()) fill(*removed, *r);
-    return to_grpc(removed.status());
+    if (!removed.ok()) return to_grpc(removed.status());
+    fill(*removed, *r);
+    if (!q->dry_run()) r->set_pending(daemon_.engine_trouble());
+    return grpc::Status::OK;
   }
   absl::StatusOr<std::vector<ObjectKey>> keys_of(const v1::DeleteObjectsRequest& q) {
     std::vector<ObjectKey> keys;
@@ -183,20 +194,25 @@ class ApplianceService final : public Base {
   }
   grpc::Status SetBackendWeight(grpc::ServerContext*, const v1::SetBackendWeightRequest* q,
                                 v1::SetBackendWeightResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     const auto key = to_override(q->namespace_(), q->name(), q->address());
     if (!key.ok()) return to_grpc(key.status());
     const auto services = daemon_.api().set_weight(*key, q->weight());
-    if (services.ok())
-      for (const ObjectKey& s : *services) fill(s, *r->add_services());
-    return to_grpc(services.status());
+    if (!services.ok()) return to_grpc(services.status());
+    for (const ObjectKey& s : *services) fill(s, *r->add_services());
+    r->set_pending(daemon_.engine_trouble());
+    return grpc::Status::OK;
   }
   grpc::Status ResetBackendWeight(grpc::ServerContext*, const v1::ResetBackendWeightRequest* q,
                                   v1::ResetBackendWeightResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     const auto key = to_override(q->namespace_(), q->name(), q->address());
     if (!key.ok()) return to_grpc(key.status());
-    const auto weight = daemon_.api().reset_weight(*key);
-    if (weight.ok()) r->set_weight(*weight);
-    return to_grpc(weight.status());
+    const auto weight = daemon_.api().reset_weight(*key, q->only_drained());
+    if (!weight.ok()) return to_grpc(weight.status());
+    if (*weight) r->set_weight(**weight);
+    r->set_pending(daemon_.engine_trouble());
+    return grpc::Status::OK;
   }
   grpc::Status GetLogLevels(grpc::ServerContext*, const v1::GetLogLevelsRequest*,
                             v1::GetLogLevelsResponse* r) override {
@@ -213,6 +229,7 @@ class ApplianceService final : public Base {
     return grpc::Status::OK;
   }
   grpc::Status SetLogLevel(grpc::ServerContext*, const v1::SetLogLevelRequest* q, v1::SetLogLevelResponse*) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     if (q->level() == v1::LOG_LEVEL_UNSPECIFIED || !v1::LogLevel_IsValid(q->level()))
       return to_grpc(bad_request("level", "there is no such level"));
     if (q->program() == v1::PROGRAM_ENGINE)
@@ -251,6 +268,7 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const ListenOptions&
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.RegisterService(&impl->service);
+  log_calls(builder);
   auto server = listeners->start(builder);
   if (!server.ok()) return server.status();
   impl->server = std::move(*server);

@@ -46,7 +46,7 @@ class Gate {
     *config = grpc_ssl_server_certificate_config_create(read->ca.c_str(), &pair, 1);
     if (!in_use_.certificate.empty())
       spdlog::info("certificates changed: {} and what belongs to it", files_.certificate);
-    in_use_ = std::move(*read);
+    std::swap(in_use_, *read);  // what was in use wipes its key
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
 

@@ -67,6 +67,11 @@ std::string show_engine(const v1::Engine& e, const Style& style) {
   return out + show_limits(e, style);
 }
 
+// Of a write that the engine doesn't have, and why.
+std::string not_yet(const std::string& pending) {
+  return pending.empty() ? "" : "kept, but not in force yet: " + pending + "\n";
+}
+
 }  // namespace
 
 std::string show(const google::protobuf::RepeatedPtrField<v1::Problem>& problems, const Style& style) {
@@ -189,6 +194,7 @@ std::string show(const v1::CountConnectionsResponse& r, const Style&) { return n
 std::string show(const v1::ApplyObjectsResponse& r, const Style&) {
   std::string out;
   for (const auto& a : r.objects()) out += name_of(a.object()) + " " + word(a.action()) + "\n";
+  out += not_yet(r.pending());
   for (const auto& s : r.skipped()) out += number(s.objects()) + " " + s.kind() + " left out: not for the gateway\n";
   return out;
 }
@@ -196,17 +202,18 @@ std::string show(const v1::ApplyObjectsResponse& r, const Style&) {
 std::string show(const v1::DeleteObjectsResponse& r, const Style&) {
   std::string out;
   for (const auto& a : r.objects()) out += name_of(a.object()) + " " + word(a.action()) + "\n";
-  return out;
+  return out + not_yet(r.pending());
 }
 
 std::string show(const v1::SetBackendWeightResponse& r, const Style&) {
-  std::string out = "in force for ";
+  std::string out = r.pending().empty() ? "in force for " : "kept for ";
   for (int i = 0; i < r.services_size(); ++i) out += (i == 0 ? "" : ", ") + name_of(r.services(i));
-  return out + "\n";
+  return out + "\n" + not_yet(r.pending());
 }
 
 std::string show(const v1::ResetBackendWeightResponse& r, const Style&) {
-  return "the EndpointSlice's weight is in force again, not " + number(r.weight()) + "\n";
+  return "the EndpointSlice's weight holds again" + (r.has_weight() ? ", not " + number(r.weight()) : "") + "\n" +
+         not_yet(r.pending());
 }
 
 }  // namespace guideway::mgmt

@@ -1,5 +1,4 @@
 // drain, undrain and weight: what operators do with a backend, above what its EndpointSlice says.
-#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -38,18 +37,9 @@ int reset(Client& client, const Options& o) {
 
 // Takes back a drain alone: another weight was set for another reason.
 int undrain(Client& client, const Options& o) {
-  const auto request = named<v1::ResetBackendWeightRequest>(o);
-  v1::GetStatusResponse status;
-  if (const grpc::Status s = client.ask(&v1::Appliance::Stub::GetStatus, {}, &status); !s.ok()) return client.fail(s);
-  const auto it = std::ranges::find_if(status.backend_weights(), [&](const v1::BackendWeight& w) {
-    return w.namespace_() == request.namespace_() && w.name() == request.name() && w.address() == request.address();
-  });
-  if (it != status.backend_weights().end() && it->weight() != 0) {
-    std::cerr << "guideway: backend " << o.address << " isn't drained, but was given weight " << it->weight()
-              << ": guideway weight --reset takes that back\n";
-    return kFailed;
-  }
-  return reset(client, o);
+  auto request = named<v1::ResetBackendWeightRequest>(o);
+  request.set_only_drained(true);
+  return client.call(&v1::Appliance::Stub::ResetBackendWeight, request);
 }
 
 CLI::App* command(CLI::App& app, Client& client, const char* name, const char* what,

@@ -19,6 +19,11 @@ std::string now() {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
 }
 
+// The disk failed half way.
+absl::Status only_partly(const absl::Status& s, size_t changed) {
+  return {s.code(), std::string(s.message()) + "; " + std::to_string(changed) + " objects were changed before that"};
+}
+
 std::string backend_text(const OverrideKey& key) {
   const std::string address = net::to_string(key.backend);
   return key.service.empty() ? address : address + " of Service " + key.ns + "/" + key.service;
@@ -75,7 +80,9 @@ const std::string* ApiSource::text_of(const ObjectKey& key) const {
 }
 
 absl::Status ApiSource::may_write(const ObjectKey& key, Condition condition) const {
-  const std::string owner = store_.owner(key);
+  std::string owner = store_.owner(key);
+  // A file of its own that couldn't be read is replaced or removed as any other.
+  if (owner.empty() && store_.files().contains(path_of(key))) owner = path_of(key);
   if (!owner.empty() && !is_own_file(owner))
     return absl::FailedPreconditionError(to_string(key) + " stands in " + owner +
                                          ": change it there, or remove it from that file first");
@@ -85,32 +92,26 @@ absl::Status ApiSource::may_write(const ObjectKey& key, Condition condition) con
   return absl::OkStatus();
 }
 
+// Only what changes is written to the disk, and only what may be: so it is judged before, and then again, for things
+// may have changed meanwhile.
 absl::StatusOr<ApplyResult> ApiSource::apply(std::string_view manifests, Condition condition, bool dry_run) {
   auto submission = parse_submission(manifests, host_ports_);
   if (!submission.ok()) return submission.status();
-  const auto write = std::make_shared<Write>(Write{std::move(*submission), {}, condition, dry_run});
-  const absl::Status drafted = dry_run ? absl::OkStatus() : draft_all(*write);
-  auto result =
-      !drafted.ok()
-          ? absl::StatusOr<ApplyResult>(drafted)
-          : await<ApplyResult>(loop_, [this, write](const Reply<ApplyResult>& reply) { reply(apply_now(*write)); });
-  // What is left of them: those of a refused write, and those of objects that are as they were.
-  for (const std::string& draft : write->drafts) objects_.discard(draft);
-  if (result.ok() && !dry_run)
+  const auto write = std::make_shared<Write>(Write{std::move(*submission), condition, dry_run, {}});
+  auto result = await<ApplyResult>(loop_, [this, write](const Reply<ApplyResult>& reply) { reply(judge(*write)); });
+  if (!result.ok() || dry_run) return result;
+  if (const absl::Status s = draft_all(*result, *write); s.ok())
+    result = await<ApplyResult>(loop_, [this, write](const Reply<ApplyResult>& reply) { reply(apply_now(*write)); });
+  else
+    result = s;
+  for (const auto& kept : write->kept)
+    if (kept) objects_.discard(kept->draft);  // if it wasn't accepted
+  if (result.ok())
     if (absl::Status s = objects_.flush(); !s.ok()) return s;
   return result;
 }
 
-absl::Status ApiSource::draft_all(Write& write) {
-  for (const Submitted& o : write.submission.objects) {
-    auto draft = objects_.draft(o.text);
-    if (!draft.ok()) return draft.status();
-    write.drafts.push_back(std::move(*draft));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<ApplyResult> ApiSource::apply_now(Write& write) {
+absl::StatusOr<ApplyResult> ApiSource::judge(const Write& write) const {
   ApplyResult result;
   result.skipped = write.submission.skipped;
   size_t created = 0;
@@ -121,34 +122,57 @@ absl::StatusOr<ApplyResult> ApiSource::apply_now(Write& write) {
                           : *before == o.text ? Action::kUnchanged
                                               : Action::kConfigured;
     created += action == Action::kCreated ? 1 : 0;
-    result.objects.push_back({o.key, action, before != nullptr ? *before : "", o.text});
+    result.objects.push_back({o.key, action, {}, {}});
+    if (!write.dry_run) continue;
+    result.objects.back().before = before != nullptr ? *before : "";
+    result.objects.back().after = o.text;
   }
   if (texts_.size() + created > kMaxObjects)
     return absl::ResourceExhaustedError("at most " + std::to_string(kMaxObjects) +
                                         " objects may come over the API: keep the others in manifests");
-  if (write.dry_run) return result;
-  std::vector<ObjectKey> changed;
-  absl::Status kept;
-  for (size_t i = 0; kept.ok() && i < result.objects.size(); ++i)
-    if (result.objects[i].action != Action::kUnchanged)
-      kept = keep(write.submission.objects[i], write.drafts[i], changed);
-  hooks_.commit(changed);
-  if (!kept.ok()) return kept;
-  for (const Applied& a : result.objects)
-    for (Problem& p : hooks_.problems_of(objects_.path_of(kept_name(a.key)))) result.problems.push_back(std::move(p));
   return result;
 }
 
-absl::Status ApiSource::keep(const Submitted& object, const std::string& draft, std::vector<ObjectKey>& changed) {
-  const std::string name = kept_name(object.key);
-  const std::string path = objects_.path_of(name);
-  auto kept = read_kept(path, object.text, host_ports_);
-  if (!kept.ok()) return kept.status();
-  if (absl::Status s = objects_.accept(draft, name); !s.ok()) return s;
-  texts_[object.key] = object.text;
-  const auto keys = store_.put_file(path, {std::move(kept->objects), {}, false, std::move(kept->problems), {}});
-  changed.insert(changed.end(), keys.begin(), keys.end());
+absl::Status ApiSource::draft_all(const ApplyResult& judged, Write& write) {
+  for (size_t i = 0; i < judged.objects.size(); ++i) {
+    auto& kept = write.kept.emplace_back();
+    if (judged.objects[i].action == Action::kUnchanged) continue;
+    const Submitted& o = write.submission.objects[i];
+    auto decoded = read_kept(path_of(o.key), o.text, host_ports_);
+    if (!decoded.ok()) return decoded.status();
+    auto draft = objects_.draft(o.text);
+    if (!draft.ok()) return draft.status();
+    kept = {std::move(*draft), std::move(*decoded)};
+  }
   return absl::OkStatus();
+}
+
+absl::StatusOr<ApplyResult> ApiSource::apply_now(Write& write) {
+  auto result = judge(write);
+  if (!result.ok()) return result;
+  for (size_t i = 0; i < write.kept.size(); ++i)
+    if (!write.kept[i] && result->objects[i].action != Action::kUnchanged)
+      return absl::AbortedError(to_string(result->objects[i].key) +
+                                " was changed by somebody else meanwhile: try again");
+  std::vector<ObjectKey> changed;
+  std::set<std::string> paths;
+  absl::Status accepted;
+  for (size_t i = 0; i < write.kept.size(); ++i) {
+    const Submitted& o = write.submission.objects[i];
+    const std::string path = path_of(o.key);
+    paths.insert(path);
+    if (result->objects[i].action == Action::kUnchanged) continue;
+    accepted = objects_.accept(write.kept[i]->draft, kept_name(o.key));
+    if (!accepted.ok()) break;
+    Decoded& decoded = write.kept[i]->decoded;
+    texts_[o.key] = o.text;
+    const auto keys = store_.put_file(path, {std::move(decoded.objects), {}, false, std::move(decoded.problems), {}});
+    changed.insert(changed.end(), keys.begin(), keys.end());
+  }
+  hooks_.commit(changed);
+  if (!accepted.ok()) return only_partly(accepted, changed.size());
+  result->problems = hooks_.problems_of(paths);
+  return result;
 }
 
 absl::StatusOr<std::vector<ObjectKey>> ApiSource::keys_of(std::string_view manifests) const {
@@ -176,7 +200,7 @@ absl::StatusOr<std::vector<Applied>> ApiSource::remove_now(const std::vector<Obj
     const absl::Status s = may_write(key, Condition::kExists);
     if (ignore_missing && absl::IsNotFound(s)) continue;
     if (!s.ok()) return s;
-    const std::string* before = text_of(key);
+    const std::string* before = dry_run ? text_of(key) : nullptr;
     result.push_back({key, Action::kDeleted, before != nullptr ? *before : "", ""});
   }
   if (dry_run) return result;
@@ -187,16 +211,17 @@ absl::StatusOr<std::vector<Applied>> ApiSource::remove_now(const std::vector<Obj
     removed = objects_.remove(name);
     if (!removed.ok()) break;
     texts_.erase(result[i].key);
-    const auto gone = store_.remove_file(objects_.path_of(name));
+    const auto gone = store_.remove_file(path_of(result[i].key));
     changed.insert(changed.end(), gone.begin(), gone.end());
   }
   hooks_.commit(changed);
-  if (!removed.ok()) return removed;
+  if (!removed.ok()) return only_partly(removed, changed.size());
   return result;
 }
 
 absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight(const OverrideKey& key, uint32_t weight) {
   if (weight > kMaxWeight) return bad_request("weight", "is at most " + std::to_string(kMaxWeight));
+  if (override_name(key).size() > StateFiles::kMaxName) return bad_request("name", "is too long to be kept");
   using Result = std::vector<ObjectKey>;
   const Override value{weight, now()};
   const auto draft = weights_.draft(override_text(key, value));
@@ -220,25 +245,37 @@ absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight_now(const OverrideK
     return absl::ResourceExhaustedError("at most " + std::to_string(kMaxOverrides) +
                                         " weights may be set: reset some, or put the weights into EndpointSlices");
   if (absl::Status s = weights_.accept(draft, override_name(key)); !s.ok()) return s;
+  store_.remove_file(weights_.path_of(override_name(key)));  // it couldn't be read, but is replaced now
   store_.overrides().set(key, value);
   hooks_.commit(services);
   return services;
 }
 
-absl::StatusOr<uint32_t> ApiSource::reset_weight(const OverrideKey& key) {
-  auto result = await<uint32_t>(loop_, [this, key](const Reply<uint32_t>& reply) {
-    const auto it = store_.overrides().all().find(key);
-    if (it == store_.overrides().all().end())
-      return reply(absl::NotFoundError("no weight was set for backend " + backend_text(key)));
-    const uint32_t weight = it->second.weight;
-    if (absl::Status s = weights_.remove(override_name(key)); !s.ok()) return reply(s);
-    store_.overrides().reset(key);
-    hooks_.commit(hooks_.served_by(key));
-    reply(weight);
-  });
+absl::StatusOr<std::optional<uint32_t>> ApiSource::reset_weight(const OverrideKey& key, bool only_drained) {
+  using Result = std::optional<uint32_t>;
+  auto result = await<Result>(
+      loop_, [this, key, only_drained](const Reply<Result>& reply) { reply(reset_weight_now(key, only_drained)); });
   if (result.ok())
     if (absl::Status s = weights_.flush(); !s.ok()) return s;
   return result;
+}
+
+absl::StatusOr<std::optional<uint32_t>> ApiSource::reset_weight_now(const OverrideKey& key, bool only_drained) {
+  const std::string name = override_name(key);
+  const auto it = store_.overrides().all().find(key);
+  std::optional<uint32_t> weight;
+  if (it != store_.overrides().all().end())
+    weight = it->second.weight;
+  else if (!store_.files().contains(weights_.path_of(name)))  // those that couldn't be read
+    return absl::NotFoundError("no weight was set for backend " + backend_text(key));
+  if (only_drained && weight.value_or(0) != 0)
+    return absl::FailedPreconditionError("backend " + backend_text(key) + " isn't drained, but was given weight " +
+                                         std::to_string(*weight) + ": guideway weight --reset takes that back");
+  if (absl::Status s = weights_.remove(name); !s.ok()) return s;
+  store_.remove_file(weights_.path_of(name));
+  store_.overrides().reset(key);
+  hooks_.commit(hooks_.served_by(key));
+  return weight;
 }
 
 }  // namespace guideway::mgmt

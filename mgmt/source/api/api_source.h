@@ -7,6 +7,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +25,7 @@ enum class Action : uint8_t { kCreated, kConfigured, kUnchanged, kDeleted };
 struct Applied {
   ObjectKey key;
   Action action = Action::kUnchanged;
-  std::string before;  // manifests; empty: there was none, or is none
+  std::string before;  // of a dry run: manifests; empty: there was none, or is none
   std::string after;
 };
 
@@ -42,8 +44,8 @@ class ApiSource {
   struct Hooks {
     // Puts what changed in force.
     std::function<void(const std::vector<ObjectKey>&)> commit;
-    // Of the files of that path, as things are now.
-    std::function<std::vector<Problem>(const std::string& path)> problems_of;
+    // Of these files, as things are now.
+    std::function<std::vector<Problem>(const std::set<std::string>& paths)> problems_of;
     // Services in force that have the backend.
     std::function<std::vector<ObjectKey>(const OverrideKey&)> served_by;
   };
@@ -53,7 +55,7 @@ class ApiSource {
   // What was written before the daemon ended. Before any manifest is read: an object that a manifest has as well is the
   // API's then as it was before.
   absl::StatusOr<std::vector<ObjectKey>> restore();
-  bool is_own_file(std::string_view path) const { return path.starts_with(objects_.directory()); }
+  bool is_own_file(const std::string& path) const { return objects_.has(path) || weights_.has(path); }
   // As it was written; null if it is none of the API's.
   const std::string* text_of(const ObjectKey& key) const;
   size_t objects() const { return texts_.size(); }
@@ -65,26 +67,33 @@ class ApiSource {
   absl::StatusOr<std::vector<ObjectKey>> keys_of(std::string_view manifests) const;
   // The Services that it holds for now.
   absl::StatusOr<std::vector<ObjectKey>> set_weight(const OverrideKey& key, uint32_t weight);
-  // The weight that it was set to.
-  absl::StatusOr<uint32_t> reset_weight(const OverrideKey& key);
+  // The weight that it was set to; nothing if that can't be read any more. `only_drained`: FailedPrecondition for any
+  // other than 0.
+  absl::StatusOr<std::optional<uint32_t>> reset_weight(const OverrideKey& key, bool only_drained);
 
  private:
-  struct Write {  // shared with the loop, which may come to it after its caller has gone
+  struct Kept {  // what an object becomes
+    std::string draft;
+    Decoded decoded;
+  };
+  struct Write {
     Submission submission;
-    std::vector<std::string> drafts;  // of each object
     Condition condition = Condition::kNone;
     bool dry_run = false;
+    std::vector<std::optional<Kept>> kept;  // of each object, where it isn't as it is already
   };
   void restore_objects(std::vector<ObjectKey>& changed);
   void restore_overrides();
+  std::string path_of(const ObjectKey& key) const { return objects_.path_of(kept_name(key)); }
   absl::Status may_write(const ObjectKey& key, Condition condition) const;
-  absl::Status draft_all(Write& write);
+  absl::StatusOr<ApplyResult> judge(const Write& write) const;
+  absl::Status draft_all(const ApplyResult& judged, Write& write);
   absl::StatusOr<ApplyResult> apply_now(Write& write);
-  absl::Status keep(const Submitted& object, const std::string& draft, std::vector<ObjectKey>& changed);
   absl::StatusOr<std::vector<Applied>> remove_now(const std::vector<ObjectKey>& keys, bool ignore_missing,
                                                   bool dry_run);
   absl::StatusOr<std::vector<ObjectKey>> set_weight_now(const OverrideKey& key, const Override& value,
                                                         const std::string& draft);
+  absl::StatusOr<std::optional<uint32_t>> reset_weight_now(const OverrideKey& key, bool only_drained);
 
   EventLoop& loop_;
   Store& store_;

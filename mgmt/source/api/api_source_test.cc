@@ -72,17 +72,21 @@ TEST_CASE("api: objects come into force, survive, and go", "[api]") {
   const auto again = t.api().apply(shop(), Condition::kNone, false);
   REQUIRE(again.ok());
   CHECK(again->objects[0].action == Action::kUnchanged);
+  const auto told = t.api().apply(service("shop", "198.51.100.8"), Condition::kNone, true);
+  REQUIRE(told.ok());
+  CHECK(told->objects[0].action == Action::kConfigured);
+  CHECK(told->objects[0].before.find("198.51.100.7") != std::string::npos);
+  CHECK(told->objects[0].after.find("198.51.100.8") != std::string::npos);
   const auto moved = t.api().apply(service("shop", "198.51.100.8"), Condition::kNone, false);
   REQUIRE(moved.ok());
   CHECK(moved->objects[0].action == Action::kConfigured);
-  CHECK(moved->objects[0].before.find("198.51.100.7") != std::string::npos);
-  CHECK(moved->objects[0].after.find("198.51.100.8") != std::string::npos);
+  CHECK(moved->objects[0].after.empty());  // it may be larger than what a client receives
   const std::string there = "demo/shop:http@198.51.100.8:80/TCP";
   CHECK(t.rig.engine.wait([&](const auto& s) { return has(s, there) && !has(s, kShop); }));
 
   REQUIRE(t.rig.start().ok());
   CHECK(t.rig.engine.wait([&](const auto& s) { return s.connections == 2 && has(s, there); }));
-  CHECK(t.rig.daemon().get_object(service_key("shop"))->manifest == moved->objects[0].after);
+  CHECK(t.rig.daemon().get_object(service_key("shop"))->manifest == told->objects[0].after);
   CHECK(t.rig.daemon().get_object(service_key("shop"))->from_api);
   CHECK_FALSE(t.rig.daemon().get_object(service_key("web"))->from_api);
 
@@ -150,11 +154,11 @@ TEST_CASE("api: a contradiction is told, and what was in force goes on", "[api]"
 
 TEST_CASE("api: a list's items become objects that stand on their own", "[api]") {
   Started t;
-  const auto made = t.api().apply(
-      R"({"apiVersion": "v1", "kind": "ServiceList", "items": [{"metadata": {"name": "a", "namespace": "demo",
-          "annotations": {"note": "yes: \"no\"\n"}}, "spec": {"type": "ClusterIP"}}]})",
-      Condition::kNone, false);
+  const char* items = R"({"apiVersion": "v1", "kind": "ServiceList", "items": [{"metadata": {"name": "a",
+      "namespace": "demo", "annotations": {"note": "yes: \"no\"\n"}}, "spec": {"type": "ClusterIP"}}]})";
+  const auto made = t.api().apply(items, Condition::kNone, true);
   REQUIRE(made.ok());
+  REQUIRE(t.api().apply(items, Condition::kNone, false).ok());
   CHECK(made->objects[0].after.starts_with("apiVersion: v1\nkind: Service\nmetadata:\n  annotations:\n    note: "));
   REQUIRE(t.rig.start().ok());
   CHECK(t.rig.daemon().get_object(service_key("a"))->manifest == made->objects[0].after);
@@ -182,7 +186,7 @@ TEST_CASE("api: what can't be read of the state is told, and the rest is taken",
   Started t;
   REQUIRE(t.api().apply(shop(), Condition::kNone, false).ok());
   REQUIRE(t.api().set_weight({{}, {}, *net::parse_ip("10.0.0.1")}, 0).ok());
-  write_file(t.objects() + "/service.demo.bad.yaml", "a: [");
+  write_file(t.objects() + "/service@demo@bad.yaml", "a: [");
   write_file(t.objects() + "/.draft-7", "left by a crash");
   write_file(t.weights() + "/@@10.0.0.9.yaml", "weight: 1\n");
   REQUIRE(t.rig.start().ok());
@@ -191,10 +195,33 @@ TEST_CASE("api: what can't be read of the state is told, and the rest is taken",
       return std::any_of(s.problems.begin(), s.problems.end(), [&](const Problem& p) { return p.file == file; });
     });
   };
-  CHECK(told(t.objects() + "/service.demo.bad.yaml")->problems.size() == 2);
+  CHECK(told(t.objects() + "/service@demo@bad.yaml")->problems.size() == 2);
   CHECK(told(t.weights() + "/@@10.0.0.9.yaml")->overrides.size() == 1);
   CHECK(t.rig.engine.wait([](const auto& s) { return s.connections == 2 && has(s, kShop); }));
   CHECK_FALSE(std::filesystem::exists(t.objects() + "/.draft-7"));
+  CHECK(t.rig.wait([](const Snapshot& s) { return s.files.size() == 1; }) != nullptr);  // none of them is a manifest
+
+  // What can't be read is replaced or removed as any other.
+  REQUIRE(t.api().remove({service_key("bad")}, false, false).ok());
+  CHECK(t.api().reset_weight({{}, {}, *net::parse_ip("10.0.0.9")}, true)->has_value() == false);
+  CHECK(t.rig.wait([](const Snapshot& s) { return s.problems.empty(); }) != nullptr);
+  CHECK(names_in(t.objects()).size() == 2);
+  CHECK(names_in(t.weights()).size() == 1);
+}
+
+TEST_CASE("api: objects whose names could be taken for each other have files of their own", "[api]") {
+  Started t;
+  const auto named = [](const std::string& ns, const std::string& name, const std::string& vip) {
+    std::string text = service(name, vip);
+    text.replace(text.find("namespace: demo"), 15, "namespace: " + ns);
+    return text;
+  };
+  REQUIRE(t.api().apply(named("a.b", "c", "198.51.100.21"), Condition::kNone, false).ok());
+  REQUIRE(t.api().apply(named("a", "b.c", "198.51.100.22"), Condition::kNone, false).ok());
+  CHECK(names_in(t.objects()).size() == 2);
+  CHECK(t.rig.engine.wait([](const auto& s) {
+    return has(s, "a.b/c:http@198.51.100.21:80/TCP") && has(s, "a/b.c:http@198.51.100.22:80/TCP");
+  }));
 }
 
 TEST_CASE("api: a weight that is set wins over the slice's until it is reset", "[api]") {
@@ -206,7 +233,7 @@ TEST_CASE("api: a weight that is set wins over the slice's until it is reset", "
   CHECK(absl::IsNotFound(t.api().set_weight({{}, {}, *net::parse_ip("10.9.9.9")}, 0).status()));
   CHECK(absl::IsNotFound(t.api().set_weight({"demo", "shop", one}, 0).status()));
   CHECK(absl::IsInvalidArgument(t.api().set_weight({{}, {}, one}, 65'536).status()));
-  CHECK(absl::IsNotFound(t.api().reset_weight({{}, {}, one}).status()));
+  CHECK(absl::IsNotFound(t.api().reset_weight({{}, {}, one}, false).status()));
   CHECK(names_in(t.weights()).empty());
 
   const auto services = t.api().set_weight({{}, {}, one}, 0);
@@ -227,9 +254,10 @@ TEST_CASE("api: a weight that is set wins over the slice's until it is reset", "
   CHECK(s->overrides.at({"demo", "web", one}).weight == 5);
   CHECK(s->overrides.at({"demo", "web", one}).since.size() == 20);
 
-  CHECK(*t.api().reset_weight({"demo", "web", one}) == 5);
+  CHECK(absl::IsFailedPrecondition(t.api().reset_weight({"demo", "web", one}, true).status()));
+  CHECK(*t.api().reset_weight({"demo", "web", one}, false) == 5);
   CHECK(wait_weight("10.0.0.1", 0));
-  CHECK(*t.api().reset_weight({{}, {}, one}) == 0);
+  CHECK(*t.api().reset_weight({{}, {}, one}, true) == 0);
   CHECK(wait_weight("10.0.0.1", 1));
   CHECK(names_in(t.weights()).empty());
 }
@@ -254,7 +282,7 @@ TEST_CASE("api: writers at the same time leave one state", "[api]") {
   for (unsigned i = 0; i < 4; ++i) {
     const std::string name = "s" + std::to_string(i);
     manifests.push_back(t.rig.daemon().get_object(service_key(name))->manifest);
-    CHECK(manifests.back() == *read_whole_file(t.objects() + "/service.demo." + name + ".yaml"));
+    CHECK(manifests.back() == *read_whole_file(t.objects() + "/service@demo@" + name + ".yaml"));
   }
   REQUIRE(t.rig.start().ok());
   for (unsigned i = 0; i < 4; ++i)

@@ -30,7 +30,8 @@ absl::StatusOr<std::pair<OverrideKey, Override>> parse_override(std::string_view
   const auto weight = r.number(r.root()["weight"], 0, kMaxWeight);
   if (!weight && !r.bad()) r.error(r.root()["weight"], "is missing");
   Override value{static_cast<uint32_t>(weight.value_or(0)), r.text(r.root()["since"])};
-  if (r.bad()) return absl::DataLossError(problems[0].field + " " + problems[0].text + ": remove the file");
+  if (r.bad())
+    return absl::DataLossError(problems[0].field + " " + problems[0].text + ": set or reset the weight anew");
   return std::pair{key, value};
 }
 

@@ -20,8 +20,7 @@ constexpr std::string_view kDraft = ".draft-";
 
 absl::Status failure(const std::string& path, const char* what) {
   const int error = errno;
-  return absl::UnavailableError(path + " " + what + ": " + std::strerror(error) +
-                                "; what the API is told must survive a restart, so nothing was changed");
+  return absl::InternalError(path + " " + what + ": " + std::strerror(error));
 }
 
 }  // namespace
@@ -47,8 +46,8 @@ absl::StatusOr<std::string> StateFiles::draft(const std::string& text) {
   std::string path = path_of(std::string(kDraft) + std::to_string(drafts_.fetch_add(1)));
   if (const absl::Status s = write_whole_file(path, text, Flush::kYes); !s.ok()) {
     discard(path);
-    return absl::UnavailableError(std::string(s.message()) +
-                                  "; what the API is told must survive a restart, so nothing was changed");
+    return absl::InternalError(std::string(s.message()) +
+                               "; what the API is told must survive a restart, so nothing was changed");
   }
   return path;
 }
@@ -68,8 +67,8 @@ absl::Status StateFiles::remove(const std::string& name) const {
 absl::Status StateFiles::flush() const {
   const Fd fd{::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (fd.get() >= 0 && ::fsync(fd.get()) == 0) return absl::OkStatus();
-  return absl::UnavailableError(directory_ + " can't be flushed to the disk: " + std::strerror(errno) +
-                                "; the change is in force, and may be lost if the host loses power now");
+  return absl::DataLossError(directory_ + " can't be flushed to the disk: " + std::strerror(errno) +
+                             "; the change is in force, and may be lost if the host loses power now");
 }
 
 }  // namespace guideway::mgmt

@@ -14,11 +14,13 @@ namespace guideway::mgmt {
 
 class StateFiles {
  public:
+  static constexpr size_t kMaxName = 255;  // of file systems
+
   explicit StateFiles(std::string directory) : directory_(std::move(directory)) {}
 
   // Creates the directory, and removes drafts that nobody accepted.
   absl::Status prepare() const;
-  const std::string& directory() const { return directory_; }
+  bool has(const std::string& path) const { return path.starts_with(directory_ + "/"); }
   std::string path_of(const std::string& name) const { return directory_ + "/" + name; }
   // Paths, sorted.
   std::vector<std::string> list() const;

@@ -3,12 +3,11 @@
 #include <cctype>
 
 #include "mgmt/bad_request.h"
+#include "mgmt/source/api/state_files.h"
 #include "mgmt/source/yaml.h"
 
 namespace guideway::mgmt {
 namespace {
-
-constexpr size_t kMaxFileName = 250;  // and what a draft's name adds
 
 std::string line_of(uint32_t document, uint32_t line) {
   return "document " + std::to_string(document) + ", line " + std::to_string(line) + ": ";
@@ -39,7 +38,7 @@ absl::StatusOr<Submission> parse_submission(std::string_view manifests, const Ho
   Submission s;
   for (size_t i = 0; i < d.objects.size(); ++i) {
     const ObjectKey& key = d.objects[i]->key;
-    if (kept_name(key).size() > kMaxFileName)
+    if (kept_name(key).size() > StateFiles::kMaxName)
       violations.push_back({to_string(key) + ": metadata.name", "is too long to be kept: shorten it"});
     s.objects.push_back({key, text_of(tree, d.roots[i], key.kind)});
   }
@@ -59,7 +58,7 @@ absl::StatusOr<Decoded> read_kept(const std::string& path, const std::string& te
 std::string kept_name(const ObjectKey& key) {
   std::string name = to_string(key.kind);
   for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return name + "." + (key.ns.empty() ? "" : key.ns + ".") + key.name + ".yaml";
+  return name + "@" + key.ns + "@" + key.name + ".yaml";  // no name has an @
 }
 
 }  // namespace guideway::mgmt

@@ -30,7 +30,7 @@ absl::StatusOr<Submission> parse_submission(std::string_view manifests, const Ho
 // One object's text again, as the file that it is kept in; its lines and problems are that file's.
 absl::StatusOr<Decoded> read_kept(const std::string& path, const std::string& text, const HostPorts& host);
 
-// The name of its file: "service.demo.web.yaml".
+// The name of its file: "service@demo@web.yaml".
 std::string kept_name(const ObjectKey& key);
 
 }  // namespace guideway::mgmt

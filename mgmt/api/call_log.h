@@ -1,0 +1,12 @@
+// Who changed what, and whose calls failed, in the log.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+namespace guideway::mgmt {
+
+// For the server that is to be built: a line for each call that changes something, and for each that fails, with the
+// caller's name: the certificate's CN over TCP.
+void log_calls(grpc::ServerBuilder& builder);
+
+}  // namespace guideway::mgmt
