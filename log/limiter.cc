@@ -1,19 +1,34 @@
 #include "log/limiter.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace guideway::log {
 namespace {
 
-// "port eth0: queue 3" → "port eth#: queue #".
+// All beyond kMaxKinds; no kind has a digit.
+constexpr char kBeyond = '0';
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// May stand in a number or an address.
+bool is_of_number(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
+}
+
+// "neighbour 2001:db8::a on eth0" → "neighbour # on eth#"; what has no digit is a word: "bad" stays.
 std::string kind_of(std::string_view message) {
   std::string kind;
-  for (const char c : message) {
-    const bool digit = c >= '0' && c <= '9';
-    if (!digit)
-      kind += c;
-    else if (kind.empty() || kind.back() != '#')
+  while (!message.empty()) {
+    const auto end = std::ranges::find_if_not(message, is_of_number);
+    const auto length = static_cast<size_t>(end - message.begin());
+    const std::string_view run = message.substr(0, length);
+    if (std::ranges::any_of(run, is_digit))
       kind += '#';
+    else
+      kind += run;
+    if (length < message.size()) kind += message[length];
+    message.remove_prefix(std::min(length + 1, message.size()));
   }
   return kind;
 }
@@ -22,12 +37,10 @@ std::string kind_of(std::string_view message) {
 
 bool Limiter::admit(std::string_view message, Clock::time_point now) {
   std::string name = kind_of(message);
-  auto kind = kinds_.find(name);
-  if (kind == kinds_.end()) {
-    if (kinds_.size() >= kMaxKinds) return true;
-    kind = kinds_.emplace(std::move(name), Kind{.since = now}).first;
-  }
-  Kind& k = kind->second;
+  const bool beyond = kinds_.size() >= kMaxKinds && !kinds_.contains(name);
+  if (beyond) name = kBeyond;
+  Kind& k = kinds_.try_emplace(std::move(name), Kind{.since = now}).first->second;
+  k.suppressed.similar = !beyond;
   if (k.said < kBurst) {
     ++k.said;
     return true;

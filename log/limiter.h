@@ -1,5 +1,5 @@
-// Cuts off a storm of messages that say the same: of those that differ in their numbers alone, a few in each period are
-// said, the others counted. Pure.
+// Cuts off a storm of messages that say the same: of those that differ in their numbers and addresses alone, a few in
+// each period are said, the others counted. Pure.
 #pragma once
 
 #include <chrono>
@@ -16,11 +16,12 @@ class Limiter {
   using Clock = std::chrono::steady_clock;
   static constexpr uint32_t kBurst = 10;
   static constexpr std::chrono::seconds kPeriod{10};
-  static constexpr size_t kMaxKinds = 1'024;  // that are followed; further ones are said
+  static constexpr size_t kMaxKinds = 1'024;  // that are followed; all further ones count as one
 
   struct Suppressed {
-    uint64_t count;
-    std::string last;  // of them
+    uint64_t count = 0;
+    std::string last;     // of them
+    bool similar = true;  // false: of the kinds beyond kMaxKinds
   };
 
   // Whether the message is to be said.
@@ -34,7 +35,7 @@ class Limiter {
     uint32_t said = 0;
     Suppressed suppressed{};
   };
-  std::unordered_map<std::string, Kind> kinds_;  // by the message with its numbers left out
+  std::unordered_map<std::string, Kind> kinds_;  // by the message without its numbers
 };
 
 }  // namespace guideway::log

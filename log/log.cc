@@ -72,7 +72,8 @@ class LimitedSink final : public spdlog::sinks::base_sink<std::mutex> {
 
   void tell_ended(spdlog::string_view_t program) {
     for (const Limiter::Suppressed& s : limiter_.take_ended(Limiter::Clock::now())) {
-      const std::string text = "suppressed " + std::to_string(s.count) + " similar, the last: " + s.last;
+      const std::string text = "suppressed " + std::to_string(s.count) + (s.similar ? " similar" : " of many kinds") +
+                               ", the last: " + s.last;
       to_->log(spdlog::details::log_msg(program, spdlog::level::warn, text));
     }
   }
