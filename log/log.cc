@@ -13,6 +13,7 @@
 #include <mutex>
 
 #include "log/limiter.h"
+#include "log/printable.h"
 
 namespace guideway::log {
 namespace {
@@ -33,6 +34,25 @@ class Priority final : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<Priority>(); }
 };
 
+// A name in a manifest may be of any bytes: none of them begins a line or commands a terminal.
+class Message final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& m, const std::tm&, spdlog::memory_buf_t& out) override {
+    const std::string text = printable({m.payload.data(), m.payload.size()});
+    out.append(text.data(), text.data() + text.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<Message>(); }
+};
+
+class LevelName final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& m, const std::tm&, spdlog::memory_buf_t& out) override {
+    const std::string_view name = name_of(m.level);
+    out.append(name.data(), name.data() + name.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelName>(); }
+};
+
 class JsonFormatter final : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& m, spdlog::memory_buf_t& out) override {
@@ -40,7 +60,7 @@ class JsonFormatter final : public spdlog::formatter {
     time_.format(m, time);
     const auto text = [](const auto& s) { return std::string(s.data(), s.size()); };
     const nlohmann::ordered_json line = {{"time", text(time)},
-                                         {"level", text(spdlog::level::to_string_view(m.level))},
+                                         {"level", name_of(m.level)},
                                          {"program", text(m.logger_name)},
                                          {"message", text(m.payload)}};
     // A file's name may be of any bytes.
@@ -106,8 +126,8 @@ void add_options(CLI::App& app, Options& options) {
 std::unique_ptr<spdlog::formatter> make_formatter(Format format) {
   if (format == Format::kJson) return std::make_unique<JsonFormatter>();
   auto text = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-  text->add_flag<Priority>('*').set_pattern(format == Format::kJournal ? "%*%v"
-                                                                       : std::string(kTime) + " %^%l%$ %n: %v");
+  text->add_flag<Priority>('*').add_flag<Message>('v').add_flag<LevelName>('l');
+  text->set_pattern(format == Format::kJournal ? "%*%v" : std::string(kTime) + " %^%l%$ %n: %v");
   return text;
 }
 

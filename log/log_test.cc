@@ -40,6 +40,19 @@ TEST_CASE("log: the journal gets a priority, and no time of ours", "[log]") {
   CHECK(log.out.str() == "<3>a\n<4>b\n<6>c\n<7>d\n");
 }
 
+TEST_CASE("log: a message is one line, and commands nothing", "[log]") {
+  const std::string message = "kind a\n<0>panic\r\x1b[2J\x7f\t\xc2\x9b, \u00e9 and \xff \\";
+  const std::string shown = R"(kind a\n<0>panic\x0d\x1b[2J\x7f\t\x9b, )"
+                            "\u00e9 and \xff \\\n";
+  Log journal(Format::kJournal);
+  spdlog::warn("{}", message);
+  CHECK(journal.out.str() == "<4>" + shown);
+  Log text(Format::kText);
+  spdlog::warn("{}", message);
+  INFO(text.out.str());
+  CHECK(text.out.str().ends_with("Z warn test: " + shown));
+}
+
 TEST_CASE("log: JSON is a whole object a line, whatever the message is", "[log]") {
   Log log(Format::kJson);
   const std::string message = "a \"quote\", a \\, a\nline, \x01, \u00e9 and \xff";
@@ -49,7 +62,7 @@ TEST_CASE("log: JSON is a whole object a line, whatever the message is", "[log]"
   std::string line;
   REQUIRE(std::getline(lines, line));
   const auto object = nlohmann::json::parse(line);
-  CHECK(object["level"] == "warning");
+  CHECK(object["level"] == "warn");
   CHECK(object["program"] == "test");
   CHECK(object["message"] == "a \"quote\", a \\, a\nline, \x01, \u00e9 and \ufffd");
   CHECK(std::regex_match(object["time"].get<std::string>(), std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")));
@@ -90,7 +103,7 @@ TEST_CASE("log: a level is set, told and said", "[log]") {
     CHECK(level() == l);
   }
   CHECK(log.out.str() ==
-        "<6>log level trace, it was info\n<6>log level debug, it was trace\n<6>log level warning, it was debug\n"
+        "<6>log level trace, it was info\n<6>log level debug, it was trace\n<6>log level warn, it was debug\n"
         "<6>log level info, it was off\n");
 }
 
