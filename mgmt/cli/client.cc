@@ -78,7 +78,7 @@ Style Client::style() const {
           .colours = ::isatty(STDOUT_FILENO) == 1 && !set("NO_COLOR", "") && set("TERM", "dumb")};
 }
 
-int Client::print_message(const google::protobuf::Message& response, Layout layout) const {
+int Client::print_message(const google::protobuf::Message& response, Layout layout) {
   google::protobuf::util::JsonPrintOptions json;
   json.add_whitespace = layout == Layout::kIndented;
   json.always_print_primitive_fields = true;
@@ -88,12 +88,15 @@ int Client::print_message(const google::protobuf::Message& response, Layout layo
     std::cerr << "guideway: the answer can't be shown as JSON\n";
     return kFailed;
   }
-  return print_json(layout == Layout::kLine ? text + "\n" : text);
+  return print_json(layout == Layout::kLine ? text + "\n" : text, layout);
 }
 
-int Client::print_json(const std::string& json) const {
+int Client::print_json(const std::string& json, Layout layout) {
   if (output != "yaml") return print_text(json);
-  if (const auto yaml = yaml_of_json(json)) return print_text(*yaml);
+  if (const auto yaml = yaml_of_json(json)) {
+    const bool apart = std::exchange(printed_, true) || layout == Layout::kLine;
+    return print_text((apart ? "---\n" : "") + *yaml);
+  }
   std::cerr << "guideway: the answer can't be shown as YAML; -o json can\n";
   return kFailed;
 }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "mgmt/api/appliance.grpc.pb.h"
+#include "mgmt/cli/printable.h"
 #include "mgmt/cli/show.h"
 #include "mgmt/tls/certificates.h"
 
@@ -70,15 +71,16 @@ class Client {
 
   // These give exit codes.
   template <typename Response>
-  int print(const Response& response) const {
-    if (for_people()) return print_text(show(response, style()));
+  int print(const Response& response) {
+    if (for_people()) return print_text(show(printable(response), style()));
     return print_message(response);
   }
   int print_text(const std::string& text) const;
-  enum class Layout : uint8_t { kIndented, kLine };  // of JSON
+  // kLine: one of many, a line of JSON or a document of YAML each.
+  enum class Layout : uint8_t { kIndented, kLine };
   // As JSON, or in the form that was asked for instead.
-  int print_message(const google::protobuf::Message& response, Layout layout = Layout::kIndented) const;
-  int print_json(const std::string& json) const;
+  int print_message(const google::protobuf::Message& response, Layout layout = Layout::kIndented);
+  int print_json(const std::string& json, Layout layout = Layout::kIndented);
   int fail(const grpc::Status& s) const;
   // What fail() says.
   std::string explain(const grpc::Status& s) const;
@@ -95,6 +97,7 @@ class Client {
   grpc::Status prepare();
   std::string why_unreachable(const std::string& error) const;
 
+  bool printed_ = false;  // as YAML: what follows is another document
   std::unique_ptr<v1::Appliance::Stub> stub_;
 };
 

@@ -8,14 +8,15 @@
 #include <charconv>
 #include <set>
 
+#include "mgmt/cli/printable.h"
+#include "mgmt/cli/words.h"
+
 namespace guideway::mgmt {
 namespace {
 
 using Severity = Finding::Severity;
 
 constexpr uint64_t kFewPages = 64;  // with fewer the engine doesn't begin
-
-std::string number(uint64_t n) { return std::to_string(n); }
 
 class Examination {
  public:
@@ -270,8 +271,8 @@ std::string show(const std::vector<Finding>& findings, const Style& style) {
     if (f.severity != Severity::kFine) colour = f.severity == Severity::kProblem ? Colour::kRed : Colour::kYellow;
     const std::string name = name_of(f.severity);
     out += painted(style, colour, name) + std::string(10 - name.size(), ' ');
-    out += f.subject + ": " + f.text + "\n";
-    if (!f.remedy.empty()) out += "          → " + f.remedy + "\n";
+    out += printable_lines(f.subject + ": " + f.text) + "\n";
+    if (!f.remedy.empty()) out += "          → " + printable_lines(f.remedy) + "\n";
   }
   return out;
 }

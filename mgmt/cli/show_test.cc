@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "mgmt/cli/printable.h"
 #include "mgmt/cli/table.h"
 
 namespace guideway::mgmt {
@@ -48,6 +49,30 @@ TEST_CASE("what isn't as it should be has a colour, and nothing else", "[show]")
   CHECK(show(backends, coloured).find("\x1b[33mnot-ready\x1b[0m") != std::string::npos);
   CHECK(show(status, coloured).find("\x1b[31mPROBLEMS (1):\x1b[0m") != std::string::npos);
   CHECK(show(status, coloured).find("\x1b[31mEngine:      NOT CONNECTED") != std::string::npos);
+}
+
+TEST_CASE("nothing that an answer holds commands the terminal, or begins a line", "[show]") {
+  v1::GetStatusResponse status;
+  auto& p = *status.add_problems();
+  p.set_file("a\x1b[2J.yaml");
+  p.set_field("metadata.annotations[\"a\nb\"]");
+  p.set_text("isn't known");
+  status.add_skipped()->set_kind("De\x1b[31mployment\nDaemon: all is well");
+  status.mutable_engine()->set_trouble("\x7f");
+  const std::string text = show(printable(status), {});
+  INFO(text);
+  CHECK(text.find_first_of("\x1b\x7f") == std::string::npos);
+  CHECK(text.find("  ! a\\x1b[2J.yaml\n    metadata.annotations[\"a\\nb\"]\n      isn't known\n") != std::string::npos);
+  CHECK(text.find("0 De\\x1b[31mployment\\nDaemon: all is well\n") != std::string::npos);
+
+  v1::ListServicesResponse services;
+  services.add_services()->set_name("web\x1b[2J");
+  services.mutable_services(0)->set_port_name("\u009b");
+  CHECK(show(printable(services), {.wide = true}).find("web\\x1b[2J   \\x9b   ") != std::string::npos);
+  v1::TraceFrame bytes;
+  bytes.set_frame("\n\x1b");
+  CHECK(printable(bytes).frame() == "\n\x1b");
+  CHECK(printable_lines("a\x1b\nb\n") == "a\\x1b\nb\n");
 }
 
 // IPv4 and names of usual length fit what a terminal of 120 columns shows.

@@ -151,7 +151,7 @@ int watch(Client& client, Method<Request, Response> method) {
       *request.mutable_since() = message.generation();
       connected = true;
       wait = kFirstWait;
-      if (client.for_people()) return client.print_text(rows.take(message)) == 0;
+      if (client.for_people()) return client.print_text(rows.take(printable(message))) == 0;
       return client.print_message(message, Client::Layout::kLine) == 0;
     });
     if (s.ok()) return kFailed;  // nobody takes what is printed
@@ -165,7 +165,8 @@ int watch(Client& client, Method<Request, Response> method) {
 }  // namespace
 
 void add_watch_flag(CLI::App& command, bool& watching) {
-  command.add_flag("-w,--watch", watching, "Then those that change, as they do, without counters; as JSON by message");
+  command.add_flag("-w,--watch", watching,
+                   "Then those that change, as they do, without counters; as JSON or YAML by message");
 }
 
 int watch_services(Client& client) { return watch<v1::VipRow>(client, &v1::Appliance::Stub::WatchServices); }

@@ -67,7 +67,8 @@ int fail(const Client& client, const File& file, const grpc::Status& s) {
 
 // Problems are told beside what was done, and make it a failure: not all of it is in force as it is written.
 int tell_problems(const v1::ApplyObjectsResponse& r) {
-  for (const auto& p : r.problems())
+  for (const auto& problem : r.problems()) {
+    const v1::Problem p = printable(problem);
     std::cerr << "guideway: " << p.object() << (p.field().empty() ? "" : ": ") << p.field() << ": " << p.text() << "\n";
   return r.problems().empty() ? 0 : kFailed;
 }
@@ -81,6 +82,7 @@ int apply(Client& client, const Options& o) {
   int code = read_all(o.files, files);
   for (const File& file : files) {
     v1::ApplyObjectsRequest request;
+  }
     request.set_manifests(file.text);
     request.set_dry_run(o.dry_run);
     v1::ApplyObjectsResponse response;

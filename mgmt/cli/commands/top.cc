@@ -47,15 +47,12 @@ grpc::Status take(Client& client, Sample& out) {
 }
 
 int print(Client& client, const cli::Top& top, TopSort sort) {
-  if (client.output == "json") return client.print_message(top, Client::Layout::kLine);
-  if (client.output == "yaml") {
-    const int code = client.print_text("---\n");
-    return code == 0 ? client.print_message(top) : code;
-  }
+  if (!client.for_people()) return client.print_message(top, Client::Layout::kLine);
+  const cli::Top shown = printable(top);
   char over[32];
   std::snprintf(over, sizeof over, " over %.2f s, by ", top.seconds());
-  return client.print_text(top.time() + over + name_of(sort) + "\n" + show_table(top, client.style()) +
-                           show_drops(top, client.style()) + "\n");
+  return client.print_text(top.time() + over + name_of(sort) + "\n" + show_table(shown, client.style()) +
+                           show_drops(shown, client.style()) + "\n");
 }
 
 // A sample that fails doesn't end it: an engine that is started again is back soon.
@@ -135,7 +132,7 @@ int watch(Client& client, const TopOptions& o, Clock::duration interval) {
       }
       next = std::max(next + interval, Clock::now());
     }
-    if (before) top = rates_between(*before, *now, view);
+    if (before) top = printable(rates_between(*before, *now, view));
     terminal.draw(screen(top, trouble, view, client.style(), terminal.rows()));
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
     const Terminal::Event event = terminal.wait(left);
