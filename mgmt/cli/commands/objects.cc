@@ -4,10 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -32,20 +34,30 @@ struct File {
 };
 
 bool read(std::istream& in, const std::string& name, std::vector<File>& files) {
-  files.push_back({name, {std::istreambuf_iterator<char>(in), {}}});
+  File& file = files.emplace_back(File{name, ""});
+  char bytes[65'536];
+  while (in.read(bytes, sizeof bytes), in.gcount() > 0) file.text.append(bytes, static_cast<size_t>(in.gcount()));
   return !in.bad();
 }
 
-// Of directories the manifests in them, in the order of their names; "-" is standard input.
+// The manifests in a directory, in the order of their names.
+std::vector<std::string> manifests_of(const std::string& directory, std::error_code& error) {
+  std::vector<std::string> paths;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
+    if (const auto x = it->path().extension(); x == ".yaml" || x == ".yml" || x == ".json")
+      paths.push_back(it->path().string());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+// "-" is standard input. An exit code: unless it is 0, nothing is to be sent.
 int read_all(const std::vector<std::string>& names, std::vector<File>& files) {
   for (const std::string& name : names) {
     std::vector<std::string> paths;
     std::error_code ec;
     if (std::filesystem::is_directory(name, ec)) {
-      for (const auto& e : std::filesystem::directory_iterator(name, ec))
-        if (const auto x = e.path().extension(); x == ".yaml" || x == ".yml" || x == ".json")
-          paths.push_back(e.path().string());
-      std::sort(paths.begin(), paths.end());
+      paths = manifests_of(name, ec);
+      if (ec) return wrong_usage("-f " + name + " can't be read: " + ec.message());
       if (paths.empty()) return wrong_usage("-f " + name + ": no *.yaml, *.yml or *.json in that directory");
     } else {
       paths.push_back(name);
@@ -70,6 +82,7 @@ int tell_problems(const v1::ApplyObjectsResponse& r) {
   for (const auto& problem : r.problems()) {
     const v1::Problem p = printable(problem);
     std::cerr << "guideway: " << p.object() << (p.field().empty() ? "" : ": ") << p.field() << ": " << p.text() << "\n";
+  }
   return r.problems().empty() ? 0 : kFailed;
 }
 
@@ -80,9 +93,9 @@ void tell_dry_run(const Options& o) {
 int apply(Client& client, const Options& o) {
   std::vector<File> files;
   int code = read_all(o.files, files);
+  if (code != 0) return code;
   for (const File& file : files) {
     v1::ApplyObjectsRequest request;
-  }
     request.set_manifests(file.text);
     request.set_dry_run(o.dry_run);
     v1::ApplyObjectsResponse response;
@@ -97,21 +110,29 @@ int apply(Client& client, const Options& o) {
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& text) {
-    const Fd fd{::mkstemp(path_)};
-    std::ofstream(path_) << text;
+    const int fd = ::mkstemp(path_.data());
+    if (fd < 0) return;
+    ::close(fd);
+    std::ofstream file(path_);
+    written_ = static_cast<bool>(file << text << std::flush);
   }
-  ~TemporaryFile() { ::unlink(path_); }
+  ~TemporaryFile() { ::unlink(path_.c_str()); }
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
-  char* path() { return path_; }
+  explicit operator bool() const { return written_; }
+  char* path() { return path_.data(); }
 
  private:
-  struct Fd {
-    int fd;
-    ~Fd() { ::close(fd); }
-  };
-  char path_[32] = "/tmp/guideway-diff-XXXXXX";
+  static std::string directory() {
+    const char* set = std::getenv("TMPDIR");
+    return set != nullptr && *set != '\0' ? set : "/tmp";
+  }
+  std::string path_ = directory() + "/guideway-diff-XXXXXX";
+  bool written_ = false;
 };
+
+constexpr int kDifferent = 1;
+constexpr int kDiffFailed = 2;
 
 // As diff says: 0, 1 for differences, more if it can't be run.
 int unified_diff(const v1::AppliedObject& a) {
@@ -119,6 +140,11 @@ int unified_diff(const v1::AppliedObject& a) {
   const std::string name = ref.kind() + "/" + (ref.namespace_().empty() ? "" : ref.namespace_() + "/") + ref.name();
   TemporaryFile before(a.before());
   TemporaryFile after(a.after());
+  if (!before || !after) {
+    std::cerr << "guideway: " << (before ? after : before).path() << " can't be written: " << std::strerror(errno)
+              << "\n";
+    return kDiffFailed;
+  }
   std::string old_label = "in force: " + name;
   std::string new_label = "written: " + name;
   std::string program = "diff", u = "-u", label = "--label";
@@ -129,17 +155,15 @@ int unified_diff(const v1::AppliedObject& a) {
   if (::posix_spawnp(&pid, "diff", nullptr, nullptr, argv, environ) != 0 || ::waitpid(pid, &status, 0) != pid ||
       !WIFEXITED(status)) {
     std::cerr << "guideway: the program diff can't be run: install diffutils\n";
-    return 2;
+    return kDiffFailed;
   }
   return WEXITSTATUS(status);
 }
 
-constexpr int kDifferent = 1;
-constexpr int kDiffFailed = 2;
-
 int diff(Client& client, const Options& o) {
   std::vector<File> files;
   int code = read_all(o.files, files);
+  if (code != 0) return code;
   for (const File& file : files) {
     v1::ApplyObjectsRequest request;
     request.set_manifests(file.text);
@@ -178,6 +202,7 @@ int remove(Client& client, const Options& o) {
   }
   std::vector<File> files;
   int code = read_all(o.files, files);
+  if (code != 0) return code;
   for (const File& file : files) {
     request.set_manifests(file.text);
     v1::DeleteObjectsResponse response;
