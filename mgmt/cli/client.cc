@@ -122,10 +122,12 @@ int Client::fail(const grpc::Status& s) const {
 }
 
 std::string Client::explain(const grpc::Status& s) const {
-  if (s.error_code() != grpc::StatusCode::UNAVAILABLE && s.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED)
-    return s.error_message();
-  return "guidewayd can't be reached at " + server + " (" + s.error_message() +
-         "): " + why_unreachable(s.error_message());
+  const std::string said = printable_lines(s.error_message());
+  const bool unreachable =
+      s.error_code() == grpc::StatusCode::UNAVAILABLE || s.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+  // gRPC gives its own failures the same codes. What guidewayd says there is of itself ("guidewayd is stopping").
+  if (!unreachable || said.starts_with("guidewayd ")) return said;
+  return "guidewayd can't be reached at " + server + " (" + said + "): " + why_unreachable(said);
 }
 
 std::pair<std::string, std::string> split_service(const std::string& text) {

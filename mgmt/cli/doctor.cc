@@ -24,9 +24,7 @@ class Examination {
       : host_(host), status_(status), engine_(status.engine().status()), services_(services) {}
 
   void daemon(const std::string& trouble) {
-    if (!trouble.empty())
-      return problem("daemon", "guidewayd doesn't answer: " + trouble,
-                     "is it running, is --server right, and may you use its socket (group guideway)?");
+    if (!trouble.empty()) return problem("daemon", trouble, "");
     if (status_.problems().empty())
       fine("desired state", "all of it is in force");
     else

@@ -22,7 +22,7 @@ struct Finding {
   std::string remedy;   // a command, or a sentence; empty if it is fine
 };
 
-// `trouble`: why the daemon doesn't answer; then the messages are empty.
+// `trouble`: what Client::explain() says where the daemon doesn't answer; then the messages are empty.
 std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse& status,
                              const v1::ListServicesResponse& services, const std::string& trouble);
 

@@ -19,8 +19,7 @@ int doctor(Client& client) {
   for (const auto& p : status.engine().status().ports())
     if (p.kind() == "af_xdp") interfaces.push_back(p.name());
   for (const auto& w : status.engine().status().workers()) cores.push_back(w.core());
-  const auto findings = examine(look_at_host(interfaces, cores), status, services,
-                                s.ok() ? "" : client.server + ": " + s.error_message());
+  const auto findings = examine(look_at_host(interfaces, cores), status, services, s.ok() ? "" : client.explain(s));
   const int code =
       client.for_people() ? client.print_text(show(findings, client.style())) : client.print_json(to_json(findings));
   const bool ill =

@@ -1,0 +1,119 @@
+// What all commands of guideway have in common, and what those that send files do when one can't be read.
+#include "mgmt/cli/client.h"
+
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "mgmt/source/whole_file.h"
+#include "mgmt/testing/programs.h"
+
+namespace guideway::mgmt {
+namespace {
+
+// Which needs nothing else.
+constexpr const char* kMode = "  annotations:\n    guideway.io/forwarding-mode: dsr-l2\n";
+
+// What stands in the file, once the text does; at most ten seconds.
+std::string wait_for(const std::string& path, const std::string& text) {
+  std::string out;
+  for (int i = 0; i < 200 && !contains(out, text); ++i) {
+    ::usleep(50'000);
+    if (const auto bytes = read_whole_file(path); bytes.ok()) out = *bytes;
+  }
+  return out;
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("client: a daemon that answers is reached, whatever it says", "[client]") {
+  const Client client;
+  CHECK(client.explain({grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"}) == "guidewayd is stopping");
+  CHECK(client.explain({grpc::StatusCode::INTERNAL, "a\x1b[2J: no space\nb"}) == "a\\x1b[2J: no space\nb");
+  const std::string away = client.explain({grpc::StatusCode::UNAVAILABLE, "failed to connect to all addresses"});
+  CHECK(away.starts_with("guidewayd can't be reached at unix:/run/guideway/guideway.sock (failed to connect"));
+  CHECK(contains(away, "is it running"));
+  CHECK(contains(client.explain({grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded"}), "can't be reached"));
+}
+
+TEST_CASE("client: the doctor says of a daemon that is away what every command does", "[client]") {
+  Site p;
+  std::string status;
+  std::string doctor;
+  CHECK(p.cli({"status"}, status) == 1);
+  CHECK(p.cli({"doctor"}, doctor) == 1);
+  INFO(status << doctor);
+  const std::string away = "guidewayd can't be reached at " + p.listen;
+  CHECK(contains(status, "guideway: " + away));
+  CHECK(doctor.starts_with("problem   daemon: " + away));
+  p.listen = "tcp:127.0.0.1:1";
+  for (const char* name : {"GUIDEWAY_TLS_CERT", "GUIDEWAY_TLS_KEY", "GUIDEWAY_TLS_CA"}) ::setenv(name, "/nowhere", 1);
+  CHECK(p.cli({"doctor"}, doctor) == 1);
+  for (const char* name : {"GUIDEWAY_TLS_CERT", "GUIDEWAY_TLS_KEY", "GUIDEWAY_TLS_CA"}) ::unsetenv(name);
+  INFO(doctor);
+  CHECK(contains(doctor, "/nowhere"));
+  CHECK_FALSE(contains(doctor, "its socket"));  // over TCP there is none
+}
+
+TEST_CASE("client: several answers are several documents of YAML", "[client]") {
+  Site p;
+  write_file(p.dir / "web.yaml", service_yaml("web", "198.51.100.1", kMode));
+  write_file(p.dir / "dns.yaml", service_yaml("dns", "198.51.100.2", kMode));
+  Running daemon(p.start());
+  p.cli_until({"status"}, "Daemon");
+  const std::string watched = p.dir / "watched";
+  Running watch(spawn("GUIDEWAY", {"--server", p.listen, "services", "-w", "-o", "yaml"}, watched));
+  wait_for(watched, "last: true");
+  std::string out;
+  CHECK(p.cli({"apply", "-o", "yaml", "-f", p.dir / "web.yaml", "-f", p.dir / "dns.yaml"}, out) == 0);
+  INFO(out);
+  CHECK(out.starts_with("objects:"));
+  CHECK(count(out, "\n---\nobjects:") == 1);
+  out = wait_for(watched, "name: dns");
+  INFO(out);
+  CHECK(contains(out, "name: dns"));
+  CHECK(out.starts_with("---\n"));
+  CHECK(count(out, "---\nchanged:") >= 2);
+  CHECK(count(out, "---\nchanged:") == count("\n" + out, "\nchanged:"));
+}
+
+TEST_CASE("client: nothing is sent when one of the files can't be read", "[client]") {
+  Site p;
+  const std::string good = p.dir / "a.yaml";
+  write_file(good, service_yaml("web", "198.51.100.1", kMode));
+  std::filesystem::create_directory(p.dir / "mixed");
+  write_file(p.dir / "mixed/a.yaml", service_yaml("web", "198.51.100.1", kMode));
+  std::filesystem::create_directory(p.dir / "mixed/b.yaml");
+  Running daemon(p.start());
+  p.cli_until({"status"}, "Daemon");
+  std::string out;
+  CHECK(p.cli({"apply", "-f", good, "-f", "/nowhere.yaml"}, out) == 2);
+  CHECK(out == "guideway: -f /nowhere.yaml can't be read\n");
+  CHECK(p.cli({"apply", "-f", p.dir / "mixed"}, out) == 2);
+  CHECK(out == "guideway: -f " + (p.dir / "mixed/b.yaml") + " can't be read\n");
+  CHECK(p.cli({"diff", "-f", good, "-f", "/nowhere.yaml"}, out) == 2);
+  CHECK_FALSE(contains(out, "name: web"));
+  CHECK(p.cli({"delete", "--ignore-not-found", "-f", good}, out) == 0);
+  CHECK(out.empty());  // it never came
+
+  CHECK(p.cli({"apply", "-f", good}, out) == 0);
+  CHECK(p.cli({"delete", "-f", good, "-f", "/nowhere.yaml"}, out) == 2);
+  CHECK(p.cli({"diff", "-f", good}, out) == 0);  // still there
+  CHECK(p.cli({"delete", "-f", good}, out) == 0);
+
+  ::setenv("TMPDIR", "/nowhere", 1);
+  CHECK(p.cli({"diff", "-f", good}, out) == 2);
+  ::unsetenv("TMPDIR");
+  CHECK(contains(out, "guideway: /nowhere/guideway-diff-"));
+  CHECK(contains(out, "can't be written: No such file or directory"));
+}
+
+}  // namespace guideway::mgmt
