@@ -6,6 +6,7 @@
 #include <map>
 
 #include "mgmt/cli/cells.h"
+#include "mgmt/time_text.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -30,20 +31,9 @@ cli::Rates rates(const v1::Counters& before, const v1::Counters& now, double sec
   return r;
 }
 
-std::string key_of(const v1::VipRow& v) {
-  return v.namespace_() + "/" + v.name() + ":" + v.port_name() + "@" + endpoint(v.vip(), v.port()) + word(v.protocol());
-}
-
-std::string vip_key_of(const v1::BackendRow& b) {
-  return b.namespace_() + "/" + b.name() + ":" + b.port_name() + "@" + endpoint(b.vip(), b.vip_port()) +
-         word(b.protocol());
-}
-
-std::string key_of(const v1::BackendRow& b) { return vip_key_of(b) + ">" + endpoint(b.address(), b.port()); }
-
 template <typename Rows>
-std::map<std::string, const v1::Counters*> counters_of(const Rows& rows) {
-  std::map<std::string, const v1::Counters*> all;
+std::map<RowKey, const v1::Counters*> counters_of(const Rows& rows) {
+  std::map<RowKey, const v1::Counters*> all;
   for (const auto& row : rows)
     if (row.has_counters()) all[key_of(row)] = &row.counters();
   return all;
@@ -51,7 +41,7 @@ std::map<std::string, const v1::Counters*> counters_of(const Rows& rows) {
 
 // Unset where one of the two has no counters.
 template <typename Row, typename Out>
-void fill_rates(const std::map<std::string, const v1::Counters*>& before, const Row& row, double seconds, Out& out) {
+void fill_rates(const std::map<RowKey, const v1::Counters*>& before, const Row& row, double seconds, Out& out) {
   const auto old = before.find(key_of(row));
   if (row.has_counters() && old != before.end()) *out.mutable_rates() = rates(*old->second, row.counters(), seconds);
 }
@@ -66,14 +56,6 @@ void sort_by(TopSort sort, Rows& rows) {
     return r.packets_per_second();
   };
   std::stable_sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) { return value(a) > value(b); });
-}
-
-std::string now_as_text() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&now, &utc));
-  return text;
 }
 
 void fill_drops(const Sample& before, const Sample& now, cli::Top& out) {
@@ -108,12 +90,12 @@ Cell state_cell(const std::string& state) {
 
 cli::Top rates_between(const Sample& before, const Sample& now, const TopView& view) {
   cli::Top top;
-  top.set_time(now_as_text());
+  top.set_time(rfc3339_now());
   const double seconds = seconds_between(before.services.at, now.services.at);
   top.set_seconds(seconds);
   const auto old_vips = counters_of(before.services.response.services());
   const auto old_backends = counters_of(before.backends.response.backends());
-  std::map<std::string, std::vector<const v1::BackendRow*>> backends;
+  std::map<RowKey, std::vector<const v1::BackendRow*>> backends;
   for (const auto& b : now.backends.response.backends()) backends[vip_key_of(b)].push_back(&b);
   for (const auto& v : now.services.response.services()) {
     if (!view.name.empty() && (v.namespace_() != view.ns || v.name() != view.name)) continue;

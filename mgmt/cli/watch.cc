@@ -12,24 +12,13 @@
 namespace guideway::mgmt {
 namespace {
 
-using Cells = std::vector<std::string>;
+using Cells = RowKey;  // which are a row's first
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstWait{100};
 constexpr milliseconds kLongestWait{2'000};
 
-// A row's first cells, by which rows are told apart and sorted.
-Cells key_of(const v1::VipRow& r) {
-  return {r.namespace_(), r.name(), r.port_name(), endpoint(r.vip(), r.port()), word(r.protocol())};
-}
-
-Cells key_of(const v1::BackendRow& r) {
-  return {r.namespace_(),     r.name(),
-          r.port_name(),      endpoint(r.vip(), r.vip_port()),
-          word(r.protocol()), endpoint(r.address(), r.port())};
-}
-
-// The others.
+// A row's cells after those of its key.
 Cells rest_of(const v1::VipRow& r) {
   return {word(r.state()),
           word(r.mode()),

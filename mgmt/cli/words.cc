@@ -120,4 +120,18 @@ std::string place(const std::string& file, uint32_t document, uint32_t line) {
   return out;
 }
 
+RowKey key_of(const v1::VipRow& r) {
+  return {r.namespace_(), r.name(), r.port_name(), endpoint(r.vip(), r.port()), word(r.protocol())};
+}
+
+RowKey vip_key_of(const v1::BackendRow& r) {
+  return {r.namespace_(), r.name(), r.port_name(), endpoint(r.vip(), r.vip_port()), word(r.protocol())};
+}
+
+RowKey key_of(const v1::BackendRow& r) {
+  RowKey key = vip_key_of(r);
+  key.push_back(endpoint(r.address(), r.port()));
+  return key;
+}
+
 }  // namespace guideway::mgmt

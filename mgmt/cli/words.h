@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "mgmt/api/appliance.pb.h"
 
@@ -16,6 +17,12 @@ std::string endpoint(const std::string& address, uint32_t port);
 std::string service_name(const std::string& ns, const std::string& name);
 // Where a file, a document of it and a line are, as far as they are known: "web.yaml:61 (document 3)".
 std::string place(const std::string& file, uint32_t document, uint32_t line);
+
+// What tells a row from all others, as people read it: namespace, name, port, VIP, protocol, and of a backend itself.
+using RowKey = std::vector<std::string>;
+RowKey key_of(const v1::VipRow& r);
+RowKey key_of(const v1::BackendRow& r);
+RowKey vip_key_of(const v1::BackendRow& r);  // of the VIP that it serves
 
 // "UDP", as enumerators are written.
 std::string upper(std::string text);
