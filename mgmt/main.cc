@@ -40,7 +40,8 @@ Exit status:
 Files:
   /run/guideway/guideway.sock
                               Where the API is served
-  /var/lib/guideway/daemon    The last good form of each manifest
+  /var/lib/guideway/daemon    The last good form of each manifest; in objects/ and weights/, what came over the API:
+                              the only copy
 
 Examples:
   guidewayd --manifests /etc/guideway/manifests
@@ -56,7 +57,8 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--manifests", o.daemon.manifests, "Directory of Kubernetes manifests (*.yaml, *.yml) to watch")
       ->required()
       ->type_name("DIR");
-  app.add_option("--state-dir", o.daemon.state_dir, "Where the last good form of each manifest is kept")
+  app.add_option("--state-dir", o.daemon.state_dir,
+                 "Where the last good form of each manifest is kept, and what came over the API")
       ->capture_default_str()
       ->type_name("DIR");
   app.add_option("--engine", o.daemon.engine_socket, "Socket of guideway-engine")

@@ -46,7 +46,7 @@ void add_daemon(const v1::GetStatusResponse& s, Families& f) {
   f.gauge("generation", "Number of the newest desired state, and of that which the engine forwards by.")
       .add(s.desired().counter(), {{"state", "desired"}})
       .add(s.applied().counter(), {{"state", "applied"}});
-  f.gauge("vips", "VIPs that the manifests ask for.").add(s.vips());
+  f.gauge("vips", "VIPs that the manifests and the API's objects ask for.").add(s.vips());
   f.gauge("engine_connected", "Whether guidewayd is connected to guideway-engine.").add(s.engine().connected());
   f.gauge("limit", "What the engine holds at most, by limit.");
   for (const auto& l : s.engine().limits()) f.add(l.limit(), {{"name", l.name()}});
