@@ -57,6 +57,7 @@ std::unique_ptr<Tracing> Tracing::begin(const TraceSite& site, const Arrival& ar
 Tracing::~Tracing() {
   if (trace_ == nullptr || !given_ || (*site_.workers)[worker_].take_back(*trace_)) return;
   while (!trace_->done.load(std::memory_order_acquire)) sched_yield();
+  free_pieces();
 }
 
 void Tracing::refuse(const absl::Status& why) {
@@ -101,13 +102,18 @@ void Tracing::give_to(unsigned worker, Mbuf mbuf, bool handed_over) {
   for (size_t i = 0; i < rings_.size(); ++i) trace_->to[i] = rings_[i].get();
 }
 
+// What a worker has cut off its packet.
+void Tracing::free_pieces() {
+  for (unsigned i = 1; i < trace_->burst.count; ++i) rte_pktmbuf_free(trace_->burst.packets[i].mbuf);
+}
+
 // Its packet goes on to the worker in whose ring it is, or is freed with the pieces that it was cut into.
 void Tracing::finish_pass() {
   std::optional<unsigned> next;
   for (size_t i = 0; i < rings_.size() && !next; ++i)
     if (void* object = nullptr; rte_ring_dequeue(rings_[i].get(), &object) == 0) next = static_cast<unsigned>(i);
   *answer_.add_passes() = facts_of(*trace_, worker_, next, *site_.publisher, site_.ports);
-  for (unsigned i = 1; i < trace_->burst.count; ++i) rte_pktmbuf_free(trace_->burst.packets[i].mbuf);
+  free_pieces();
   if (next && answer_.passes_size() < kMostPasses) return give_to(*next, std::move(mbuf_), true);
   trace_.reset();
   mbuf_.reset();

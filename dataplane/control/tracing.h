@@ -68,6 +68,7 @@ class Tracing {
   void refuse(const absl::Status& why);
   absl::Status start(const Arrival& arrival);
   void give_to(unsigned worker, Mbuf mbuf, bool handed_over);
+  void free_pieces();
   void finish_pass();
 
   const TraceSite& site_;

@@ -229,5 +229,21 @@ TEST_CASE("a worker that doesn't come to a trace", "[trace]") {
   CHECK(rte_mempool_avail_count(rig.pool()) == frames);
 }
 
+TEST_CASE("a trace that nobody waits for leaves no pieces behind", "[trace]") {
+  Rig rig;
+  network(rig);
+  rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {"10.0.1.10"}));
+  const auto big = Frame().ipv4("10.0.0.99", kVip).tcp(40'000, 80).syn().payload(1'460).bytes();
+  REQUIRE(end_of(rig.trace(big)).sent_size() == 2);
+  const unsigned frames = rte_mempool_avail_count(rig.pool());
+  const auto port = rig.trace_site().ports.data();
+  {
+    const auto tracing = control::Tracing::begin(rig.trace_site(), {big, port, 0, RTE_PKTMBUF_HEADROOM});
+    CHECK_FALSE(tracing->step(control::Tracing::Clock::now()));
+    rig.workers()[0].trace_asked(rig.now());
+  }
+  CHECK(rte_mempool_avail_count(rig.pool()) == frames);
+}
+
 }  // namespace
 }  // namespace guideway::cases
