@@ -177,14 +177,16 @@ void AfXdpPort::warn() {
   const std::string& name = interface_.name;
   if (program_.mode() == xdp::Mode::kGeneric)
     warnings_.push_back(
-        absl::StrCat(name, " runs XDP in generic mode, which is slower: its driver refused (",
-                     program_.driver_refusal().empty() ? "an earlier engine" : program_.driver_refusal(), ")"));
+        {absl::StrCat(name, " runs XDP in generic mode, which is slower: its driver refused (",
+                      program_.driver_refusal().empty() ? "an earlier engine" : program_.driver_refusal(), ")"),
+         absl::StrCat("a NIC whose driver runs XDP (ethtool -i ", name,
+                      " names this one), or what dmesg says that it wants; then restart guideway-engine")});
   // Two ends of a veth are mostly configured alike; only the far end's setting counts and it can't be seen from here.
   if (interface_.driver == "veth" && interface_.transmit_offload)
-    warnings_.push_back(absl::StrCat(
-        name,
-        " is a veth with offloads: if its peer has them too, packets arrive with unfinished checksums; at both "
-        "ends: `ethtool -K INTERFACE tx off tso off gso off`"));
+    warnings_.push_back(
+        {absl::StrCat(name,
+                      " is a veth with offloads: if its peer has them too, packets arrive with unfinished checksums"),
+         "at both ends: ethtool -K INTERFACE tx off tso off gso off"});
 }
 
 }  // namespace guideway::control

@@ -33,6 +33,10 @@ inline constexpr size_t kFramesPerQueue = 2 * size_t{path::kAfXdpRingSize};
 
 class AfXdpPort {
  public:
+  struct Warning {
+    std::string text;
+    std::string remedy;
+  };
   // The interface as it is to be, with the program on it: needs CAP_PERFMON besides CAP_NET_ADMIN and CAP_BPF.
   static absl::StatusOr<std::unique_ptr<AfXdpPort>> attach(const AfXdpPortOptions& options);
   // The memory must outlive the port, and the pool hold kFramesPerQueue for each queue. Once.
@@ -44,7 +48,7 @@ class AfXdpPort {
   xdp::Program& program() { return program_; }
   bool zero_copy() const { return zero_copy_; }  // by every socket
   // What works, but not as well as it should: for the log.
-  const std::vector<std::string>& warnings() const { return warnings_; }
+  const std::vector<Warning>& warnings() const { return warnings_; }
   // The kernel's own counters of a queue's socket.
   absl::StatusOr<xdp_statistics> statistics(unsigned queue) const;
   // Packets steered here that found no room in their socket's rings, of all queues.
@@ -83,7 +87,7 @@ class AfXdpPort {
   uint16_t mbuf_port_;
   std::vector<Queue> queues_;
   bool zero_copy_ = true;
-  std::vector<std::string> warnings_;
+  std::vector<Warning> warnings_;
 };
 
 }  // namespace guideway::control

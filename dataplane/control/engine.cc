@@ -158,10 +158,12 @@ absl::Status Engine::open_memory() {
   // DPDK's heap (the exception table, rings) at least must fit, or it won't start.
   huge_ = options_.huge && free_hugepages() >= kHeapMb / 2;
   if (!huge_)
-    warn("memory", options_.huge ? absl::StrCat("too few free 2 MB pages (", free_hugepages(),
-                                                "): plain memory is used, "
-                                                "which is slower; sysctl vm.nr_hugepages=1024")
-                                 : "--no-huge: plain memory is used, which is slower");
+    options_.huge
+        ? warn("memory",
+               absl::StrCat("too few free 2 MB pages (", free_hugepages(), "): plain memory is used, which is slower"),
+               "sysctl vm.nr_hugepages=1024, then restart guideway-engine")
+        : warn("memory", "--no-huge: plain memory is used, which is slower",
+               "restart guideway-engine without --no-huge");
   if (const absl::Status s = init_eal(
           {.huge = huge_, .memory_mb = kHeapMb, .worker_cores = options_.cores, .shared_cores = options_.yield});
       !s.ok())
@@ -173,9 +175,8 @@ absl::Status Engine::open_memory() {
   if (!memory.ok()) return memory.status();
   memory_.emplace(std::move(*memory));
   if (huge_ && !memory_->huge())
-    warn("memory",
-         "too few free 2 MB pages for the packets: plain memory is used, which is slower; "
-         "sysctl vm.nr_hugepages=1024");
+    warn("memory", "too few free 2 MB pages for the packets: plain memory is used, which is slower",
+         "sysctl vm.nr_hugepages=1024, then restart guideway-engine");
   return absl::OkStatus();
 }
 
@@ -200,7 +201,7 @@ absl::Status Engine::open_af_xdp(AfXdpPort& port, uint8_t index) {
   e.kind = "af_xdp";
   e.mode = xdp::to_string(port.program().mode());
   for (const path::AfXdpQueue& q : port.queues()) e.queues.push_back(std::make_unique<path::PortQueue>(q));
-  for (const std::string& text : port.warnings()) warn("port " + i.name, text);
+  for (const auto& [text, remedy] : port.warnings()) warn("port " + i.name, text, remedy);
   spdlog::info("port {}: {} mode, {} queue(s), MTU {}", e.name, e.mode, e.queues.size(), i.mtu);
   ports_.push_back(std::move(e));
   return absl::OkStatus();
@@ -254,9 +255,8 @@ absl::Status Engine::open_tables() {
   if (!made.ok()) return made.status();
   workers_ = std::move(*made);
   if (huge_ && !workers_->huge())
-    warn("memory",
-         "too few free 2 MB pages for the connection tables: plain memory is used, which is slower; "
-         "sysctl vm.nr_hugepages=1024, or lower --connections");
+    warn("memory", "too few free 2 MB pages for the connection tables: plain memory is used, which is slower",
+         "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine");
   std::vector<Announcer::Way> ways;
   for (const PortFacts& f : facts) ways.push_back({f, workers_->inject(f.index)});
   announcer_ = std::make_unique<Announcer>(std::move(ways), memory_->pool());
@@ -276,7 +276,8 @@ void Engine::load_state() {
   else if (absl::IsNotFound(s))
     spdlog::info("no saved state; waiting for guidewayd on {}", options_.socket);
   else
-    warn("state", std::string(s.message()));
+    warn("state", std::string(s.message()),
+         "see that guidewayd runs and is connected; then restart guideway-engine, and the file aside isn't needed");
   steer();
 }
 
@@ -343,7 +344,8 @@ void Engine::announce(Clock::time_point now) {
   if (std::exchange(announced_version_, publisher_->announced_version()) != publisher_->announced_version()) {
     announcer_->follow(publisher_->announced(), now);
     solicited_nodes_->follow(publisher_->announced());
-    if (!solicited_nodes_->trouble().empty()) spdlog::warn("{}", solicited_nodes_->trouble());
+    if (!solicited_nodes_->trouble().empty())
+      spdlog::warn("{}; {}", solicited_nodes_->trouble(), SolicitedNodes::kRemedy);
   }
   unsigned up = 0;  // a bit for each port
   for (const EnginePort& p : ports_)
@@ -494,25 +496,29 @@ engine::Status Engine::status() {
 // What isn't as it should be now, and may pass.
 std::vector<engine::Warning> Engine::troubles() const {
   std::vector<engine::Warning> all;
-  const auto add = [&](const char* subject, const std::string& text) {
+  const auto add = [&](const char* subject, const std::string& text, const char* remedy) {
     if (text.empty()) return;
     all.emplace_back().set_subject(subject);
     all.back().set_text(text);
+    all.back().set_remedy(remedy);
   };
-  add("announcing", solicited_nodes_->trouble());
-  add("routes", std::string(forwarding_->status().message()));
+  add("announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy);
+  add("routes", std::string(forwarding_->status().message()),
+      "fewer or shorter prefixes in the kernel's table (ip route); it is tried again with every change there");
   if (sweep_->overflowed())
-    add("connections", absl::StrCat("more than ", kMaxExceptions,
-                                    " are off their Maglev slot: those beyond may lose their backend when they reach "
-                                    "another worker; it passes as they end"));
+    add("connections",
+        absl::StrCat("more than ", kMaxExceptions,
+                     " are off their Maglev slot: those beyond may lose their backend when they reach another worker"),
+        "it passes as they end: until then leave backends and weights as they are");
   return all;
 }
 
-void Engine::warn(std::string subject, std::string text) {
-  spdlog::warn("{}: {}", subject, text);
+void Engine::warn(std::string subject, std::string text, std::string remedy) {
+  spdlog::warn("{}: {}; {}", subject, text, remedy);
   engine::Warning w;
   w.set_subject(std::move(subject));
   w.set_text(std::move(text));
+  w.set_remedy(std::move(remedy));
   warnings_.push_back(std::move(w));
 }
 

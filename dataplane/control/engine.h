@@ -77,7 +77,7 @@ class Engine {
   engine::Hello hello() const;
   engine::Status status();
   std::vector<engine::Warning> troubles() const;
-  void warn(std::string subject, std::string text);
+  void warn(std::string subject, std::string text, std::string remedy);
 
   EngineOptions options_;
   Clock::time_point started_ = Clock::now();

@@ -57,8 +57,7 @@ void SolicitedNodes::follow(const std::set<net::IpAddress>& announced) {
   }
   trouble_ = failed == 0 ? ""
                          : absl::StrCat(failed, " multicast groups of announced IPv6 addresses can't be joined, first ",
-                                        first, ": who asks for these addresses may not be heard; see that IPv6 is on ",
-                                        "there, or raise LimitNOFILE");
+                                        first, ": who asks for these addresses may not be heard");
 }
 
 // 0 or an errno.

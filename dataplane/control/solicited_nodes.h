@@ -22,6 +22,7 @@ class SolicitedNodes {
   void follow(const std::set<net::IpAddress>& announced);
   // Why some aren't joined; empty if all are.
   const std::string& trouble() const { return trouble_; }
+  static constexpr const char* kRemedy = "see that IPv6 is on there, or raise LimitNOFILE";
 
  private:
   using Group = std::pair<int, net::IpAddress>;  // on an interface

@@ -73,6 +73,7 @@ void fill(const engine::Hello& hello, const engine::Status& s, v1::EngineStatus&
     v1::Warning& warning = *out.add_warnings();
     warning.set_subject(w.subject());
     warning.set_text(w.text());
+    warning.set_remedy(w.remedy());
   }
   out.set_services(s.services());
   out.set_reals(s.reals());

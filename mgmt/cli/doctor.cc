@@ -35,7 +35,7 @@ class Examination {
                      "systemctl start guideway-engine");
     fine("engine", "version " + status_.engine().version() + " is connected");
     for (const auto& w : engine_.warnings())
-      if (w.subject() != "memory") hint(w.subject(), w.text(), "");
+      if (w.subject() != "memory") hint(w.subject(), w.text(), w.remedy());
   }
 
   void kernel() {

@@ -79,11 +79,12 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
   constexpr Severity kProblem = Severity::kProblem;
   const std::vector<Ill> all{
       {kProblem, "desired state", "1 parts", "guideway status", [](Patient& p) { p.status.add_problems(); }},
-      {kHint, "announcing", "no address", "",
+      {kHint, "announcing", "no address", "give it one",
        [](Patient& p) {
          auto& w = *p.engine().add_warnings();
          w.set_subject("announcing");
          w.set_text("no address");
+         w.set_remedy("give it one");
        }},
       {kHint, "kernel", "5.10.0-8", "5.16", [](Patient& p) { p.host.kernel = "5.10.0-8-amd64"; }},
       {kProblem, "kernel", "older than 5.10", "newer", [](Patient& p) { p.host.kernel = "4.19.0"; }},
@@ -116,11 +117,12 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
       {kHint, "port eth0", "VLAN tags", "rxvlan off", [](Patient& p) { p.eth0().features["rx-vlan-hw-parse"] = true; }},
       {kHint, "port eth0", "512 places of 8192", "rx 4096", [](Patient& p) { p.eth0().rx_ring_max = 8'192; }},
       {kHint, "port eth0", "strict", "conf/eth0/rp_filter=2", [](Patient& p) { p.eth0().rp_filter = 1; }},
-      {kHint, "port eth0", "generic mode", "",
+      {kHint, "port eth0", "generic mode", "another NIC",
        [](Patient& p) {
          auto& w = *p.engine().add_warnings();
          w.set_subject("port eth0");
          w.set_text("runs XDP in generic mode");
+         w.set_remedy("another NIC");
        }},
       {kHint, "encapsulation", "no port", "mtu 1540",
        [](Patient& p) { p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_IPIP); }},
@@ -141,6 +143,7 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
     CHECK(std::ranges::count_if(findings, found) == 1);
     CHECK(std::ranges::count_if(findings, [](const Finding& f) { return f.severity != Severity::kFine; }) == 1);
     CHECK(found(findings.front()));  // before what is fine
+    for (const Finding& f : findings) CHECK((f.severity == Severity::kFine) == f.remedy.empty());
   }
 }
 

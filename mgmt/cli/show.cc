@@ -47,7 +47,9 @@ std::string show_engine(const v1::Engine& e, const Style& style) {
   out += ", up " + duration(s.uptime_seconds()) + ", " + (s.hugepages() ? "hugepages" : "plain memory") + "\n";
   out += "In force:    " + number(s.services()) + " VIPs, " + number(s.reals()) + " backends, " +
          number(s.exceptions()) + " connections off their slot\n";
-  for (const auto& w : s.warnings()) out += complaint(style, Colour::kYellow, w.subject() + ": " + w.text());
+  for (const auto& w : s.warnings())
+    out += complaint(style, Colour::kYellow,
+                     w.subject() + ": " + w.text() + (w.remedy().empty() ? "" : "; " + w.remedy()));
   Table ports(style, {"PORT", "KIND", "MODE", "QUEUES", "MTU", "UP"});
   for (const auto& p : s.ports())
     ports.add({p.name(), p.kind(), p.mode(), number(p.queues()), number(p.mtu()),

@@ -53,7 +53,7 @@ bool open_side(Side& side, const std::string& spec, const char* mac, const char*
   side.port = *std::move(port);
   side.queues = side.port->queues();
   side.next_hop = net::parse_mac(mac).value();
-  for (const std::string& w : side.port->warnings()) std::cerr << "warning: " << w << '\n';
+  for (const auto& [text, remedy] : side.port->warnings()) std::cerr << "warning: " << text << "; " << remedy << '\n';
   return true;
 }
 
