@@ -56,8 +56,8 @@ class Examination {
       hint("AF_XDP", "this kernel has no such sockets: ports af_xdp:… can't be opened",
            "a kernel with CONFIG_XDP_SOCKETS");
     if (!host_.bpffs && !status_.engine().connected())
-      hint("bpffs", "nothing is mounted at /sys/fs/bpf: the XDP program can't outlive the engine there",
-           "mount -t bpf bpf /sys/fs/bpf, or another directory with guideway-engine --bpffs");
+      hint("bpffs", "no BPF file system is mounted where an engine would pin its XDP program",
+           "systemctl start run-guideway-bpf.mount, which the package's unit uses; or mount -t bpf bpf /sys/fs/bpf");
     if (!host_.bpf_jit)
       hint("BPF", "programs are interpreted, which makes XDP some ten times slower",
            "sysctl net.core.bpf_jit_enable=1, then restart the engine");
@@ -95,14 +95,8 @@ class Examination {
   }
 
   void privileges() {
-    if (!host_.engine) return;
-    const auto has = [&](unsigned capability) { return (host_.engine->capabilities >> capability & 1) != 0; };
-    std::string missing;
-    for (const auto& [capability, name] : {std::pair{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
-                                           {CAP_NET_RAW, "CAP_NET_RAW"},
-                                           {CAP_IPC_LOCK, "CAP_IPC_LOCK"},
-                                           {CAP_BPF, "CAP_BPF"}})
-      if (!has(capability)) missing += (missing.empty() ? "" : ", ") + std::string(name);
+    if (!host_.engine) return privileges_here();
+    const std::string missing = missing_in(host_.engine->capabilities, false);
     if (!missing.empty())
       return problem("privileges", "the engine runs without " + missing,
                      "start it as root: it keeps these, and drops the others");
@@ -219,6 +213,31 @@ class Examination {
   }
 
  private:
+  // What an engine would lack that root starts from here.
+  void privileges_here() {
+    if (!host_.root)
+      return hint("privileges", "no engine is seen here, nor what one would lack",
+                  "run guideway doctor as root to see");
+    const std::string missing = missing_in(host_.bounding, true);
+    if (missing.empty()) return fine("privileges", "an engine started here would have what it needs");
+    problem("privileges", "an engine started here wouldn't have " + missing,
+            "give this container or service these capabilities (for a unit CapabilityBoundingSet=)");
+  }
+  // Of what the engine keeps, or of what it starts with: dataplane/main.cc asks for the same.
+  static std::string missing_in(uint64_t capabilities, bool at_start) {
+    std::string missing;
+    const auto look = [&](unsigned capability, const char* name) {
+      if ((capabilities >> capability & 1) == 0) missing += (missing.empty() ? "" : ", ") + std::string(name);
+    };
+    look(CAP_NET_ADMIN, "CAP_NET_ADMIN");
+    look(CAP_NET_RAW, "CAP_NET_RAW");
+    look(CAP_IPC_LOCK, "CAP_IPC_LOCK");
+    look(CAP_BPF, "CAP_BPF");
+    if (!at_start) return missing;
+    look(CAP_PERFMON, "CAP_PERFMON");
+    look(CAP_SETPCAP, "CAP_SETPCAP");
+    return missing;
+  }
   std::string more_pages() const {
     return "echo " + number(host_.hugepages_2mb + 1'024) +
            " >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, and hugepages=1024 on the kernel's command line";

@@ -97,6 +97,13 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
        [](Patient& p) { p.host.engine->capabilities &= ~(1ULL << CAP_BPF); }},
       {kHint, "privileges", "aren't filtered", "without --no-seccomp",
        [](Patient& p) { p.host.engine->seccomp = false; }},
+      {kHint, "privileges", "no engine is seen", "as root", [](Patient& p) { p.host.engine.reset(); }},
+      {kProblem, "privileges", "wouldn't have CAP_PERFMON", "CapabilityBoundingSet",
+       [](Patient& p) {
+         p.host.engine.reset();
+         p.host.root = true;
+         p.host.bounding = ~(1ULL << CAP_PERFMON);
+       }},
       {kHint, "workers", "cores 2 and 3 share", "lscpu", [](Patient& p) { p.host.cores[2].siblings = {2, 3}; }},
       {kHint, "core 3", "powersave", "cpupower -c 3", [](Patient& p) { p.host.cores[3].governor = "powersave"; }},
       {kHint, "workers", "% of all packets", "ethtool -X",
@@ -163,6 +170,11 @@ TEST_CASE("doctor: what looks wrong and isn't", "[doctor]") {
       [](Patient& p) {  // not told in this namespace
         p.host.neighbors = 1'000;
         p.host.neighbors_kept.reset();
+      },
+      [](Patient& p) {  // none runs yet
+        p.host.engine.reset();
+        p.host.root = true;
+        p.host.bounding = ~0ULL;
       }};
   for (const auto& make : all) {
     Patient p;

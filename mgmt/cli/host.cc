@@ -192,6 +192,18 @@ CoreFacts look_at_core(uint32_t core) {
   return {cores_of(first_line(cpu + "/topology/thread_siblings_list")), first_line(cpu + "/cpufreq/scaling_governor")};
 }
 
+// "CapEff" and the like, in a process's /proc/…/status.
+std::optional<uint64_t> capabilities_in(const std::string& status_file, const std::string& set) {
+  std::ifstream status(status_file);
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with(set + ":\t")) continue;
+    uint64_t bits = 0;
+    std::from_chars(line.data() + set.size() + 2, line.data() + line.size(), bits, 16);
+    return bits;
+  }
+  return std::nullopt;
+}
+
 // Whoever may look at others' /proc finds it; a process of another network namespace isn't this host's gateway.
 std::optional<ProcessFacts> look_for_engine() {
   std::error_code error;
@@ -203,21 +215,23 @@ std::optional<ProcessFacts> look_for_engine() {
     if (first_line(path + "/comm") != "guideway-engine") continue;
     std::error_code unreadable;
     if (std::filesystem::read_symlink(path + "/ns/net", unreadable) != ours) continue;
+    const auto capabilities = capabilities_in(path + "/status", "CapEff");
+    if (!capabilities) return std::nullopt;
+    ProcessFacts p{*capabilities, false};
     std::ifstream status(path + "/status");
-    std::optional<ProcessFacts> p;
-    for (std::string line; std::getline(status, line);) {
-      if (line.starts_with("CapEff:\t"))
-        std::from_chars(line.data() + 8, line.data() + line.size(), p.emplace().capabilities, 16);
-      if (p && line == "Seccomp:\t2") p->seccomp = true;
-    }
+    for (std::string line; std::getline(status, line);)
+      if (line == "Seccomp:\t2") p.seccomp = true;
     return p;
   }
   return std::nullopt;
 }
 
 bool has_bpffs() {
-  struct statfs s{};
-  return ::statfs("/sys/fs/bpf", &s) == 0 && s.f_type == BPF_FS_MAGIC;
+  const auto is_one = [](const char* path) {
+    struct statfs s{};
+    return ::statfs(path, &s) == 0 && s.f_type == BPF_FS_MAGIC;
+  };
+  return is_one("/sys/fs/bpf") || is_one("/run/guideway/bpf");
 }
 
 bool has_af_xdp() {
@@ -253,6 +267,8 @@ HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::ve
   for (const std::string& i : interfaces) h.interfaces[i] = look_at_interface(i);
   for (const uint32_t c : cores) h.cores[c] = look_at_core(c);
   h.engine = look_for_engine();
+  h.root = ::geteuid() == 0;
+  h.bounding = capabilities_in("/proc/self/status", "CapBnd").value_or(0);
   return h;
 }
 

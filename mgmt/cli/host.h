@@ -44,7 +44,7 @@ struct HostFacts {
   uint64_t hugepages_2mb = 0;  // free ones are in use by nobody
   uint64_t hugepages_2mb_free = 0;
   bool bpf_jit = true;
-  bool bpffs = true;   // is mounted at /sys/fs/bpf
+  bool bpffs = true;   // is mounted at /sys/fs/bpf or, as by the package's unit, at /run/guideway/bpf
   bool af_xdp = true;  // the kernel has such sockets
   std::optional<bool> clock_synchronized;
   uint64_t neighbors = 0;                  // of IPv4, in this network namespace
@@ -52,7 +52,9 @@ struct HostFacts {
   std::vector<HostAddress> addresses;
   std::map<std::string, InterfaceFacts> interfaces;  // those asked for
   std::map<uint32_t, CoreFacts> cores;               // likewise
-  std::optional<ProcessFacts> engine;                // if one runs here
+  std::optional<ProcessFacts> engine;                // if one runs here and may be seen
+  bool root = false;                                 // this is root's process
+  uint64_t bounding = 0;                             // capabilities that a program started from here can have
 };
 
 HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::vector<uint32_t>& cores);
