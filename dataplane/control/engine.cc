@@ -402,12 +402,12 @@ absl::Status Engine::run() {
 }
 
 // The program itself is asked, with the maps that it steers by.
-engine::TraceSteering Engine::steering(const EnginePort& port, std::span<const uint8_t> frame) const {
+absl::StatusOr<engine::TraceSteering> Engine::steering(const EnginePort& port, std::span<const uint8_t> frame) const {
   const auto with_program =
       std::ranges::find(af_xdp_, port.name, [](const auto& p) -> const std::string& { return p->interface().name; });
   if (with_program == af_xdp_.end()) return engine::TRACE_STEERING_UNSPECIFIED;
   const auto verdict = (*with_program)->program().ask(frame);
-  if (!verdict.ok()) return engine::TRACE_STEERING_UNKNOWN;
+  if (!verdict.ok()) return verdict.status();
   return *verdict == xdp::Verdict::kEngine ? engine::TRACE_STEERING_ENGINE : engine::TRACE_STEERING_HOST;
 }
 

@@ -73,7 +73,7 @@ class Engine {
   void announce(Clock::time_point now);
   bool is_up(const EnginePort& port) const;
   void keep_house(Clock::time_point now);
-  engine::TraceSteering steering(const EnginePort& port, std::span<const uint8_t> frame) const;
+  absl::StatusOr<engine::TraceSteering> steering(const EnginePort& port, std::span<const uint8_t> frame) const;
   engine::Hello hello() const;
   engine::Status status();
   std::vector<engine::Warning> troubles() const;

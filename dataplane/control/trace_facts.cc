@@ -50,6 +50,52 @@ engine::TraceEntry::Direction direction_of(path::Direction d) {
   return engine::TraceEntry::DIRECTION_UNSPECIFIED;
 }
 
+engine::TraceChoice::Reason reason_of(path::Why w) {
+  switch (w) {
+    case path::Why::kException:
+      return engine::TraceChoice::REASON_EXCEPTION;
+    case path::Why::kAffinity:
+      return engine::TraceChoice::REASON_AFFINITY;
+    case path::Why::kKept:
+      return engine::TraceChoice::REASON_KEPT;
+    case path::Why::kMaglev:
+      break;
+  }
+  return engine::TraceChoice::REASON_MAGLEV;
+}
+
+engine::TraceMemory memory_of(path::Trace::Memory memory) {
+  using Memory = path::Trace::Memory;
+  engine::TraceMemory m;
+  m.set_remembered(true);
+  switch (memory) {
+    case Memory::kNew:
+      return m;
+    case Memory::kReplaced:
+      m.set_replaces(true);
+      return m;
+    case Memory::kStands:
+      m.set_stands(true);
+      return m;
+    case Memory::kEnds:
+      m.set_reason(engine::TraceMemory::REASON_ENDS);
+      break;
+    case Memory::kFloodGuard:
+      m.set_reason(engine::TraceMemory::REASON_FLOOD_GUARD);
+      break;
+    case Memory::kFull:
+      m.set_reason(engine::TraceMemory::REASON_TABLE_FULL);
+      break;
+    case Memory::kLaterFragment:
+      m.set_reason(engine::TraceMemory::REASON_LATER_FRAGMENT);
+      break;
+  }
+  m.set_remembered(false);
+  return m;
+}
+
+net::FlowKey6 flow_of(const Packet& p) { return p.family == path::Family::kIpv4 ? net::widen(p.key4) : p.key6; }
+
 void fill(engine::TraceFlow& out, const net::FlowKey6& key) {
   out.set_protocol(key.protocol);
   out.set_source(net::bytes_of(key.source));
@@ -60,7 +106,7 @@ void fill(engine::TraceFlow& out, const net::FlowKey6& key) {
 
 // An echo's ports are the first bytes of its header, and a fragment's the id of its datagram until its ports are told.
 void fill(engine::TraceFlow& out, const Packet& p) {
-  fill(out, p.family == path::Family::kIpv4 ? net::widen(p.key4) : p.key6);
+  fill(out, flow_of(p));
   out.set_protocol(p.protocol);
   if (p.kind == path::Kind::kFlow || p.kind == path::Kind::kIcmpError) return;
   out.clear_source_port();
@@ -76,10 +122,13 @@ class Facts {
   engine::TracePass tell(unsigned worker, std::optional<unsigned> handed_to) {
     out_.set_worker(worker);
     tell_parse();
+    tell_match(handed_to);
+    tell_answer();
     tell_track();
     tell_hand(worker, handed_to);
     tell_balance();
     tell_learn();
+    tell_hand_on(handed_to);
     tell_route();
     tell_fit();
     tell_apply();
@@ -118,6 +167,25 @@ class Facts {
     control::fill(*m.mutable_flow(), p);
   }
 
+  void tell_match(std::optional<unsigned> handed_to) {
+    if (!reached(Stage::kMatch) || !path::is_fragment(before(Stage::kMatch)->kind)) return;
+    const Packet& p = *trace_.seen(Stage::kMatch);
+    if (p.fate == Fate::kDrop) return;
+    auto& m = *out_.add_stages()->mutable_match();
+    if (p.fate == Fate::kHandedOver && handed_to) m.set_owner(*handed_to);
+    m.set_waits(p.fate == Fate::kWaits);
+    if (p.live()) control::fill(*m.mutable_flow(), flow_of(p));
+  }
+
+  void tell_answer() {
+    if (!reached(Stage::kAnswer)) return;
+    const Packet& p = *trace_.seen(Stage::kAnswer);
+    if (p.fate == Fate::kFinished)
+      out_.add_stages()->mutable_answer()->set_kind(engine::TraceAnswer::KIND_NEIGHBOR);
+    else if (p.live() && p.answer)
+      out_.add_stages()->mutable_answer()->set_kind(engine::TraceAnswer::KIND_ECHO);
+  }
+
   void tell_track() {
     if (!decided_in(Stage::kTrack)) return;
     const Packet& p = *trace_.seen(Stage::kTrack);
@@ -151,28 +219,25 @@ class Facts {
     auto& m = *out_.add_stages()->mutable_balance();
     m.set_mode(mode_of(p.mode));
     fill(*m.mutable_real(), p.real, destination_port(p));
-    const bool kept = before(Stage::kBalance)->real != path::kNone<path::RealIndex>;
-    if (trace_.pick) {
-      m.set_table_size(trace_.service->table_size);
-      m.set_slot(trace_.pick->slot);
-      fill(*m.mutable_slot_real(), trace_.pick->real, destination_port(p));
-      m.set_moved(trace_.pick->moved);
-    }
-    if (kept)
-      m.set_reason(engine::TraceChoice::REASON_KEPT);
-    else if (trace_.pick->excepted)
-      m.set_reason(engine::TraceChoice::REASON_EXCEPTION);
-    else if (trace_.pick->real != p.real)
-      m.set_reason(engine::TraceChoice::REASON_AFFINITY);
-    else
-      m.set_reason(engine::TraceChoice::REASON_MAGLEV);
+    m.set_reason(reason_of(trace_.pick->choice.why));
+    if (trace_.pick->choice.why == path::Why::kKept) return;
+    m.set_table_size(trace_.service->table_size);
+    m.set_slot(trace_.pick->choice.slot);
+    fill(*m.mutable_slot_real(), trace_.pick->stands, destination_port(p));
+    m.set_moved(trace_.pick->moved);
   }
 
   void tell_learn() {
-    if (!passed(Stage::kLearn) || !before(Stage::kLearn)->learn) return;
-    auto& m = *out_.add_stages()->mutable_learn();
-    m.set_remembered(bool{trace_.seen(Stage::kLearn)->slot});
-    m.set_replaces(bool{before(Stage::kLearn)->slot});
+    if (trace_.memory) *out_.add_stages()->mutable_learn() = memory_of(*trace_.memory);
+  }
+
+  // Of what `learn` has dropped it takes up only what found no SNAT port.
+  void tell_hand_on(std::optional<unsigned> handed_to) {
+    if (!trace_.seen(Stage::kHandOn) || trace_.seen(Stage::kHandOn)->fate != Fate::kHandedOver) return;
+    if (trace_.seen(Stage::kLearn)->fate != Fate::kDrop || !handed_to) return;
+    auto& m = *out_.add_stages()->mutable_hand_on();
+    m.set_reason(engine::TraceHandOn::REASON_NO_SNAT_PORT);
+    m.set_next(*handed_to);
   }
 
   void tell_route() {

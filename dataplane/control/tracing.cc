@@ -82,12 +82,19 @@ absl::Status Tracing::start(const Arrival& a) {
   }
   answer_.set_port(a.port->name);
   answer_.set_packet(a.frame.data(), a.frame.size());
-  if (site_.steering)
-    answer_.set_steering(a.fragment ? engine::TRACE_STEERING_UNKNOWN : site_.steering(*a.port, a.frame));
+  ask_xdp(a);
   port_ = a.port->facts.index;
   if (answer_.steering() != engine::TRACE_STEERING_HOST)
     give_to(site_.workers->receiver(a.queue), std::move(mbuf), false);
   return absl::OkStatus();
+}
+
+void Tracing::ask_xdp(const Arrival& a) {
+  if (!site_.steering) return;
+  if (a.fragment) return answer_.set_steering(engine::TRACE_STEERING_UNKNOWN);
+  const auto steering = site_.steering(*a.port, a.frame);
+  answer_.set_steering(steering.ok() ? *steering : engine::TRACE_STEERING_FAILED);
+  if (!steering.ok()) answer_.set_steering_trouble(std::string(steering.status().message()));
 }
 
 void Tracing::give_to(unsigned worker, Mbuf mbuf, bool handed_over) {

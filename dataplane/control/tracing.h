@@ -21,14 +21,14 @@
 
 namespace guideway::control {
 
-// What packets are traced in. `steering` says what XDP does with a frame on a port.
+// What packets are traced in. `steering` says what XDP does with a frame on a port, or why it couldn't be asked.
 struct TraceSite {
   Workers* workers = nullptr;
   const Publisher* publisher = nullptr;
   const Tally* tally = nullptr;
   std::span<const EnginePort> ports;
   rte_mempool* pool = nullptr;
-  std::function<engine::TraceSteering(const EnginePort&, std::span<const uint8_t>)> steering;
+  std::function<absl::StatusOr<engine::TraceSteering>(const EnginePort&, std::span<const uint8_t>)> steering;
 };
 
 // What has come in, or would.
@@ -67,6 +67,7 @@ class Tracing {
   explicit Tracing(const TraceSite& site) : site_(site) {}
   void refuse(const absl::Status& why);
   absl::Status start(const Arrival& arrival);
+  void ask_xdp(const Arrival& arrival);
   void give_to(unsigned worker, Mbuf mbuf, bool handed_over);
   void free_pieces();
   void finish_pass();

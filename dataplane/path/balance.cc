@@ -9,18 +9,6 @@ namespace {
 
 using net::DropReason;
 
-// Where the clients of services with session affinity are remembered.
-struct Clients {
-  const Connections& connections;
-  uint64_t table_seed;
-  Tick now;
-
-  RealIndex real_of(const Packet& p, const Tables& t) const {
-    if (p.family == Family::kIpv4) return affine_real(p.key4, p.service, connections.v4, t, table_seed, now);
-    return affine_real(p.key6, p.service, connections.v6, t, table_seed, now);
-  }
-};
-
 // That of a connection off its slot, if this is one's.
 RealIndex exception_of(const Packet& p, const Tables& t) {
   const net::FlowKey6 key = p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6;
@@ -29,15 +17,23 @@ RealIndex exception_of(const Packet& p, const Tables& t) {
   return kNone<RealIndex>;
 }
 
-RealIndex pick(const Packet& p, const Service& service, const Tables& t, const Clients& clients) {
+RealIndex real_of(const Packet& p, const Tables& t, const Clients& c) {
+  if (p.family == Family::kIpv4) return affine_real(p.key4, p.service, c.connections.v4, t, c.table_seed, c.now);
+  return affine_real(p.key6, p.service, c.connections.v6, t, c.table_seed, c.now);
+}
+
+// Of a service that has a table. Inline, so that packets don't pay for what only traces ask.
+[[gnu::always_inline]] inline Choice pick(const Packet& p, const Service& service, const Tables& t,
+                                          const Clients& clients) {
   const uint64_t hash = balance_hash(p, service, t.hash_seed);
-  const uint16_t slot = t.slots[service.table_offset + gw_slot(hash, service.table_size)];
+  const uint32_t slot = gw_slot(hash, service.table_size);
+  const uint16_t value = t.slots[service.table_offset + slot];
   // A SYN begins a new flow, whatever an earlier one of the same ports was off to.
-  if (!p.opens() && (slot & kSlotMoved) != 0)
-    if (const RealIndex r = exception_of(p, t); r != kNone<RealIndex>) return r;
+  if (!p.opens() && (value & kSlotMoved) != 0)
+    if (const RealIndex r = exception_of(p, t); r != kNone<RealIndex>) return {r, slot, Why::kException};
   if (service.affinity != 0)
-    if (const RealIndex r = clients.real_of(p, t); r != kNone<RealIndex>) return r;
-  return service.reals[slot & kSlotOrdinal];
+    if (const RealIndex r = real_of(p, t, clients); r != kNone<RealIndex>) return {r, slot, Why::kAffinity};
+  return {service.reals[value & kSlotOrdinal], slot, Why::kMaglev};
 }
 
 // Whether the service is for this client. Judged before translation, which destroys the client's address.
@@ -53,7 +49,7 @@ void decide(Packet& p, const Tables& t, const Clients& clients) {
   if (joins_midway(p, service)) return p.drop(DropReason::NO_CONNECTION);
   if (p.real == kNone<RealIndex>) {  // else the service's epoch has moved on, and its connections keep their reals
     if (service.table_size == 0) return p.drop(DropReason::NO_BACKEND);
-    p.real = pick(p, service, t, clients);
+    p.real = pick(p, service, t, clients).real;
   }
   p.mode = service.mode;
   p.route = t.reals[p.real].route;
@@ -62,6 +58,11 @@ void decide(Packet& p, const Tables& t, const Clients& clients) {
 }
 
 }  // namespace
+
+Choice choose(const Packet& p, const Service& service, const Tables& t, const Clients& clients) {
+  if (p.real != kNone<RealIndex>) return {p.real, 0, Why::kKept};
+  return pick(p, service, t, clients);
+}
 
 void balance(Burst& burst, const Connections& connections, const Tables& t, uint64_t table_seed, Tick now) {
   const Clients clients{connections, table_seed, now};

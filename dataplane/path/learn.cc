@@ -15,9 +15,6 @@ ConnectionState first_state(const Packet& p) {
   return p.opens() ? ConnectionState::kSetup : ConnectionState::kEstablished;
 }
 
-// A flow that ends with this packet isn't worth an entry.
-bool is_ending(const Packet& p) { return p.resets() || p.closes(); }
-
 template <typename Entry>
 Entry entry_for(const Packet& p, const typename Entry::KeyType& key, const Tables& t) {
   Entry e;
@@ -27,13 +24,6 @@ Entry entry_for(const Packet& p, const typename Entry::KeyType& key, const Table
   e.epoch = t.services[p.service].epoch;
   e.mode = p.mode;
   return e;
-}
-
-// Whether the packet goes on by its entry as it stands, and later stages read that. Of what is to be learned these are
-// the packets of which only the service's epoch has moved on.
-template <typename Entry>
-bool stands_on(const Packet& p, const Entry& e) {
-  return !p.learn || (!p.opens() && e.mode == p.mode && e.real == p.real && e.direction == p.direction);
 }
 
 // Whether the entry that this packet replaces can go: not while another packet of the burst is to be translated by it,

@@ -18,6 +18,16 @@ struct Learner {
   SnatPorts* ports = nullptr;
 };
 
+// A flow that ends with this packet isn't worth an entry.
+inline bool is_ending(const Packet& p) { return p.resets() || p.closes(); }
+
+// Whether the packet goes on by its entry as it stands, and later stages read that. Of what is to be learned these are
+// the packets of which only the service's epoch has moved on.
+template <typename Entry>
+bool stands_on(const Packet& p, const Entry& e) {
+  return !p.learn || (!p.opens() && e.mode == p.mode && e.real == p.real && e.direction == p.direction);
+}
+
 // Whether a packet goes by the entry at `slot`, or by its other direction at `back`.
 inline bool goes_by(const Packet& q, Family family, SlotRef slot, SlotRef back) {
   return q.live() && q.slot && q.family == family && (q.slot == slot || q.slot == back);

@@ -10,10 +10,11 @@ class TokenBucket {
  public:
   // A token, if there is one.
   bool take() {
-    if (thousandths_ < kToken) return false;
+    if (empty()) return false;
     thousandths_ -= kToken;
     return true;
   }
+  bool empty() const { return thousandths_ < kToken; }
   // What a millisecond brings. A twentieth of a second's worth is kept, and at least one.
   void refill(uint32_t a_second) {
     thousandths_ = std::min(thousandths_ + a_second, std::max(uint64_t{a_second} * kToken / 20, kToken));

@@ -1,13 +1,10 @@
 #include "dataplane/path/trace.h"
 
-#include "dataplane/path/affinity.h"
-#include "dataplane/path/exception.h"
+#include "dataplane/path/learn.h"
 
 namespace guideway::path {
 
 namespace {
-
-net::FlowKey6 flow_of(const Packet& p) { return p.family == Family::kIpv4 ? net::widen(p.key4) : p.key6; }
 
 net::IpAddress widen(net::Be32 a) { return net::IpAddress::v4(a); }
 net::IpAddress widen(const net::IpAddress& a) { return a; }
@@ -29,15 +26,31 @@ void Trace::note_translation(const Packet& p, const ConnectionTable<Entry>& tabl
   translated = net::FlowKey6{widen(to.source), widen(to.destination), to.source_port, to.destination_port, p.protocol};
 }
 
-void Trace::note_pick(const Packet& p, const Tables& t) {
+// The choice is made once more: what it was made by hasn't changed yet.
+void Trace::note_pick(const Packet& before, const Packet& p, const Tables& t) {
   const Service& s = t.services[p.service];
-  if (s.table_size == 0) return;
-  Pick n{.slot = gw_slot(balance_hash(p, s, t.hash_seed), s.table_size)};
-  const uint16_t value = t.slots[s.table_offset + n.slot];
+  const auto now = static_cast<Tick>(holdings->counters.tick.read());
+  Pick& n = pick.emplace();
+  n.choice = choose(before, s, t, {holdings->connections, holdings->learner.table_seed, now});
+  if (n.choice.why == Why::kKept) return;
+  const uint16_t value = t.slots[s.table_offset + n.choice.slot];
   n.moved = (value & kSlotMoved) != 0;
-  n.real = s.reals[value & kSlotOrdinal];
-  n.excepted = n.moved && !p.opens() && find_exception(t.exceptions, flow_of(p)) == p.real;
-  pick = n;
+  n.stands = s.reals[value & kSlotOrdinal];
+}
+
+// What `learn` will do if it leaves the packet with an entry, or with none.
+template <typename Entry>
+void Trace::expect(const Packet& p, const ConnectionTable<Entry>& table) {
+  if (p.kind == Kind::kFragment) {
+    if_remembered_ = Memory::kStands;
+    if_not_ = Memory::kLaterFragment;
+    return;
+  }
+  if (p.slot) if_remembered_ = stands_on(p, table.entry(p.slot)) ? Memory::kStands : Memory::kReplaced;
+  if (is_ending(p))
+    if_not_ = Memory::kEnds;
+  else if (holdings->guard.empty())
+    if_not_ = Memory::kFloodGuard;
 }
 
 void Trace::note_way(const Packet& p, const Tables& t) {
@@ -55,7 +68,12 @@ void Trace::note(Stage stage, const Tables& t) {
   if (stage == Stage::kTrack && p.slot)
     v4 ? note_entry(p, holdings->connections.v4, t) : note_entry(p, holdings->connections.v6, t);
   if (p.service != kNone<ServiceIndex>) service = t.services[p.service];
-  if (stage == Stage::kBalance && p.decided) note_pick(p, t);
+  if (stage == Stage::kBalance && p.live()) {
+    const Packet& before = *seen(Stage::kHand);
+    if (!before.decided) note_pick(before, p, t);
+    if (p.learn) v4 ? expect(p, holdings->connections.v4) : expect(p, holdings->connections.v6);
+  }
+  if (stage == Stage::kLearn && p.live() && seen(Stage::kBalance)->learn) memory = p.slot ? if_remembered_ : if_not_;
   if (stage != Stage::kRoute || !p.live()) return;
   note_way(p, t);
   if (p.mode == Mode::kNat && p.slot && !p.answer)

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "dataplane/path/balance.h"
 #include "dataplane/path/burst.h"
 #include "dataplane/path/fragments.h"
 #include "dataplane/path/holdings.h"
@@ -49,13 +50,14 @@ struct Trace {
     RealIndex real = kNone<RealIndex>;
     bool outdated = false;  // its service's epoch has moved on
   };
-  // Where Maglev looked.
+  // Which real, why, and what the Maglev table says if it was asked.
   struct Pick {
-    uint32_t slot = 0;
-    bool moved = false;                 // it has exceptions
-    RealIndex real = kNone<RealIndex>;  // that stands there
-    bool excepted = false;              // the flow is one
+    Choice choice;
+    bool moved = false;                   // the slot has exceptions
+    RealIndex stands = kNone<RealIndex>;  // in it
   };
+  // What `learn` has done.
+  enum class Memory : uint8_t { kNew, kReplaced, kStands, kEnds, kFloodGuard, kFull, kLaterFragment };
   // The next hop, and which of how many.
   struct Way {
     NextHop hop;
@@ -84,6 +86,7 @@ struct Trace {
   std::optional<Known> known;
   std::optional<Service> service;
   std::optional<Pick> pick;
+  std::optional<Memory> memory;
   std::optional<net::FlowKey6> translated;  // nat: what the flow's addresses and ports become
   std::optional<Way> way;
   std::atomic<bool> done{false};
@@ -97,8 +100,14 @@ struct Trace {
   void note_entry(const Packet& p, const ConnectionTable<Entry>& table, const Tables& t);
   template <typename Entry>
   void note_translation(const Packet& p, const ConnectionTable<Entry>& table);
-  void note_pick(const Packet& p, const Tables& t);
+  // `before`: as the packet came to that stage.
+  void note_pick(const Packet& before, const Packet& p, const Tables& t);
+  template <typename Entry>
+  void expect(const Packet& p, const ConnectionTable<Entry>& table);
   void note_way(const Packet& p, const Tables& t);
+
+  Memory if_remembered_ = Memory::kNew;
+  Memory if_not_ = Memory::kFull;
 };
 
 }  // namespace guideway::path

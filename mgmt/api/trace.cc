@@ -116,6 +116,19 @@ void fill(const engine::TraceChoice& c, v1::TraceChoice& out) {
   out.set_moved(c.moved());
 }
 
+void fill(const engine::TraceMatch& m, v1::TraceMatch& out) {
+  if (m.has_owner()) out.set_owner(m.owner());
+  if (m.has_flow()) fill(m.flow(), *out.mutable_flow());
+  out.set_waits(m.waits());
+}
+
+void fill(const engine::TraceMemory& m, v1::TraceMemory& out) {
+  out.set_remembered(m.remembered());
+  out.set_replaces(m.replaces());
+  out.set_reason(static_cast<v1::TraceMemory::Reason>(m.reason()));
+  out.set_stands(m.stands());
+}
+
 void fill(const engine::TraceNextHop& h, v1::TraceNextHop& out) {
   net::MacAddress mac;
   if (h.mac().size() == mac.bytes.size()) std::copy(h.mac().begin(), h.mac().end(), mac.bytes.begin());
@@ -132,6 +145,10 @@ void fill(const engine::TraceStage& s, v1::TraceStage& out) {
     case engine::TraceStage::kParse:
       out.mutable_parse()->set_kind(static_cast<v1::TraceParsed::Kind>(s.parse().kind()));
       return fill(s.parse().flow(), *out.mutable_parse()->mutable_flow());
+    case engine::TraceStage::kMatch:
+      return fill(s.match(), *out.mutable_match());
+    case engine::TraceStage::kAnswer:
+      return out.mutable_answer()->set_kind(static_cast<v1::TraceAnswer::Kind>(s.answer().kind()));
     case engine::TraceStage::kTrack:
       return fill(s.track(), *out.mutable_track());
     case engine::TraceStage::kHand:
@@ -140,8 +157,10 @@ void fill(const engine::TraceStage& s, v1::TraceStage& out) {
     case engine::TraceStage::kBalance:
       return fill(s.balance(), *out.mutable_balance());
     case engine::TraceStage::kLearn:
-      out.mutable_learn()->set_remembered(s.learn().remembered());
-      return out.mutable_learn()->set_replaces(s.learn().replaces());
+      return fill(s.learn(), *out.mutable_learn());
+    case engine::TraceStage::kHandOn:
+      out.mutable_hand_on()->set_reason(static_cast<v1::TraceHandOn::Reason>(s.hand_on().reason()));
+      return out.mutable_hand_on()->set_next(s.hand_on().next());
     case engine::TraceStage::kRoute:
       return fill(s.route(), *out.mutable_route());
     case engine::TraceStage::kFit:
@@ -195,6 +214,7 @@ void fill(const engine::Trace& trace, v1::TraceResponse& out) {
   out.set_port(trace.port());
   out.set_packet(trace.packet());
   out.set_steering(static_cast<v1::TraceResponse::Steering>(trace.steering()));
+  out.set_steering_trouble(trace.steering_trouble());
   for (const engine::TracePass& p : trace.passes()) {
     v1::TracePass& pass = *out.add_passes();
     pass.set_worker(p.worker());

@@ -46,6 +46,17 @@ std::string show(const v1::TraceParsed& p) {
   }
 }
 
+std::string show(const v1::TraceMatch& m) {
+  if (m.has_owner()) return "its datagram's fragments are worker " + number(m.owner()) + "'s to follow";
+  if (m.waits()) return "its datagram's ports aren't known yet: the first fragment tells them";
+  return "of the flow " + text_of(m.flow()) + ", by the first fragment's ports";
+}
+
+std::string show(const v1::TraceAnswer& a) {
+  return a.kind() == v1::TraceAnswer::KIND_NEIGHBOR ? "the gateway has the address, and says so"
+                                                    : "the gateway answers for its VIP: an echo reply";
+}
+
 std::string show(const v1::TraceEntry& e) {
   if (!e.found()) return "no entry: this worker remembers no such connection";
   if (e.direction() == v1::TraceEntry::DIRECTION_NEXT)
@@ -83,9 +94,30 @@ std::string show(const v1::TraceChoice& c) {
   }
 }
 
+std::string why_not(v1::TraceMemory::Reason r) {
+  switch (r) {
+    case v1::TraceMemory::REASON_ENDS:
+      return ": the packet ends its connection";
+    case v1::TraceMemory::REASON_FLOOD_GUARD:
+      return ": there are more new flows a second than floodGuard.newFlowsPerSecond, and Maglev is asked for each "
+             "packet";
+    case v1::TraceMemory::REASON_TABLE_FULL:
+      return ": the connection table is full, and Maglev is asked for each packet";
+    case v1::TraceMemory::REASON_LATER_FRAGMENT:
+      return ": a later fragment begins no connection";
+    default:
+      return "";
+  }
+}
+
 std::string show(const v1::TraceMemory& m) {
-  if (!m.remembered()) return "would not be remembered: Maglev says the same again";
+  if (!m.remembered()) return "would not be remembered" + why_not(m.reason());
+  if (m.stands()) return "its entry stays, and is up to date then";
   return m.replaces() ? "would be remembered in the place of the entry that there is" : "would be remembered";
+}
+
+std::string show(const v1::TraceHandOn& h) {
+  return "this worker has no SNAT port left towards the backend: worker " + number(h.next()) + " is tried";
 }
 
 std::string show(const v1::TraceNextHop& h) {
@@ -113,6 +145,10 @@ std::string show(const v1::TraceStage& s, uint32_t worker) {
   switch (s.facts_case()) {
     case v1::TraceStage::kParse:
       return line("parse", show(s.parse()));
+    case v1::TraceStage::kMatch:
+      return line("match", show(s.match()));
+    case v1::TraceStage::kAnswer:
+      return line("answer", show(s.answer()));
     case v1::TraceStage::kTrack:
       return line("track", show(s.track()));
     case v1::TraceStage::kHand:
@@ -121,6 +157,8 @@ std::string show(const v1::TraceStage& s, uint32_t worker) {
       return line("balance", show(s.balance()));
     case v1::TraceStage::kLearn:
       return line("learn", show(s.learn()));
+    case v1::TraceStage::kHandOn:
+      return line("hand_on", show(s.hand_on()));
     case v1::TraceStage::kRoute:
       return line("route", show(s.route()));
     case v1::TraceStage::kFit:
@@ -141,6 +179,8 @@ std::string steering(const v1::TraceResponse& r) {
       return line("xdp", "leaves it to the host: it is for no VIP, SNAT address or port of the engine");
     case v1::TraceResponse::STEERING_UNKNOWN:
       return line("xdp", "wasn't asked: it remembers fragments; taken as steered to the engine");
+    case v1::TraceResponse::STEERING_FAILED:
+      return line("xdp", "couldn't be asked: " + r.steering_trouble() + "; taken as steered to the engine");
     default:
       return "";
   }

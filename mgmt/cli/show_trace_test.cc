@@ -178,5 +178,63 @@ TEST_CASE("what is known of a connection, in words", "[trace]") {
   CHECK(show(r, {}).find("another worker has the connection's SNAT port\n") != std::string::npos);
 }
 
+void says(const v1::TraceStage& stage, const std::string& text) {
+  v1::TraceResponse r;
+  *r.add_passes()->add_stages() = stage;
+  INFO(show(r, {}));
+  CHECK(show(r, {}).find(text + "\n") != std::string::npos);
+}
+
+TEST_CASE("why a connection isn't remembered, in words", "[trace]") {
+  v1::TraceStage s;
+  auto& m = *s.mutable_learn();
+  m.set_reason(v1::TraceMemory::REASON_ENDS);
+  says(s, "  learn     would not be remembered: the packet ends its connection");
+  m.set_reason(v1::TraceMemory::REASON_FLOOD_GUARD);
+  says(s,
+       "  learn     would not be remembered: there are more new flows a second than floodGuard.newFlowsPerSecond, and "
+       "Maglev is asked for each packet");
+  m.set_reason(v1::TraceMemory::REASON_TABLE_FULL);
+  says(s, "  learn     would not be remembered: the connection table is full, and Maglev is asked for each packet");
+  m.set_reason(v1::TraceMemory::REASON_LATER_FRAGMENT);
+  says(s, "  learn     would not be remembered: a later fragment begins no connection");
+  m.set_remembered(true);
+  m.set_stands(true);
+  says(s, "  learn     its entry stays, and is up to date then");
+}
+
+TEST_CASE("fragments, answers and packets that go on, in words", "[trace]") {
+  v1::TraceStage s;
+  s.mutable_match()->set_owner(2);
+  says(s, "  match     its datagram's fragments are worker 2's to follow");
+  s.mutable_match()->Clear();
+  s.mutable_match()->set_waits(true);
+  says(s, "  match     its datagram's ports aren't known yet: the first fragment tells them");
+  s.mutable_match()->Clear();
+  auto& flow = *s.mutable_match()->mutable_flow();
+  flow.set_ip_protocol(17);
+  flow.set_source("203.0.113.7");
+  flow.set_source_port(7);
+  flow.set_destination("192.0.2.10");
+  flow.set_destination_port(53);
+  says(s, "  match     of the flow UDP 203.0.113.7:7 -> 192.0.2.10:53, by the first fragment's ports");
+  s.mutable_answer()->set_kind(v1::TraceAnswer::KIND_ECHO);
+  says(s, "  answer    the gateway answers for its VIP: an echo reply");
+  s.mutable_answer()->set_kind(v1::TraceAnswer::KIND_NEIGHBOR);
+  says(s, "  answer    the gateway has the address, and says so");
+  s.mutable_hand_on()->set_next(2);
+  says(s, "  hand_on   this worker has no SNAT port left towards the backend: worker 2 is tried");
+}
+
+TEST_CASE("what XDP says, in words", "[trace]") {
+  v1::TraceResponse r;
+  r.set_steering(v1::TraceResponse::STEERING_UNKNOWN);
+  CHECK(show(r, {}).find("xdp       wasn't asked: it remembers fragments; taken as") != std::string::npos);
+  r.set_steering(v1::TraceResponse::STEERING_FAILED);
+  r.set_steering_trouble("eth0: BPF_PROG_TEST_RUN: Operation not permitted");
+  CHECK(show(r, {}).find("xdp       couldn't be asked: eth0: BPF_PROG_TEST_RUN: Operation not permitted; taken as") !=
+        std::string::npos);
+}
+
 }  // namespace
 }  // namespace guideway::mgmt

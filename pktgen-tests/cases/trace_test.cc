@@ -1,4 +1,5 @@
 // What a trace promises of a packet, held against what then becomes of it; and that a trace changes nothing.
+#include <absl/status/status.h>
 #include <catch2/catch.hpp>
 
 #include <cstring>
@@ -243,6 +244,224 @@ TEST_CASE("a trace that nobody waits for leaves no pieces behind", "[trace]") {
     rig.workers()[0].trace_asked(rig.now());
   }
   CHECK(rte_mempool_avail_count(rig.pool()) == frames);
+}
+
+TEST_CASE("a trace tells why XDP couldn't be asked", "[trace]") {
+  Rig rig;
+  network(rig);
+  const auto syn = Frame().ipv4("10.0.0.99", kVip).tcp(40'000, 80).syn().bytes();
+  control::TraceSite site = rig.trace_site();
+  site.steering = [](const control::EnginePort&, std::span<const uint8_t>) {
+    return absl::PermissionDeniedError("BPF_PROG_TEST_RUN: Operation not permitted");
+  };
+  const auto traced = [&](bool fragment) {
+    const auto tracing = control::Tracing::begin(site, {syn, site.ports.data(), 0, RTE_PKTMBUF_HEADROOM, fragment});
+    CHECK_FALSE(tracing->step(control::Tracing::Clock::now()));
+    rig.workers()[0].trace_asked(rig.now());
+    return tracing->step(control::Tracing::Clock::now()).value();
+  };
+  CHECK(traced(false).steering() == engine::TRACE_STEERING_FAILED);
+  CHECK(traced(false).steering_trouble() == "BPF_PROG_TEST_RUN: Operation not permitted");
+  CHECK(end_of(traced(false)).dropped().reason() == "no_vip");  // as if it were steered here
+  CHECK(traced(true).steering() == engine::TRACE_STEERING_UNKNOWN);
+  CHECK(traced(true).steering_trouble().empty());
+}
+
+// The stage of the last pass that has these facts, or none.
+const engine::TraceStage* stage(const engine::Trace& t, engine::TraceStage::FactsCase which, int pass = -1) {
+  REQUIRE(t.passes_size() > 0);
+  const engine::TracePass& p = t.passes(pass < 0 ? t.passes_size() - 1 : pass);
+  for (const engine::TraceStage& s : p.stages())
+    if (s.facts_case() == which) return &s;
+  return nullptr;
+}
+
+// The reals of `kVip`, 10.0.1.<n>.
+control::ServiceSpec web(Mode mode, std::initializer_list<std::string_view> reals, uint32_t affinity = 0) {
+  auto s = service(kVip, 80, Protocol::kTcp, mode, reals);
+  s.affinity_seconds = affinity;
+  return s;
+}
+
+Frame packet(uint16_t port, uint8_t flags) { return Frame().ipv4("10.0.0.99", kVip).tcp(port, 80, flags); }
+
+engine::TraceChoice choice(Rig& rig, uint16_t port, uint8_t flags, unsigned queue = 0) {
+  const engine::Trace t = rig.trace(packet(port, flags).bytes(), 0, queue);
+  const auto* s = stage(t, engine::TraceStage::kBalance);
+  REQUIRE(s != nullptr);
+  return s->balance();
+}
+
+std::string address(const engine::TraceReal& r) { return net::to_string(*net::ip_of_bytes(r.address())); }
+
+TEST_CASE("a trace tells of a connection that keeps its real", "[trace]") {
+  Rig rig;
+  network(rig);
+  auto s = web(Mode::kDsrIpip, {"10.0.1.10"});
+  rig.service(s);
+  rig.pass(1);
+  rig.send(packet(1, net::kTcpSyn).bytes());
+  s.mtu = 1'400;
+  s.reals[0].weight = 0;  // no new flows
+  rig.service(s);
+  const auto c = choice(rig, 1, net::kTcpAck);
+  CHECK(c.reason() == engine::TraceChoice::REASON_KEPT);
+  CHECK(address(c.real()) == "10.0.1.10");
+  CHECK(c.table_size() == 0);
+  const engine::Trace t = rig.trace(packet(1, net::kTcpAck).bytes());
+  REQUIRE(stage(t, engine::TraceStage::kLearn) != nullptr);
+  CHECK(stage(t, engine::TraceStage::kLearn)->learn().stands());
+  CHECK_FALSE(stage(t, engine::TraceStage::kLearn)->learn().replaces());
+}
+
+TEST_CASE("a trace tells of a connection off its slot", "[trace]") {
+  Rig rig({.workers = 2});
+  network(rig);
+  rig.service(web(Mode::kDsrIpip, {"10.0.1.10"}));
+  rig.pass(1);
+  for (uint16_t port = 1; port <= 32; ++port) rig.send(packet(port, net::kTcpSyn).bytes(), 0, 0);
+  rig.service(web(Mode::kDsrIpip, {"10.0.1.10", "10.0.1.11"}));
+  rig.sweep();
+  unsigned off = 0;
+  for (uint16_t port = 1; port <= 32; ++port) {
+    const auto c = choice(rig, port, net::kTcpAck, 1);  // it has come to another worker
+    const bool moved = address(c.slot_real()) != "10.0.1.10";
+    CHECK(address(c.real()) == "10.0.1.10");
+    CHECK(c.reason() == (moved ? engine::TraceChoice::REASON_EXCEPTION : engine::TraceChoice::REASON_MAGLEV));
+    CHECK(c.moved() == moved);
+    off += moved ? 1U : 0U;
+    // A new connection of the same ports has nothing to do with it.
+    CHECK(choice(rig, port, net::kTcpSyn, 1).reason() == engine::TraceChoice::REASON_MAGLEV);
+  }
+  CHECK(off > 4);
+}
+
+TEST_CASE("a trace tells of a client that has its real", "[trace]") {
+  Rig rig;
+  network(rig);
+  rig.service(web(Mode::kDsrIpip, {"10.0.1.10"}, 60));
+  rig.pass(1);
+  CHECK(choice(rig, 1, net::kTcpSyn).reason() == engine::TraceChoice::REASON_MAGLEV);
+  rig.send(packet(1, net::kTcpSyn).bytes());
+  // It is its client's, though Maglev says the same.
+  CHECK(choice(rig, 2, net::kTcpSyn).reason() == engine::TraceChoice::REASON_AFFINITY);
+  // And it stays that when Maglev says another.
+  const std::string others[] = {"10.0.1.11", "10.0.1.12", "10.0.1.13", "10.0.1.14", "10.0.1.15"};
+  auto s = web(Mode::kDsrIpip, {"10.0.1.10"}, 60);
+  for (const std::string& o : others) s.reals.push_back({net::parse_ip(o).value(), 80, 1, false});
+  rig.service(s);
+  const auto c = choice(rig, 2, net::kTcpSyn);
+  CHECK(c.reason() == engine::TraceChoice::REASON_AFFINITY);
+  CHECK(address(c.real()) == "10.0.1.10");
+  CHECK(c.table_size() == 251);
+}
+
+engine::TraceMemory memory(Rig& rig, const Frame& f) {
+  const engine::Trace t = rig.trace(f.bytes());
+  const auto* s = stage(t, engine::TraceStage::kLearn);
+  REQUIRE(s != nullptr);
+  return s->learn();
+}
+
+TEST_CASE("a trace tells why a connection wouldn't be remembered", "[trace]") {
+  Rig rig({.connections = 1'024});
+  network(rig);
+  auto g = snat();
+  g.new_flow_rate = 1;
+  rig.gateway(g);
+  rig.service(web(Mode::kDsrIpip, {"10.0.1.10"}));
+  rig.pass(2);
+  CHECK(memory(rig, packet(1, net::kTcpSyn)).remembered());
+  const auto reset = memory(rig, packet(1, net::kTcpRst));
+  CHECK_FALSE(reset.remembered());
+  CHECK(reset.reason() == engine::TraceMemory::REASON_ENDS);
+  rig.send(packet(1, net::kTcpSyn).bytes());  // takes the token that there is
+  const auto guarded = memory(rig, packet(2, net::kTcpSyn));
+  CHECK_FALSE(guarded.remembered());
+  CHECK(guarded.reason() == engine::TraceMemory::REASON_FLOOD_GUARD);
+  CHECK(memory(rig, packet(2, net::kTcpRst)).reason() == engine::TraceMemory::REASON_ENDS);
+  g.new_flow_rate = 1'000'000'000;
+  rig.gateway(g);
+  rig.pass(2);
+  // A SYN that is sent again begins anew.
+  CHECK(memory(rig, packet(1, net::kTcpSyn)).replaces());
+  // Who is established doesn't make room.
+  for (uint16_t port = 1; port < 3'000; ++port) rig.send(packet(port, net::kTcpAck).bytes());
+  const auto full = memory(rig, packet(3'000, net::kTcpSyn));
+  CHECK_FALSE(full.remembered());
+  CHECK(full.reason() == engine::TraceMemory::REASON_TABLE_FULL);
+}
+
+TEST_CASE("a trace tells of fragments, and of who follows them", "[trace]") {
+  Rig rig({.workers = 3});
+  network(rig);
+  rig.service(service(kVip, 53, Protocol::kUdp, Mode::kDsrIpip, {"10.0.1.10"}));
+  const auto request = [](engine::TraceFragment which) {
+    engine::TraceRequest r;
+    r.set_protocol(17);
+    r.set_source(net::bytes_of(net::parse_ip("10.0.0.99").value()));
+    r.set_destination(net::bytes_of(net::parse_ip(kVip).value()));
+    r.set_source_port(7);
+    r.set_destination_port(53);
+    r.set_size(1'000);
+    r.set_fragment(which);
+    r.set_fragment_id(77);
+    return r;
+  };
+  unsigned handed = 0;
+  for (unsigned queue = 0; queue < 3; ++queue) {
+    auto r = request(engine::TRACE_FRAGMENT_FIRST);
+    r.set_queue(queue);
+    const engine::Trace t = rig.trace(r);
+    const auto* last = stage(t, engine::TraceStage::kMatch);
+    REQUIRE(last != nullptr);
+    CHECK(last->match().flow().destination_port() == 53);
+    CHECK_FALSE(last->match().has_owner());
+    if (t.passes_size() == 1) continue;
+    ++handed;
+    REQUIRE(stage(t, engine::TraceStage::kMatch, 0) != nullptr);
+    CHECK(stage(t, engine::TraceStage::kMatch, 0)->match().owner() == t.passes(1).worker());
+    CHECK(stage(t, engine::TraceStage::kMatch, 0)->match().has_owner());
+  }
+  CHECK(handed == 2);
+  const engine::Trace later = rig.trace(request(engine::TRACE_FRAGMENT_LATER));
+  REQUIRE(stage(later, engine::TraceStage::kMatch) != nullptr);
+  CHECK(stage(later, engine::TraceStage::kMatch)->match().waits());
+}
+
+TEST_CASE("a trace tells of what the gateway answers", "[trace]") {
+  Rig rig;
+  network(rig);
+  rig.service(web(Mode::kDsrIpip, {"10.0.1.10"}));
+  engine::TraceRequest ping;
+  ping.set_protocol(1);
+  ping.set_source(net::bytes_of(net::parse_ip("10.0.0.99").value()));
+  ping.set_destination(net::bytes_of(net::parse_ip(kVip).value()));
+  const engine::Trace t = rig.trace(ping);
+  REQUIRE(stage(t, engine::TraceStage::kAnswer) != nullptr);
+  CHECK(stage(t, engine::TraceStage::kAnswer)->answer().kind() == engine::TraceAnswer::KIND_ECHO);
+}
+
+TEST_CASE("a trace tells of a flow that looks for its SNAT port", "[trace]") {
+  Rig rig({.workers = 2});
+  network(rig);
+  rig.gateway(snat(20'032, 20'032));  // one port, which is one worker's
+  rig.service(web(Mode::kNat, {"10.0.1.10"}));
+  rig.pass(1);
+  unsigned handed = 0;
+  for (uint16_t port = 1; port <= 16; ++port) {
+    const engine::Trace t = rig.trace(packet(port, net::kTcpSyn).bytes());
+    for (int i = 0; i < t.passes_size(); ++i) {
+      const auto* s = stage(t, engine::TraceStage::kHandOn, i);
+      if (s == nullptr) continue;
+      ++handed;
+      CHECK(s->hand_on().reason() == engine::TraceHandOn::REASON_NO_SNAT_PORT);
+      CHECK(s->hand_on().next() == t.passes(i + 1).worker());
+    }
+    CHECK(end_of(t).sent_size() == 1);
+  }
+  CHECK(handed > 0);
+  CHECK(handed < 16);
 }
 
 }  // namespace
