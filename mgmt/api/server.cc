@@ -144,8 +144,10 @@ class ApplianceService final : public Base {
     const auto request = to_engine(*q);
     if (!request.ok()) return to_grpc(request.status());
     const auto trace = daemon_.trace(*request);
-    if (trace.ok()) fill(*trace, *r);
-    return to_grpc(trace.status());
+    if (!trace.ok()) return to_grpc(trace.status());
+    const auto vips = daemon_.take_vips();
+    if (vips.ok()) fill(*trace, *vips, *r);
+    return to_grpc(vips.status());
   }
 
   grpc::Status GetObject(grpc::ServerContext*, const v1::GetObjectRequest* q, v1::GetObjectResponse* r) override {

@@ -176,6 +176,32 @@ void fill(const engine::TraceStage& s, v1::TraceStage& out) {
   }
 }
 
+// What gave the service of that name the mode, if it still has it.
+v1::TraceChoice::ModeFrom mode_from(const std::string& service, v1::ForwardingMode m,
+                                    const std::vector<Snapshot::Vip>& vips) {
+  const auto vip =
+      std::ranges::find(vips, service, [](const Snapshot::Vip& v) -> const std::string& { return v.entry->name; });
+  if (vip == vips.end() || to_api(vip->entry->mode) != m) return v1::TraceChoice::MODE_FROM_UNSPECIFIED;
+  switch (std::get<Service>(vip->entry->service->body).mode) {
+    case ModeWish::kDefault:
+      return v1::TraceChoice::MODE_FROM_GATEWAY;
+    case ModeWish::kDefaultDsr:
+      return v1::TraceChoice::MODE_FROM_CILIUM_DSR;
+    case ModeWish::kCiliumSnat:
+      return v1::TraceChoice::MODE_FROM_CILIUM;
+    default:
+      return v1::TraceChoice::MODE_FROM_ANNOTATION;
+  }
+}
+
+void fill_mode_origins(const std::vector<Snapshot::Vip>& vips, const engine::TracePass& told, v1::TracePass& out) {
+  std::string service;
+  for (const engine::TraceStage& s : told.stages())
+    if (s.has_hand()) service = s.hand().service();
+  for (v1::TraceStage& s : *out.mutable_stages())
+    if (s.has_balance()) s.mutable_balance()->set_mode_from(mode_from(service, s.balance().mode(), vips));
+}
+
 // An echo that goes back is the only answer in which nothing is dropped.
 v1::TraceResponse::Outcome outcome(const engine::Trace& t) {
   if (t.passes().empty()) return v1::TraceResponse::OUTCOME_HOST;
@@ -210,7 +236,7 @@ absl::StatusOr<engine::TraceRequest> to_engine(const v1::TraceRequest& q) {
   return out;
 }
 
-void fill(const engine::Trace& trace, v1::TraceResponse& out) {
+void fill(const engine::Trace& trace, const std::vector<Snapshot::Vip>& vips, v1::TraceResponse& out) {
   out.set_port(trace.port());
   out.set_packet(trace.packet());
   out.set_steering(static_cast<v1::TraceResponse::Steering>(trace.steering()));
@@ -219,6 +245,7 @@ void fill(const engine::Trace& trace, v1::TraceResponse& out) {
     v1::TracePass& pass = *out.add_passes();
     pass.set_worker(p.worker());
     for (const engine::TraceStage& s : p.stages()) fill(s, *pass.add_stages());
+    fill_mode_origins(vips, p, pass);
     if (p.end().has_handed_to()) pass.set_handed_to(p.end().handed_to());
   }
   out.set_outcome(outcome(trace));

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "net/address.h"
@@ -79,7 +80,7 @@ TEST_CASE("a trace's end is the last worker's", "[trace]") {
   engine::Trace t;
   v1::TraceResponse r;
   t.set_steering(engine::TRACE_STEERING_HOST);
-  fill(t, r);
+  fill(t, {}, r);
   CHECK(r.outcome() == v1::TraceResponse::OUTCOME_HOST);
   CHECK(r.steering() == v1::TraceResponse::STEERING_HOST);
 
@@ -90,7 +91,7 @@ TEST_CASE("a trace's end is the last worker's", "[trace]") {
   last.add_stages()->mutable_parse()->set_kind(engine::TraceParsed::KIND_ICMP_ECHO);
   last.mutable_end()->add_sent()->set_port("eth1");
   r.Clear();
-  fill(t, r);
+  fill(t, {}, r);
   CHECK(r.outcome() == v1::TraceResponse::OUTCOME_ANSWERED);
   CHECK(r.passes(0).handed_to() == 2);
   CHECK_FALSE(r.passes(1).has_handed_to());
@@ -98,9 +99,42 @@ TEST_CASE("a trace's end is the last worker's", "[trace]") {
 
   last.mutable_end()->mutable_dropped()->set_reason("mtu_exceeded");
   r.Clear();
-  fill(t, r);
+  fill(t, {}, r);
   CHECK(r.outcome() == v1::TraceResponse::OUTCOME_DROPPED);
   CHECK(r.dropped().reason() == "mtu_exceeded");
+}
+
+TEST_CASE("a trace tells what gave the Service its mode", "[trace]") {
+  struct Told {
+    ModeWish wish;
+    v1::TraceChoice::ModeFrom from;
+  };
+  for (const Told& c : {Told{ModeWish::kNat, v1::TraceChoice::MODE_FROM_ANNOTATION},
+                        {ModeWish::kDsrGue, v1::TraceChoice::MODE_FROM_UNSPECIFIED},  // it has changed meanwhile
+                        {ModeWish::kCiliumSnat, v1::TraceChoice::MODE_FROM_CILIUM},
+                        {ModeWish::kDefault, v1::TraceChoice::MODE_FROM_GATEWAY}}) {
+    Service service;
+    service.mode = c.wish;
+    auto object = std::make_shared<Object>();
+    object->body = service;
+    auto entry = std::make_shared<Entry>();
+    entry->name = "demo/web:http@192.0.2.10:80/TCP";
+    entry->service = object;
+    entry->mode = c.wish == ModeWish::kDsrGue ? ForwardingMode::kDsrGue : ForwardingMode::kNat;
+    std::vector<Snapshot::Vip> vips(1);
+    vips[0].entry = entry;
+    engine::Trace t;
+    auto& pass = *t.add_passes();
+    pass.add_stages()->mutable_hand()->set_service(entry->name);
+    pass.add_stages()->mutable_balance()->set_mode(engine::FORWARDING_MODE_NAT);
+    v1::TraceResponse r;
+    fill(t, vips, r);
+    CHECK(r.passes(0).stages(1).balance().mode_from() == c.from);
+    // Of one that the daemon doesn't know it can't be told.
+    r.Clear();
+    fill(t, {}, r);
+    CHECK(r.passes(0).stages(1).balance().mode_from() == v1::TraceChoice::MODE_FROM_UNSPECIFIED);
+  }
 }
 
 }  // namespace

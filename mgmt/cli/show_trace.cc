@@ -77,9 +77,24 @@ std::string show(const v1::TraceOwner& o, uint32_t worker) {
                                      : "; its connection is worker " + number(o.owner()) + "'s to keep");
 }
 
+std::string origin(v1::TraceChoice::ModeFrom from) {
+  switch (from) {
+    case v1::TraceChoice::MODE_FROM_ANNOTATION:
+      return " (the Service's guideway.io/forwarding-mode)";
+    case v1::TraceChoice::MODE_FROM_CILIUM:
+      return " (the Service's service.cilium.io/forwarding-mode)";
+    case v1::TraceChoice::MODE_FROM_CILIUM_DSR:
+      return " (the Service's service.cilium.io/forwarding-mode, and GatewayConfig's dsrMode)";
+    case v1::TraceChoice::MODE_FROM_GATEWAY:
+      return " (GatewayConfig's forwardingMode: the Service names none)";
+    default:
+      return " (the Service's mode)";
+  }
+}
+
 std::string show(const v1::TraceChoice& c) {
   const std::string slot = "Maglev slot " + number(c.slot()) + " of " + number(c.table_size());
-  const std::string how = std::string(", by ") + word(c.mode()) + " (the Service's mode)";
+  const std::string how = std::string(", by ") + word(c.mode()) + origin(c.mode_from());
   const std::string backend = "backend " + text_of(c.backend());
   switch (c.reason()) {
     case v1::TraceChoice::REASON_EXCEPTION:

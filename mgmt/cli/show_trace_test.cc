@@ -92,6 +92,7 @@ v1::TraceResponse forwarded() {
   choice.set_table_size(251);
   choice.set_reason(v1::TraceChoice::REASON_MAGLEV);
   choice.set_mode(v1::FORWARDING_MODE_NAT);
+  choice.set_mode_from(v1::TraceChoice::MODE_FROM_ANNOTATION);
   choice.mutable_backend()->set_address("10.0.1.10");
   choice.mutable_backend()->set_port(8'080);
   second.add_stages()->mutable_learn()->set_remembered(true);
@@ -128,7 +129,8 @@ TEST_CASE("a trace in words", "[trace]") {
         "  hand      for Service demo/web (http); its connection is worker 1's to keep\n"
         "            handed over to worker 1\n"
         "Worker 1\n"
-        "  balance   Maglev slot 7 of 251: backend 10.0.1.10:8080, by nat (the Service's mode)\n"
+        "  balance   Maglev slot 7 of 251: backend 10.0.1.10:8080, by nat (the Service's "
+        "guideway.io/forwarding-mode)\n"
         "  learn     would be remembered\n"
         "  route     by eth1, next hop 02:00:00:00:02:0a (2 of 2, by the flow hash), MTU 1500\n"
         "  fit       40 bytes of IP fit\n"
@@ -201,6 +203,26 @@ TEST_CASE("why a connection isn't remembered, in words", "[trace]") {
   m.set_remembered(true);
   m.set_stands(true);
   says(s, "  learn     its entry stays, and is up to date then");
+}
+
+TEST_CASE("what gave a Service its mode, in words", "[trace]") {
+  v1::TraceStage s;
+  auto& c = *s.mutable_balance();
+  c.set_reason(v1::TraceChoice::REASON_KEPT);
+  c.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
+  c.mutable_backend()->set_address("10.0.1.10");
+  c.mutable_backend()->set_port(80);
+  const auto line = [&](const std::string& origin) {
+    says(s, "  balance   backend 10.0.1.10:80, by dsr-ipip (" + origin + "): the entry's, which it keeps");
+  };
+  c.set_mode_from(v1::TraceChoice::MODE_FROM_CILIUM_DSR);
+  line("the Service's service.cilium.io/forwarding-mode, and GatewayConfig's dsrMode");
+  c.set_mode_from(v1::TraceChoice::MODE_FROM_CILIUM);
+  line("the Service's service.cilium.io/forwarding-mode");
+  c.set_mode_from(v1::TraceChoice::MODE_FROM_GATEWAY);
+  line("GatewayConfig's forwardingMode: the Service names none");
+  c.clear_mode_from();
+  line("the Service's mode");
 }
 
 TEST_CASE("fragments, answers and packets that go on, in words", "[trace]") {

@@ -133,6 +133,7 @@ ForwardingMode Compiler::resolve(ModeWish wish) const {
     case ModeWish::kDsrGue:
       return ForwardingMode::kDsrGue;
     case ModeWish::kNat:
+    case ModeWish::kCiliumSnat:
       return ForwardingMode::kNat;
   }
   return ForwardingMode::kNat;

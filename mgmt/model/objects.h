@@ -53,8 +53,9 @@ inline bool is_tunnel(ForwardingMode mode) { return is_dsr(mode) && mode != Forw
 // "TCP", "UDP", "SCTP".
 const char* to_string(net::Protocol protocol);
 
-// What a Service asks for: a mode, GatewayConfig's default, or its default among the DSR modes (Cilium's "dsr").
-enum class ModeWish : uint8_t { kDefault, kDefaultDsr, kDsrL2, kDsrIpip, kDsrGue, kNat };
+// What a Service asks for: a mode, GatewayConfig's default, or by Cilium's annotation nat ("snat") or GatewayConfig's
+// default among the DSR modes ("dsr").
+enum class ModeWish : uint8_t { kDefault, kDefaultDsr, kDsrL2, kDsrIpip, kDsrGue, kNat, kCiliumSnat };
 
 struct Vip {
   net::IpAddress address;

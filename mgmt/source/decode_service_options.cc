@@ -42,7 +42,7 @@ ModeWish read_mode(ObjectReader& r, Field annotations) {
   if (cilium.empty()) return ModeWish::kDefault;
   const std::string m = r.text(cilium);
   if (m == "dsr") return ModeWish::kDefaultDsr;
-  if (m == "snat") return ModeWish::kNat;
+  if (m == "snat") return ModeWish::kCiliumSnat;
   r.error(cilium, "must be dsr or snat");
   return ModeWish::kDefault;
 }

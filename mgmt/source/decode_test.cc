@@ -114,7 +114,7 @@ TEST_CASE("decode: forwarding modes and classes") {
   CHECK(wish("    guideway.io/forwarding-mode: dsr-ipip\n") == ModeWish::kDsrIpip);
   CHECK(wish("    guideway.io/forwarding-mode: dsr-gue\n") == ModeWish::kDsrGue);
   CHECK(wish("    service.cilium.io/forwarding-mode: dsr\n") == ModeWish::kDefaultDsr);
-  CHECK(wish("    service.cilium.io/forwarding-mode: snat\n") == ModeWish::kNat);
+  CHECK(wish("    service.cilium.io/forwarding-mode: snat\n") == ModeWish::kCiliumSnat);
   CHECK(wish("    guideway.io/forwarding-mode: nat\n    service.cilium.io/forwarding-mode: dsr\n") == ModeWish::kNat);
   const std::string yaml = service_yaml("a", "198.51.100.1");
   const auto with_class = [&](const std::string& c) {

@@ -30,9 +30,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     const Decoded kept = decode(std::get<Tree>(again), "kept", HostPorts());
     require(kept.objects.size() == 1 && kept.problems.empty());
     Object expected = without_places(*object);
-    // What Cilium's "dsr" means is told by GatewayConfig, and kept once it is.
-    if (auto* s = std::get_if<Service>(&expected.body); s != nullptr && s->mode == ModeWish::kDefaultDsr)
-      s->mode = ModeWish::kDefault;
+    // What Cilium's "dsr" means is told by GatewayConfig, and kept once it is; its "snat" is kept as our own nat.
+    if (auto* s = std::get_if<Service>(&expected.body); s != nullptr) {
+      if (s->mode == ModeWish::kDefaultDsr) s->mode = ModeWish::kDefault;
+      if (s->mode == ModeWish::kCiliumSnat) s->mode = ModeWish::kNat;
+    }
     require(without_places(*kept.objects[0]) == expected);
     // An item of a typed list says its kind only there.
     if (Field(tree, decoded.roots[i])["kind"].empty() || Field(tree, decoded.roots[i])["apiVersion"].empty()) continue;

@@ -38,6 +38,7 @@ std::optional<ForwardingMode> named_mode(const Object& object) {
     case ModeWish::kDsrGue:
       return ForwardingMode::kDsrGue;
     case ModeWish::kNat:
+    case ModeWish::kCiliumSnat:
       return ForwardingMode::kNat;
   }
   return std::nullopt;
