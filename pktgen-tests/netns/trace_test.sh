@@ -28,16 +28,17 @@ trace() {
 }
 told() { jq -r "$1" <<<"$traced"; }
 hex() { base64 -d | od -An -v -tx1 | tr -d ' \n'; }
-send_it() { told .packet | hex | lab_in client /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/netns/frames.py" send gw0; }
+sender=client link=gw0  # who sends, and by which link
+send_it() { told .packet | hex | lab_in "$sender" /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/netns/frames.py" send "$link"; }
 # `remembered VIP`: connections of the flow in hand.
 remembered() { lab_cli connections --vip "$1" --limit 1000000 -o json | jq "[.connections[] | select(.client_port == $port)] | length"; }
 
-# `comes_true WHAT [FILE]`: the packet was to be forwarded; what is promised leaves once it is sent.
+# `comes_true WHAT [FILE [STEERING]]`: the packet was to be forwarded; what is promised leaves once it is sent.
 comes_true() {
   local frame
   equal "the exit code of the trace of $1" 0 "$code"
   [ "$(told '.sent | length')" -ge 1 ] || fail "the trace of $1 promises nothing: $traced"
-  equal "what XDP does with $1" STEERING_ENGINE "$(told .steering)"
+  equal "what XDP does with $1" "${3:-STEERING_ENGINE}" "$(told .steering)"
   for frame in $(told '.sent[].frame'); do
     frame=$(hex <<<"$frame")
     ! grep -qx "$frame" "${2:-$caught}" || fail "$1: the frame has left before it was sent"
@@ -81,6 +82,45 @@ for mode in "${LAB_MODES[@]}" "${LAB_MIXED[@]}"; do
     trace udp "$vip" 7 --icmp-error too-big
     comes_true "an ICMP error to $vip"
   done
+done
+
+say "from one worker to the other"
+# Of nat's flows each worker owns about half.
+declare -A nat_port  # of the client, by VIP
+for vip in "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}"; do
+  for _ in {1..32}; do
+    port=$((port + 1))
+    trace tcp "$vip" 80
+    [ "$(told '.passes | length')" = 1 ] || break
+  done
+  equal "workers that a SYN to $vip comes to" 2 "$(told '.passes | length')"
+  equal "whom the first one hands it to" "$(told '.passes[1].worker')" "$(told '.passes[0].handed_to')"
+  comes_true "a SYN that is handed over to $vip"
+  nat_port[$vip]=$port
+done
+
+say "a server's answer, in nat"
+sender=router link=gateway
+for vip in "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}"; do
+  row=$(lab_cli connections --vip "$vip" --limit 1000000 -o json | jq -c "[.connections[] | select(.client_port == ${nat_port[$vip]})][0]")
+  field() { jq -r ".$1" <<<"$row"; }
+  code=0
+  traced=$(lab_cli trace tcp "$(in_url "$(field backend)"):$(field backend_port)" "$(in_url "$(field snat)"):$(field snat_port)" \
+    --flags 'syn|ack' --port srv0 -o json) || code=$?
+  equal "the port that an answer from $vip comes in by" srv0 "$(told .port)"
+  equal "the way of an answer from $vip" DIRECTION_REPLY "$(told '.passes[-1].stages[] | .track // empty | .direction')"
+  comes_true "an answer from $vip" "$caught.client"
+done
+sender=client link=gw0
+
+say "fragments"
+for vip in "${LAB_VIP4[dsr-gue]}" "${LAB_VIP6[dsr-gue]}"; do
+  port=$((port + 1))
+  trace udp "$vip" 7 --size 1000 --fragment later --id "$port"
+  equal "what a fragment before the first one to $vip does" OUTCOME_WAITS "$(told .outcome)"
+  trace udp "$vip" 7 --size 1000 --fragment first --id "$port"
+  equal "the port that the first fragment to $vip tells" 7 "$(told '.passes[-1].stages[] | .match // empty | .flow.destination_port')"
+  comes_true "the first fragment to $vip" "$caught" STEERING_UNKNOWN
 done
 
 say "the gateway's own answers"
