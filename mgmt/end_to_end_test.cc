@@ -376,6 +376,27 @@ TEST_CASE("end to end: the CLI lists connections, page by page") {
   CHECK(contains(out, "the engine doesn't tell its connections: it doesn't answer"));
 }
 
+TEST_CASE("end to end: a write that the engine doesn't get is kept, and that is said") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}));
+  std::vector<std::string> arguments = p.daemon_arguments();
+  std::replace(arguments.begin(), arguments.end(), p.dir / "engine.sock", p.dir / "nowhere.sock");
+  Running daemon(spawn("GUIDEWAYD", arguments, p.dir / "daemon.log"));
+  p.cli_until({"status"}, "nowhere.sock can't be reached");
+  const std::string why = "kept, but not in force yet: the engine's socket " + (p.dir / "nowhere.sock");
+  std::string out;
+  CHECK(p.cli({"drain", "10.0.0.1"}, out) == 0);
+  CHECK(contains(out, "kept for Service demo/web\n" + why));
+  CHECK(p.cli({"undrain", "10.0.0.1"}, out) == 0);
+  CHECK(contains(out, "the EndpointSlice's weight holds again, not 0\n" + why));
+  write_file(p.dir / "shop.yaml",
+             service_yaml("shop", "198.51.100.7", "  annotations:\n    guideway.io/forwarding-mode: dsr-l2\n"));
+  CHECK(p.cli({"apply", "-f", p.dir / "shop.yaml"}, out) == 0);
+  CHECK(contains(out, "Service demo/shop created\n" + why));
+  CHECK(p.cli({"delete", "-f", p.dir / "shop.yaml"}, out) == 0);
+  CHECK(contains(out, why));
+}
+
 TEST_CASE("end to end: the CLI writes objects and weights") {
   Site p;
   write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1"));

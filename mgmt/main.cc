@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <grpc/support/log.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
@@ -118,6 +119,7 @@ void limit_log(EventLoop& loop) {
 }
 
 int run(const Options& options) {
+  ::mallopt(M_ARENA_MAX, 4);  // an arena for each of gRPC's threads would keep what each once needed
   const Fd signals = take_signals();
   EventLoop loop;
   Daemon daemon(loop, options.daemon);

@@ -145,8 +145,6 @@ TEST_CASE("tls: roles decide who may call what", "[tls]") {
   CHECK(contains(out, "the certificate of 'dave' has no O"));
 
   CHECK(p.as("alice", {"weight", "10.0.0.1", "3"}, out) == 0);
-  INFO(out);
-  CHECK(contains(out, "kept for Service demo/web\nkept, but not in force yet: the engine's socket"));
   CHECK(contains(p.log(), "SetBackendWeight by 'alice'"));
   CHECK(p.as("alice", {"drain", "10.0.0.9"}, out) == 1);
   CHECK(contains(p.log(), "SetBackendWeight failed for 'alice': NOT_FOUND: there is no backend 10.0.0.9"));

@@ -1,22 +1,35 @@
 #include "mgmt/source/api/api_source.h"
 
-#include <ctime>
 #include <utility>
 
 #include "mgmt/await.h"
 #include "mgmt/bad_request.h"
 #include "mgmt/source/api/override_file.h"
 #include "mgmt/source/whole_file.h"
+#include "mgmt/time_text.h"
 
 namespace guideway::mgmt {
 namespace {
 
-std::string now() {
-  const std::time_t t = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&t, &utc);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
+// Of the bytes of manifests that may be worked on at a time, those of one call.
+class Share {
+ public:
+  Share(std::atomic<size_t>& taken, size_t bytes) : taken_(taken), bytes_(bytes) {
+    has_it_ = taken_.fetch_add(bytes_) + bytes_ <= ApiSource::kMaxBytes;
+  }
+  ~Share() { taken_.fetch_sub(bytes_); }
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+  explicit operator bool() const { return has_it_; }
+
+ private:
+  std::atomic<size_t>& taken_;
+  const size_t bytes_;
+  bool has_it_ = false;
+};
+
+absl::Status too_much() {
+  return absl::ResourceExhaustedError("others have guidewayd read large manifests just now: try again");
 }
 
 // The disk failed half way.
@@ -95,6 +108,8 @@ absl::Status ApiSource::may_write(const ObjectKey& key, Condition condition) con
 // Only what changes is written to the disk, and only what may be: so it is judged before, and then again, for things
 // may have changed meanwhile.
 absl::StatusOr<ApplyResult> ApiSource::apply(std::string_view manifests, Condition condition, bool dry_run) {
+  const Share share(parsing_, manifests.size());
+  if (!share) return too_much();
   auto submission = parse_submission(manifests, host_ports_);
   if (!submission.ok()) return submission.status();
   const auto write = std::make_shared<Write>(Write{std::move(*submission), condition, dry_run, {}});
@@ -176,6 +191,8 @@ absl::StatusOr<ApplyResult> ApiSource::apply_now(Write& write) {
 }
 
 absl::StatusOr<std::vector<ObjectKey>> ApiSource::keys_of(std::string_view manifests) const {
+  const Share share(parsing_, manifests.size());
+  if (!share) return too_much();
   const auto submission = parse_submission(manifests, host_ports_);
   if (!submission.ok()) return submission.status();
   std::vector<ObjectKey> keys;
@@ -223,7 +240,7 @@ absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight(const OverrideKey& 
   if (weight > kMaxWeight) return bad_request("weight", "is at most " + std::to_string(kMaxWeight));
   if (override_name(key).size() > StateFiles::kMaxName) return bad_request("name", "is too long to be kept");
   using Result = std::vector<ObjectKey>;
-  const Override value{weight, now()};
+  const Override value{weight, rfc3339_now()};
   const auto draft = weights_.draft(override_text(key, value));
   if (!draft.ok()) return draft.status();
   auto result = await<Result>(loop_, [this, key, value, draft = *draft](const Reply<Result>& reply) {

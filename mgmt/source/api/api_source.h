@@ -4,6 +4,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -40,6 +41,7 @@ class ApiSource {
   enum class Condition : uint8_t { kNone, kNew, kExists };
   static constexpr size_t kMaxObjects = 50'000;
   static constexpr size_t kMaxOverrides = 10'000;
+  static constexpr size_t kMaxBytes = 16 << 20;  // of manifests at a time: YAML takes some thirty times that when read
 
   struct Hooks {
     // Puts what changed in force.
@@ -101,7 +103,8 @@ class ApiSource {
   Hooks hooks_;
   StateFiles objects_;
   StateFiles weights_;
-  std::map<ObjectKey, std::string> texts_;  // on the loop
+  std::map<ObjectKey, std::string> texts_;   // on the loop
+  mutable std::atomic<size_t> parsing_ = 0;  // bytes of manifests, on all threads
 };
 
 }  // namespace guideway::mgmt
