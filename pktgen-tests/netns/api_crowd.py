@@ -41,11 +41,10 @@ def objects(services, backends):
 
 
 class Onlooker:
-    """Another client, which asks for the status all the time: how long it took until it was answered, in seconds, and how
-    often it was refused before, because too much was asked at once."""
+    """Another client, which asks for the status all the time: how long each answer took, in seconds, and what failed."""
 
     def __enter__(self):
-        self.took, self.refused, self.failed, self.stop = [], 0, [], threading.Event()
+        self.took, self.failed, self.stop = [], [], threading.Event()
         self.thread = threading.Thread(target=self.ask)
         self.thread.start()
         return self
@@ -57,22 +56,16 @@ class Onlooker:
     def ask(self):
         with connection() as channel:
             stub = appliance_pb2_grpc.ApplianceStub(channel)
-            begin = time.monotonic()
             while not self.stop.wait(0.05):
+                begin = time.monotonic()
                 try:
                     stub.GetStatus(api.GetStatusRequest(), timeout=20)
                 except grpc.RpcError as error:
-                    if error.code() == CODE.RESOURCE_EXHAUSTED:
-                        self.refused += 1
-                    else:
-                        self.failed.append(f"{error.code()}: {error.details()}")
-                    continue
+                    self.failed.append(f"{error.code()}: {error.details()}")
                 self.took.append(time.monotonic() - begin)
-                begin = time.monotonic()
 
     def __str__(self):
-        return (f"{len(self.took)} questions of another client were answered, within {max(self.took):.2f} s, and "
-                f"{self.refused} were refused")
+        return f"{len(self.took)} questions of another client were answered, within {max(self.took):.2f} s"
 
 
 @contextlib.contextmanager
@@ -166,7 +159,7 @@ class Crowd(ApiTest):
                 self.assertEqual(w.rows, quick.rows)
                 self.assertLess(w.told, quick.told)
         print(f"watchers: the daemon grew by {grown:.0f} MB; {onlooker}")
-        self.assertEqual((onlooker.failed, onlooker.refused), ([], 0))
+        self.assertEqual(onlooker.failed, [])
         self.assertLess(grown, 20)  # what was told in 20 rounds, queued for each that is slow, would be 40
         self.assertLess(max(onlooker.took), 5)
 
@@ -193,11 +186,11 @@ class Crowd(ApiTest):
         print(f"large manifests: {dict(ends)}; the daemon took {peak:.0f} MB at most, {rest:.0f} MB before and "
               f"{memory('VmRSS'):.0f} MB after; {onlooker}")
         self.assertEqual(onlooker.failed, [])
-        self.assertLess(max(onlooker.took), 20)
+        self.assertLess(max(onlooker.took), 10)
         self.assertLessEqual(set(ends), {400, CODE.RESOURCE_EXHAUSTED, CODE.UNAVAILABLE})
         self.assertGreater(ends[400], 0)
         self.assertEqual(self.generation().counter, before)
-        self.assertLess(peak - rest, 2_000)  # 64 at work took 1,550; 200, without a limit, 2,350
+        self.assertLess(peak - rest, 800)  # 16 MB of manifests at work take 300; all 200, without a limit, 2,350
 
 
 if __name__ == "__main__":

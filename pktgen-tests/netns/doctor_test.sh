@@ -46,5 +46,5 @@ say "another network namespace than the engine's"
 
 say "no daemon"
 lab_stop daemon
-silent() { { doctor || true; } | has "^problem   daemon: guidewayd doesn't answer"; }
+silent() { { doctor || true; } | has "^problem   daemon: guidewayd can't be reached"; }
 lab_wait_until 10 silent || fail "$(doctor)"
