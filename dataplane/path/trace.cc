@@ -30,12 +30,14 @@ void Trace::note_translation(const Packet& p, const ConnectionTable<Entry>& tabl
 void Trace::note_pick(const Packet& before, const Packet& p, const Tables& t) {
   const Service& s = t.services[p.service];
   const auto now = static_cast<Tick>(holdings->counters.tick.read());
-  Pick& n = pick.emplace();
+  Pick n;
   n.choice = choose(before, s, t, {holdings->connections, holdings->learner.table_seed, now});
-  if (n.choice.why == Why::kKept) return;
-  const uint16_t value = t.slots[s.table_offset + n.choice.slot];
-  n.moved = (value & kSlotMoved) != 0;
-  n.stands = s.reals[value & kSlotOrdinal];
+  if (n.choice.why != Why::kKept) {
+    const uint16_t value = t.slots[s.table_offset + n.choice.slot];
+    n.moved = (value & kSlotMoved) != 0;
+    n.stands = s.reals[value & kSlotOrdinal];
+  }
+  pick = n;
 }
 
 // What `learn` will do if it leaves the packet with an entry, or with none.
