@@ -192,8 +192,12 @@ ip netns delete client
 ip netns delete server
 rmdir /run/netns 2>/dev/null || umount /run/netns && rmdir /run/netns || true
 machine >/tmp/after
-# The user and group stay, as with other packages of Debian's; these are backups of passwd and group.
-left=$(diff /tmp/before /tmp/after | grep '^[<>]' | grep -vE '^> /etc/(passwd|group|shadow|gshadow|subuid|subgid)-$' || true)
+# The user and group stay, as with other packages of Debian's; these are backups of passwd and group. Private directories
+# come and go with other services of the machine's.
+left=$(diff /tmp/before /tmp/after | grep '^[<>]' | grep -vE '^> /etc/(passwd|group|shadow|gshadow|subuid|subgid)-$' |
+  grep -vE '/systemd-private-[0-9a-f]+-[^/]*' || true)
+private=$(find /tmp /var/tmp -name 'systemd-private-*guideway*')
+equal "what is left of private directories" "" "$private"
 equal "what is left" "" "$left"
 equal "units that are left" "" "$(systemctl list-units --all --no-legend 'guideway*' 'run-guideway*')"
 say "the end"
