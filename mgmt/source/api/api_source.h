@@ -1,5 +1,5 @@
 // What the API writes: objects, a file each in the state directory, and weights of backends. A write is answered once
-// it is in force and on the disk.
+// it is on the disk and on its way to the engine.
 #pragma once
 
 #include <absl/status/statusor.h>
