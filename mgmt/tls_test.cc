@@ -63,8 +63,7 @@ struct TlsSite : Site {
   }
   // "127.0.0.1:PORT", once the daemon listens.
   std::string address() const {
-    for (int i = 0; i < 200 && !contains(log(), "API at tcp:"); ++i) ::usleep(50'000);
-    const std::string text = log();
+    const std::string text = wait_for(dir / "daemon.log", "API at tcp:");
     const size_t at = text.find("API at tcp:") + 11;
     return text.substr(at, text.find('\n', at) - at);
   }

@@ -136,16 +136,6 @@ bool programmed(const ServiceWatcher::Rows& rows, const std::string& name) {
   return it != rows.end() && it->second.state() == v1::VipRow::STATE_PROGRAMMED;
 }
 
-// What stands in the file, once the text does; at most ten seconds.
-std::string wait_for(const std::string& path, const std::string& text) {
-  std::string out;
-  for (int i = 0; i < 200 && !contains(out, text); ++i) {
-    ::usleep(50'000);
-    if (const auto bytes = read_whole_file(path); bytes.ok()) out = *bytes;
-  }
-  return out;
-}
-
 }  // namespace
 
 TEST_CASE("watch: first everything, then what changes, removals too", "[watch]") {

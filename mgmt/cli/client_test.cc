@@ -2,12 +2,10 @@
 #include "mgmt/cli/client.h"
 
 #include <catch2/catch.hpp>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 
-#include "mgmt/source/whole_file.h"
 #include "mgmt/testing/programs.h"
 
 namespace guideway::mgmt {
@@ -15,16 +13,6 @@ namespace {
 
 // Which needs nothing else.
 constexpr const char* kMode = "  annotations:\n    guideway.io/forwarding-mode: dsr-l2\n";
-
-// What stands in the file, once the text does; at most ten seconds.
-std::string wait_for(const std::string& path, const std::string& text) {
-  std::string out;
-  for (int i = 0; i < 200 && !contains(out, text); ++i) {
-    ::usleep(50'000);
-    if (const auto bytes = read_whole_file(path); bytes.ok()) out = *bytes;
-  }
-  return out;
-}
 
 size_t count(const std::string& text, const std::string& part) {
   size_t n = 0;

@@ -71,4 +71,13 @@ std::string Site::cli_until(const std::vector<std::string>& arguments, const std
   return out;
 }
 
+std::string wait_for(const std::string& path, const std::string& text) {
+  std::string out;
+  for (int i = 0; i < 200 && !contains(out, text); ++i) {
+    ::usleep(50'000);
+    if (const auto bytes = read_whole_file(path); bytes.ok()) out = *bytes;
+  }
+  return out;
+}
+
 }  // namespace guideway::mgmt

@@ -42,6 +42,9 @@ struct Site {
   std::string cli_until(const std::vector<std::string>& arguments, const std::string& text) const;
 };
 
+// What stands in the file, once the text does; at most ten seconds.
+std::string wait_for(const std::string& path, const std::string& text);
+
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace guideway::mgmt
