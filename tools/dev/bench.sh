@@ -5,7 +5,7 @@ help_bench() {
 usage: ./dev bench lb [--filter TEXT] [--runs N] [--json FILE]
        ./dev bench churn [--runs N] [--seconds S] [--changes N] [--json FILE]
        ./dev bench flood [--runs N] [--json FILE]
-       ./dev bench api [--runs N] [--seconds S]
+       ./dev bench api [--lab] [--runs N] [--seconds S]
        ./dev bench maglev | commit | scale
 
 lb      pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor
@@ -16,7 +16,8 @@ churn   the same pipeline on one core, while control applies 1,000 endpoint chan
 flood   unique SYNs at full rate, beside 1,000 connections that must keep their reals
 api     the real engine and daemon: what a worker sends while weights and objects are changed over the API 1,000 times a
         second, and while 100,000 connections are listed page by page, beside what it sends at rest. Wants two cores
-        likewise, and is root's
+        likewise, and is root's. With --lab the same load meets the lab's gateway, while iperf3 sends through a VIP at
+        a fixed rate, and how much of that arrives
 maglev  builds Maglev tables
 commit  changes manifests of 100 objects under the real guidewayd and guideway-engine, and prints how long after the
         file's close they are in force
@@ -49,15 +50,22 @@ dev_bench() {
   esac
 }
 
-# In a network namespace of its own, which has no routes to follow.
 bench_api() {
   needs_root "bench api"
   local stubs=build/bench-api
   mkdir -p $stubs
   protoc --proto_path=. --python_out=$stubs --grpc_python_out=$stubs \
     --plugin=protoc-gen-grpc_python="$(command -v grpc_python_plugin)" mgmt/api/appliance.proto
-  # shellcheck disable=SC2016
-  unshare -n sh -c 'ip link set lo up && exec "$@"' - /usr/bin/python3 -B pktgen-tests/bench/api_load.py build $stubs "$@"
+  local load=(/usr/bin/python3 -B pktgen-tests/bench/api_load.py $stubs)
+  if [ "${1:-}" = --lab ]; then
+    begin_lab
+    trap 'lab_ended; give_back_hugepages' EXIT
+    lab_start_gateway || exit 1
+    "${load[@]}" lab "$LAB_RUN" "$LAB_PREFIX" "${@:2}"
+  else  # in a network namespace of its own, which has no routes to follow
+    # shellcheck disable=SC2016
+    unshare -n sh -c 'ip link set lo up && exec "$@"' - "${load[@]}" memory build "$@"
+  fi
 }
 
 reserve_hugepages() {
