@@ -33,7 +33,7 @@
   X(FOREIGN_PORT,         "foreign_port",         "would leave by an interface that isn't the engine's") \
   X(NOT_ON_LINK,          "not_on_link",          "dsr-l2 to a real that isn't on a link of ours") \
   X(TX_FULL,              "tx_full",              "the port's transmit queue is full")           \
-  X(NO_SOCKET,            "no_socket",            "for a VIP, while no engine listens (counted by XDP)") \
+  X(NO_SOCKET,            "no_socket",            "only the engine can serve it, and none listens (counted by XDP)") \
   X(BAD_ICMP,             "bad_icmp",             "an ICMP error that doesn't quote its receiver, or an echo request with a wrong checksum") \
   X(EXTENSION_HEADERS,    "extension_headers",    "more IPv6 extension headers than 8") \
   X(NO_BUFFER,            "no_buffer",            "no free packet buffer for a piece of it") \

@@ -10,6 +10,7 @@
 typedef uint64_t gw_u64;
 typedef uint32_t gw_u32;
 #else
+#include <linux/types.h>
 typedef __u64 gw_u64;
 typedef __u32 gw_u32;
 #endif

@@ -9,7 +9,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <numeric>
+#include <utility>
 #include <vector>
+
+#include "xdp/complaints.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
@@ -18,31 +22,6 @@
 
 namespace guideway::xdp {
 namespace {
-
-// libbpf would write to the terminal; errors are returned, and the last of its complaints goes with them.
-thread_local std::string last_complaint;
-
-int keep_complaint(enum libbpf_print_level level, const char* format, va_list arguments) {
-  if (level != LIBBPF_WARN) return 0;
-  char line[512];
-  vsnprintf(line, sizeof line, format, arguments);
-  last_complaint = line;
-  while (!last_complaint.empty() && last_complaint.back() == '\n') last_complaint.pop_back();
-  return 0;
-}
-
-// CAP_PERFMON is what lets a program add a length from the packet to a pointer, and spares it barriers against Spectre.
-absl::Status not_permitted(const std::string& ifname) {
-  return absl::PermissionDeniedError(
-      absl::StrCat("loading the XDP program for ", ifname,
-                   " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, so start the engine as root"));
-}
-
-absl::Status load_error(const std::string& ifname, int error, const std::string& what) {
-  if (error == EPERM || error == EACCES) return not_permitted(ifname);
-  const std::string detail = last_complaint.empty() ? "" : absl::StrCat(" (", last_complaint, ")");
-  return system_error(error, absl::StrCat(what, " for ", ifname, detail));
-}
 
 // The program that the interface runs: id 0 for none.
 struct Attached {
@@ -94,64 +73,62 @@ std::string refusal(int error) {
 
 std::string_view to_string(Mode mode) { return mode == Mode::kDriver ? "driver" : "generic"; }
 
-void Program::Unload::operator()(steer_bpf* object) const { steer_bpf__destroy(object); }
-
 Program::Program(Program&&) noexcept = default;
 Program& Program::operator=(Program&&) noexcept = default;
 Program::~Program() = default;
 
 int Program::program_fd() const { return bpf_program__fd(object_->progs.gw_steer); }
 
-absl::StatusOr<Program> Program::attach(const std::string& ifname, const std::filesystem::path& directory) {
+absl::StatusOr<Program> Program::attach(const std::string& ifname, const std::filesystem::path& directory,
+                                        const KernelTables& tables) {
   const std::filesystem::path bpffs = directory.has_filename() ? directory : directory.parent_path();
-  libbpf_set_print(keep_complaint);
+  keep_complaints();
   const int ifindex = static_cast<int>(if_nametoindex(ifname.c_str()));
   if (ifindex == 0) return absl::NotFoundError(absl::StrCat("there is no interface ", ifname, " (see `ip link`)"));
   if (absl::Status s = make_bpf_directory(bpffs); !s.ok()) return s;
 
   Program program{ifname, bpffs};
-  absl::Status attached = program.attach_or_adopt(ifindex);
+  absl::Status attached = program.attach_or_adopt(ifindex, tables);
   if (!attached.ok()) {
     if (!program.adopted_ && !program.link_) remove_pins(bpffs, ifname);
     return attached;
   }
-  program.know_maps();
   return program;
 }
 
-absl::Status Program::attach_or_adopt(int ifindex) {
+absl::Status Program::attach_or_adopt(int ifindex, const KernelTables& tables) {
   const std::filesystem::path path = pins_of(bpffs_, ifname_) / "link";
   link_ = Fd{bpf_obj_get(path.c_str())};
-  if (!link_) return errno == EPERM || errno == EACCES ? not_permitted(ifname_) : attach_new(ifindex);
+  if (!link_)
+    return errno == EPERM || errno == EACCES ? load_error(errno, absl::StrCat("opening ", path.string()))
+                                             : attach_new(ifindex, tables);
   const absl::StatusOr<LinkTarget> target = target_of(link_.get(), path);
   if (!target.ok()) return target.status();
-  if (target->ifindex != 0) return adopt(ifindex, *target);
+  if (target->ifindex != 0) return adopt(ifindex, *target, tables);
   link_.reset();  // the interface that it was on is gone
   remove_pins(bpffs_, ifname_);
   if (absl::Status s = make_bpf_directory(bpffs_); !s.ok()) return s;
-  return attach_new(ifindex);
+  return attach_new(ifindex, tables);
 }
 
-absl::Status Program::load(bool reuse_maps) {
-  last_complaint.clear();
+// With what an earlier engine has counted, if it left that.
+absl::Status Program::load(const KernelTables& tables) {
+  const std::string what = absl::StrCat("loading the XDP program for ", ifname_);
   object_.reset(steer_bpf__open());
-  if (object_ == nullptr) return load_error(ifname_, errno, "can't open the XDP program");
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, object_->obj) {
-    if (!reuse_maps) continue;
+  if (object_ == nullptr) return load_error(errno, what);
+  if (absl::Status s = tables.lend(object_.get()); !s.ok()) return s;
+  for (bpf_map* map : {object_->maps.drops, object_->maps.counts, object_->maps.datagrams})
     if (auto reused = reuse_pinned_map(map, pins_of(bpffs_, ifname_) / bpf_map__name(map)); !reused.ok())
       return reused.status();
-  }
-  if (const int error = steer_bpf__load(object_.get()); error != 0)
-    return load_error(ifname_, -error, "can't load the XDP program");
+  if (const int error = steer_bpf__load(object_.get()); error != 0) return load_error(-error, what);
   return absl::OkStatus();
 }
 
-absl::Status Program::attach_new(int ifindex) {
+absl::Status Program::attach_new(int ifindex, const KernelTables& tables) {
   const absl::StatusOr<Attached> attached = query(ifname_, ifindex);
   if (!attached.ok()) return attached.status();
   if (attached->id != 0) return foreign(ifname_, attached->id);
-  if (absl::Status s = load(false); !s.ok()) return s;
+  if (absl::Status s = load(tables); !s.ok()) return s;
 
   LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
   link_ = Fd{bpf_link_create(program_fd(), ifindex, BPF_XDP, &options)};
@@ -161,7 +138,7 @@ absl::Status Program::attach_new(int ifindex) {
     options.flags = XDP_FLAGS_SKB_MODE;
     link_ = Fd{bpf_link_create(program_fd(), ifindex, BPF_XDP, &options)};
   }
-  if (!link_) return load_error(ifname_, errno, "can't attach the XDP program");
+  if (!link_) return load_error(errno, absl::StrCat("attaching the XDP program to ", ifname_));
 
   // The link comes last: pinned maps without it are only leftovers, and are replaced.
   absl::Status pinned = make_bpf_directory(pins_of(bpffs_, ifname_));
@@ -171,7 +148,7 @@ absl::Status Program::attach_new(int ifindex) {
   return pinned;
 }
 
-absl::Status Program::adopt(int ifindex, const LinkTarget& target) {
+absl::Status Program::adopt(int ifindex, const LinkTarget& target, const KernelTables& tables) {
   const absl::StatusOr<Attached> attached = query(ifname_, ifindex);
   if (!attached.ok()) return attached.status();
   // Interface indices repeat between network namespaces, program ids don't.
@@ -179,13 +156,17 @@ absl::Status Program::adopt(int ifindex, const LinkTarget& target) {
     return absl::FailedPreconditionError(
         absl::StrCat((pins_of(bpffs_, ifname_) / "link").string(), " is the link of an interface that isn't this ",
                      ifname_, " (renamed, or of another network namespace): remove it or choose another --bpffs"));
-  if (absl::Status s = load(true); !s.ok()) return s;
-  if (absl::Status s = pin_maps(); !s.ok()) return s;
-  if (bpf_link_update(link_.get(), program_fd(), nullptr) != 0)
-    return load_error(ifname_, errno, "can't update the XDP program");
+  if (absl::Status s = load(tables); !s.ok()) return s;
   mode_ = attached->mode;
-  adopted_ = true;
+  adopted_ = waits_ = true;
   return absl::OkStatus();
+}
+
+absl::Status Program::take_over() {
+  if (!std::exchange(waits_, false)) return absl::OkStatus();
+  if (absl::Status s = pin_maps(); !s.ok()) return s;
+  if (bpf_link_update(link_.get(), program_fd(), nullptr) == 0) return absl::OkStatus();
+  return load_error(errno, absl::StrCat("replacing the XDP program of ", ifname_));
 }
 
 absl::Status Program::pin_maps() const {
@@ -196,35 +177,9 @@ absl::Status Program::pin_maps() const {
   return absl::OkStatus();
 }
 
-void Program::know_maps() {
-  vips_ = {bpf_map__fd(object_->maps.vips), "vips", GW_MAX_VIPS};
-  addresses_ = {bpf_map__fd(object_->maps.addresses), "addresses", GW_MAX_ADDRESSES};
-  vips_.read();
-  addresses_.read();
-}
-
 absl::Status Program::set_socket(uint32_t queue, int socket) {
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.sockets), &queue, &socket, BPF_ANY) == 0) return absl::OkStatus();
   return system_error(errno, absl::StrCat("can't steer queue ", queue, " of ", ifname_, " to its socket"));
-}
-
-absl::Status Program::publish_steering(std::span<const gw_vip_key> vips, std::span<const AddressEntry> addresses) {
-  std::vector<MapEntry<gw_vip_key, uint32_t>> keys;
-  keys.reserve(vips.size());
-  for (const gw_vip_key& key : vips) keys.push_back({key, 1});
-  const auto new_vips = vips_.difference(keys);
-  if (!new_vips.ok()) return new_vips.status();
-  const auto new_addresses = addresses_.difference(addresses);
-  if (!new_addresses.ok()) return new_addresses.status();
-
-  if (absl::Status s = vips_.apply(*new_vips); !s.ok()) return s;
-  if (absl::Status s = addresses_.apply(*new_addresses); !s.ok()) {
-    vips_.revert(*new_vips);
-    return s;
-  }
-  vips_.confirm(*new_vips);
-  addresses_.confirm(*new_addresses);
-  return absl::OkStatus();
 }
 
 absl::StatusOr<Verdict> Program::ask(std::span<const uint8_t> packet) const {
@@ -238,16 +193,28 @@ absl::StatusOr<Verdict> Program::ask(std::span<const uint8_t> packet) const {
   return run.retval == XDP_PASS ? Verdict::kHost : Verdict::kEngine;
 }
 
+namespace {
+
+absl::StatusOr<uint64_t> summed(const bpf_map* map, uint32_t index) {
+  std::vector<uint64_t> of_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
+  if (bpf_map_lookup_elem(bpf_map__fd(map), &index, of_cpu.data()) != 0)
+    return system_error(errno, absl::StrCat("can't read the map ", bpf_map__name(map)));
+  return std::accumulate(of_cpu.begin(), of_cpu.end(), uint64_t{0});
+}
+
+}  // namespace
+
 absl::StatusOr<DropCounters> Program::drops() const {
   DropCounters sums{};
-  std::vector<uint64_t> of_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
   for (uint32_t reason = 0; reason < sums.size(); ++reason) {
-    if (bpf_map_lookup_elem(bpf_map__fd(object_->maps.drops), &reason, of_cpu.data()) != 0)
-      return system_error(errno, absl::StrCat("can't read the drop counters of ", ifname_));
-    for (const uint64_t n : of_cpu) sums[reason] += n;
+    const auto sum = summed(object_->maps.drops, reason);
+    if (!sum.ok()) return sum.status();
+    sums[reason] = *sum;
   }
   return sums;
 }
+
+absl::StatusOr<uint64_t> Program::balanced() const { return summed(object_->maps.counts, GW_COUNT_BALANCED); }
 
 absl::Status Program::detach() {
   const int error = bpf_link_detach(link_.get()) == 0 ? 0 : errno;

@@ -45,12 +45,11 @@ struct Veth {
   ~Veth() { (void)!std::system("ip link del gwt0 2>/dev/null"); }  // NOLINT(cert-env33-c)
 };
 
-gw_vip_key vip(uint8_t last) {
-  gw_vip_key key{};
-  key.address.bytes[15] = last;
-  key.port = last;
-  key.protocol = 6;
-  return key;
+std::unique_ptr<KernelTables> tables() {
+  auto made = KernelTables::create();
+  INFO(made.status().ToString());
+  REQUIRE(made.ok());
+  return *std::move(made);
 }
 
 AddressEntry address(uint8_t last, uint32_t flags) {
@@ -60,16 +59,6 @@ AddressEntry address(uint8_t last, uint32_t flags) {
   return e;
 }
 
-size_t pinned_entries(const char* map) {
-  const Fd fd{bpf_obj_get((kBpffs / "gwt0" / map).c_str())};
-  REQUIRE(fd);
-  gw_vip_key key{}, next{};
-  size_t n = 0;
-  for (bool first = true; bpf_map_get_next_key(fd.get(), first ? nullptr : &key, &next) == 0; first = false, ++n)
-    key = next;
-  return n;
-}
-
 uint32_t flags_of(uint8_t last) {
   const Fd fd{bpf_obj_get((kBpffs / "gwt0" / "addresses").c_str())};
   const AddressEntry e = address(last, 0);
@@ -77,36 +66,37 @@ uint32_t flags_of(uint8_t last) {
   return bpf_map_lookup_elem(fd.get(), &e.key, &value) == 0 ? value.flags : 0;
 }
 
-TEST_CASE("a program is attached in driver mode, pinned, adopted with its maps, and detached without a trace") {
+TEST_CASE("a program is attached in driver mode, pinned, replaced when told, and detached without a trace") {
   if (!in_namespaces()) return;
   const Veth veth;
   {
-    auto program = Program::attach("gwt0", kBpffs);
+    const auto first = tables();
+    auto program = Program::attach("gwt0", kBpffs, *first);
     INFO(program.status().ToString());
     REQUIRE(program.ok());
     CHECK(program->mode() == Mode::kDriver);
     CHECK_FALSE(program->adopted());
-    const gw_vip_key vips[] = {vip(1), vip(2)};
     const AddressEntry addresses[] = {address(1, GW_ADDRESS_VIP), address(2, GW_ADDRESS_VIP)};
-    REQUIRE(program->publish_steering(vips, addresses).ok());
-    CHECK(pinned_entries("vips") == 2);
+    REQUIRE(first->set_addresses(addresses).ok());
+    CHECK(flags_of(1) == GW_ADDRESS_VIP);
   }
   CHECK(std::system("ip -d link show gwt0 | grep -q 'prog/xdp'") == 0);  // NOLINT(cert-env33-c)
 
-  auto program = Program::attach("gwt0", kBpffs / "");
+  const auto second = tables();
+  auto program = Program::attach("gwt0", kBpffs / "", *second);
   INFO(program.status().ToString());
   REQUIRE(program.ok());
   CHECK(program->adopted());
   CHECK(program->mode() == Mode::kDriver);
-  CHECK(pinned_entries("vips") == 2);
-  const gw_vip_key vips[] = {vip(3), vip(2), vip(3)};
   const AddressEntry addresses[] = {address(2, GW_ADDRESS_DEDICATED), address(3, GW_ADDRESS_VIP)};
-  REQUIRE(program->publish_steering(vips, addresses).ok());
-  CHECK(pinned_entries("vips") == 2);
+  REQUIRE(second->set_addresses(addresses).ok());
+  CHECK(flags_of(1) == GW_ADDRESS_VIP);  // the first one's still
+  CHECK(flags_of(3) == 0);
+  REQUIRE(program->take_over().ok());
   CHECK(flags_of(1) == 0);
   CHECK(flags_of(2) == GW_ADDRESS_DEDICATED);
   CHECK(flags_of(3) == GW_ADDRESS_VIP);
-  REQUIRE(program->publish_steering(vips, {}).ok());
+  REQUIRE(second->set_addresses({}).ok());
   CHECK(flags_of(2) == 0);
 
   REQUIRE(program->detach().ok());
@@ -117,45 +107,60 @@ TEST_CASE("a program is attached in driver mode, pinned, adopted with its maps, 
 TEST_CASE("what can't be published changes nothing") {
   if (!in_namespaces()) return;
   const Veth veth;
-  auto program = Program::attach("gwt0", kBpffs);
+  const auto maps = tables();
+  auto program = Program::attach("gwt0", kBpffs, *maps);
   REQUIRE(program.ok());
-  const gw_vip_key vips[] = {vip(1)};
-  REQUIRE(program->publish_steering(vips, {}).ok());
+  const AddressEntry one[] = {address(1, GW_ADDRESS_VIP)};
+  REQUIRE(maps->set_addresses(one).ok());
   const AddressEntry twice[] = {address(1, GW_ADDRESS_VIP), address(1, GW_ADDRESS_SNAT)};
-  CHECK(program->publish_steering({}, twice).code() == absl::StatusCode::kInvalidArgument);
-  const std::vector<gw_vip_key> same(GW_MAX_VIPS + 1, vip(1));
-  CHECK(program->publish_steering(same, {}).ok());
-  std::vector<gw_vip_key> many(GW_MAX_VIPS + 1, vip(1));
-  for (uint32_t i = 0; i < many.size(); ++i) std::memcpy(many[i].address.bytes, &i, sizeof i);
-  CHECK(program->publish_steering(many, {}).code() == absl::StatusCode::kResourceExhausted);
-  CHECK(pinned_entries("vips") == 1);
+  CHECK(maps->set_addresses(twice).code() == absl::StatusCode::kInvalidArgument);
+  const std::vector<AddressEntry> same(GW_MAX_ADDRESSES + 1, one[0]);
+  CHECK(maps->set_addresses(same).ok());
+  std::vector<AddressEntry> many(GW_MAX_ADDRESSES + 1, address(0, GW_ADDRESS_VIP));
+  for (uint32_t i = 0; i < many.size(); ++i) std::memcpy(many[i].key.bytes, &i, sizeof i);
+  CHECK(maps->set_addresses(many).code() == absl::StatusCode::kResourceExhausted);
+  CHECK(flags_of(1) == GW_ADDRESS_VIP);
   many.pop_back();
-  REQUIRE(program->publish_steering(many, {}).ok());  // full, and none of them stands there yet: removals come first
-  CHECK(pinned_entries("vips") == GW_MAX_VIPS);
+  REQUIRE(maps->set_addresses(many).ok());  // full, and none of them stands there yet: removals come first
+  CHECK(flags_of(1) == 0);
   REQUIRE(program->detach().ok());
+}
+
+TEST_CASE("an array that programs read grows, and keeps what stands in it") {
+  if (!in_namespaces()) return;
+  const auto maps = tables();
+  auto* const rows = maps->reals.as<gw_real>();
+  rows[7].route = 4'711;
+  REQUIRE(maps->reals.provide(3 * GW_ROW_LINES).ok());
+  CHECK(maps->reals.as<gw_real>() == rows);
+  CHECK(rows[7].route == 4'711);
+  rows[3 * GW_ROW_LINES - 1].route = 1;
+  CHECK(maps->reals.provide(size_t{GW_ROW_LINES} * GW_ROW_SEGMENTS + 1).code() == absl::StatusCode::kResourceExhausted);
 }
 
 TEST_CASE("a map of another shape is replaced") {
   if (!in_namespaces()) return;
   const Veth veth;
-  REQUIRE(Program::attach("gwt0", kBpffs).ok());
-  const Fd other{bpf_map_create(BPF_MAP_TYPE_HASH, "vips", 8, 4, 16, nullptr)};
-  REQUIRE(pin(other.get(), kBpffs / "gwt0" / "vips").ok());
-  auto program = Program::attach("gwt0", kBpffs);
+  const auto maps = tables();
+  REQUIRE(Program::attach("gwt0", kBpffs, *maps).ok());
+  const Fd other{bpf_map_create(BPF_MAP_TYPE_HASH, "drops", 8, 4, 16, nullptr)};
+  REQUIRE(pin(other.get(), kBpffs / "gwt0" / "drops").ok());
+  auto program = Program::attach("gwt0", kBpffs, *maps);
   REQUIRE(program.ok());
   CHECK(program->adopted());
-  const gw_vip_key vips[] = {vip(1)};
-  REQUIRE(program->publish_steering(vips, {}).ok());
-  CHECK(pinned_entries("vips") == 1);
+  REQUIRE(program->take_over().ok());
+  CHECK(program->drops().ok());
   REQUIRE(program->detach().ok());
 }
 
 TEST_CASE("a program that isn't ours is refused by name") {
   if (!in_namespaces()) return;
+  const auto maps = tables();
   const Veth veth;
-  auto ours = Program::attach("gwt0", kBpffs);
+  auto ours = Program::attach("gwt0", kBpffs, *maps);
   REQUIRE(ours.ok());
-  const auto refused = Program::attach("gwt0", "/mnt/other");  // seen from another directory, ours is foreign too
+  const auto refused =
+      Program::attach("gwt0", "/mnt/other", *maps);  // seen from another directory, ours is foreign too
   CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK(std::string(refused.status().message()).find("gwt0 already runs XDP program") == 0);
   CHECK(std::string(refused.status().message()).find("(gw_steer)") != std::string::npos);
@@ -165,12 +170,13 @@ TEST_CASE("a program that isn't ours is refused by name") {
 
 TEST_CASE("the link of an interface that is gone is no obstacle") {
   if (!in_namespaces()) return;
+  const auto maps = tables();
   {
     const Veth veth;
-    REQUIRE(Program::attach("gwt0", kBpffs).ok());
+    REQUIRE(Program::attach("gwt0", kBpffs, *maps).ok());
   }
   const Veth again;
-  auto program = Program::attach("gwt0", kBpffs);
+  auto program = Program::attach("gwt0", kBpffs, *maps);
   INFO(program.status().ToString());
   REQUIRE(program.ok());
   CHECK_FALSE(program->adopted());
@@ -179,12 +185,13 @@ TEST_CASE("the link of an interface that is gone is no obstacle") {
 
 TEST_CASE("a link that was pinned for another interface isn't taken over") {
   if (!in_namespaces()) return;
+  const auto maps = tables();
   const Veth veth;
-  auto program = Program::attach("gwt0", kBpffs);
+  auto program = Program::attach("gwt0", kBpffs, *maps);
   REQUIRE(program.ok());
   std::filesystem::create_directory(kBpffs / "gwt1");
   std::filesystem::rename(kBpffs / "gwt0" / "link", kBpffs / "gwt1" / "link");
-  const auto refused = Program::attach("gwt1", kBpffs);
+  const auto refused = Program::attach("gwt1", kBpffs, *maps);
   CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK(std::filesystem::exists(kBpffs / "gwt1" / "link"));
   std::filesystem::remove_all(kBpffs / "gwt1");
@@ -193,13 +200,14 @@ TEST_CASE("a link that was pinned for another interface isn't taken over") {
 
 TEST_CASE("a link of the same name and index in another network namespace isn't taken over") {
   if (!in_namespaces()) return;
+  const auto maps = tables();
   const Fd here{open("/proc/self/ns/net", O_RDONLY)};
   shell("ip link add gwt0 index 77 type veth peer name gwt1");
-  auto program = Program::attach("gwt0", kBpffs);
+  auto program = Program::attach("gwt0", kBpffs, *maps);
   REQUIRE(program.ok());
   REQUIRE(unshare(CLONE_NEWNET) == 0);
   shell("ip link add gwt0 index 77 type veth peer name gwt1");
-  CHECK(Program::attach("gwt0", kBpffs).status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(Program::attach("gwt0", kBpffs, *maps).status().code() == absl::StatusCode::kFailedPrecondition);
   REQUIRE(setns(here.get(), CLONE_NEWNET) == 0);
   CHECK(std::filesystem::exists(kBpffs / "gwt0" / "link"));
   REQUIRE(program->detach().ok());
@@ -208,16 +216,17 @@ TEST_CASE("a link of the same name and index in another network namespace isn't 
 
 TEST_CASE("the loopback has no driver mode; a dotted name is pinned without its dots") {
   if (!in_namespaces()) return;
+  const auto maps = tables();
   shell("ip link add gw.t2 type veth peer name gwt3");
-  auto dotted = Program::attach("gw.t2", kBpffs);
+  auto dotted = Program::attach("gw.t2", kBpffs, *maps);
   INFO(dotted.status().ToString());
   REQUIRE(dotted.ok());
   CHECK(std::filesystem::exists(kBpffs / "gw:t2" / "link"));
-  auto generic = Program::attach("lo", kBpffs);
+  auto generic = Program::attach("lo", kBpffs, *maps);
   REQUIRE(generic.ok());
   CHECK(generic->mode() == Mode::kGeneric);
   CHECK_FALSE(generic->driver_refusal().empty());
-  auto adopted = Program::attach("lo", kBpffs);
+  auto adopted = Program::attach("lo", kBpffs, *maps);
   REQUIRE(adopted.ok());
   CHECK(adopted->mode() == Mode::kGeneric);
   REQUIRE(generic->detach().ok());
@@ -227,8 +236,9 @@ TEST_CASE("the loopback has no driver mode; a dotted name is pinned without its 
 
 TEST_CASE("no interface, and no BPF file system: the remedy is named") {
   if (!in_namespaces()) return;
-  CHECK(Program::attach("gwt9", kBpffs).status().code() == absl::StatusCode::kNotFound);
-  const auto refused = Program::attach("lo", "/tmp");
+  const auto maps = tables();
+  CHECK(Program::attach("gwt9", kBpffs, *maps).status().code() == absl::StatusCode::kNotFound);
+  const auto refused = Program::attach("lo", "/tmp", *maps);
   CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK(std::string(refused.status().message()).find("mount -t bpf bpf /tmp") != std::string::npos);
 }

@@ -24,12 +24,110 @@ enum gw_address_flag {
   GW_ADDRESS_DEDICATED = 4, /* everything IP but neighbour discovery goes to the engine */
   GW_ADDRESS_ANNOUNCED = 8, /* ARP requests and neighbour solicitations for it go to the engine */
   GW_ADDRESS_ANY_PORT = 16, /* one of its VIPs has port 0 */
+  GW_ADDRESS_OURS = 32,     /* only we send from it: what comes from there is a loop. Nothing is steered for that */
 };
 
 struct gw_address_value {
   __u16 port_min; /* host order, inclusive */
   __u16 port_max;
   __u32 flags;
+};
+
+/* ---- what the kernel balances by, where no engine listens: rows that the engine writes beside the programs that read
+ * them. A packet that comes just then may see one half written. */
+
+/* As path::Mode has them. */
+enum gw_mode { GW_MODE_DSR_L2, GW_MODE_DSR_IPIP, GW_MODE_DSR_GUE, GW_MODE_NAT };
+
+enum gw_service_flag {
+  GW_SERVICE_AFFINITY = 1, /* the client's address alone asks the table */
+  GW_SERVICE_DENY = 2,     /* clients in its ranges may not connect, instead of they alone */
+};
+
+/* Value of `vips`. */
+struct gw_service {
+  __u32 table_offset; /* of its slots, in all of `slots` */
+  __u32 table_size;   /* 0: no backend */
+  __u32 ordinals;     /* of its first, in all of `ordinals` */
+  __u32 ranges;       /* of its first, in all of `ranges` */
+  __u16 range_count;  /* 0: every client may connect */
+  __u16 mtu;          /* of the way to the reals, bytes of IP with the outer header; 0: the link's */
+  __u8 mode;
+  __u8 flags;
+  __u16 zero;
+};
+
+/* Clients from `first` to `last`, both included; a service's are in the order of lb::source_ranges(): IPv4, then IPv6.
+ */
+struct gw_range {
+  struct gw_address first;
+  struct gw_address last;
+};
+enum { GW_MAX_RANGES = 1024 }; /* of one service */
+
+/* A slot: 16 bits, an ordinal in the service's list of reals; top bit: it has exceptions. */
+enum { GW_SLOT_MOVED = 0x8000, GW_SLOT_ORDINAL = 0x7fff };
+
+/* The arrays' elements. */
+struct gw_line {
+  __u64 words[8];
+};
+
+enum gw_real_flag {
+  GW_REAL_IPV4 = 1,
+  GW_REAL_ENCAP_SOURCE = 2, /* it has one */
+  GW_REAL_ON_LINK = 4,      /* a neighbour, as dsr-l2 needs */
+};
+
+struct gw_real {
+  struct gw_address address;
+  struct gw_address encap_source;
+  __u64 source_mask; /* bits of the source's last 8 bytes, as they stand, that are the flow hash's in dsr-ipip */
+  __u32 route;
+  __u32 flags;
+  __u64 zero[2];
+};
+
+enum { GW_MAX_ECMP = 14 };
+
+struct gw_route {
+  __u32 unusable; /* a gw_drop_reason, or 0 */
+  __u32 count;
+  __u32 hops[GW_MAX_ECMP];
+};
+
+struct gw_next_hop {
+  __u32 unusable; /* a gw_drop_reason, or 0 */
+  __u32 ifindex;
+  __u16 mtu;     /* of the link, bytes of IP */
+  __be16 vlan;   /* the tag's VID; 0: untagged */
+  __u8 macs[12]; /* destination and source */
+  __u64 zero;
+};
+
+/* An array of lines is a map of segments, so that it takes memory as it grows: lines of a segment, and segments at
+ * most. */
+enum {
+  GW_SLOT_LINES = 131072, /* 8 MB: 4,194,304 slots, 32 a line */
+  GW_SLOT_SEGMENTS = 84,
+  GW_ROW_LINES = 16384, /* 1 MB: ordinals, 16 of 32 bits a line; reals and routes; ranges and next hops, two a line */
+  GW_ROW_SEGMENTS = 64,
+};
+
+/* Addresses whose bits outside `mask` are `value`'s; of no address, if no mask makes it that. */
+struct gw_address_range {
+  __u64 value[2];
+  __u64 mask[2];
+};
+
+struct gw_settings {
+  __u64 hash_seed;                          /* the group's */
+  struct gw_address_range encap_sources[2]; /* what comes from there, we have encapsulated */
+};
+
+enum gw_count {
+  GW_COUNT_BALANCED, /* packets that the kernel sent to a real */
+  GW_COUNTS,
 };
 
 enum {

@@ -189,8 +189,9 @@ class Steering {
  private:
   void vip(const char* ip, uint16_t port, int protocol, uint32_t flags = GW_ADDRESS_ANNOUNCED) {
     const gw_vip_key key{address(ip), Be16{port}.wire(), static_cast<uint8_t>(protocol), 0};
-    const uint32_t one = 1;
-    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.vips), &key, &one, BPF_ANY) == 0);
+    gw_service service{};
+    service.mode = GW_MODE_NAT;  // which the kernel doesn't balance
+    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.vips), &key, &service, BPF_ANY) == 0);
     steer(ip, {0, 0, GW_ADDRESS_VIP | flags});
   }
   void steer(const char* ip, gw_address_value value) {

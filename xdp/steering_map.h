@@ -39,18 +39,6 @@ class SteeringMap {
   // `fd` is the map's, owned by the BPF object; `name` and `limit` are for errors.
   SteeringMap(int fd, std::string name, size_t limit) : fd_(fd), name_(std::move(name)), limit_(limit) {}
 
-  // Reads what an earlier process left in the map.
-  void read() {
-    Entry e{};
-    const Key* previous = nullptr;
-    while (bpf_map_get_next_key(fd_, previous, &e.key) == 0) {
-      if (bpf_map_lookup_elem(fd_, &e.key, &e.value) == 0) entries_.push_back(e);
-      last_ = e.key;
-      previous = &last_;
-    }
-    std::sort(entries_.begin(), entries_.end(), less);
-  }
-
   // The way from what stands there to `wanted`. A key that is named twice with two values is an error.
   absl::StatusOr<Difference<Entry>> difference(std::span<const Entry> wanted) const {
     std::vector<Entry> sorted(wanted.begin(), wanted.end());
@@ -118,7 +106,6 @@ class SteeringMap {
   int fd_ = -1;
   std::string name_;
   size_t limit_ = 0;
-  Key last_{};
   std::vector<Entry> entries_;  // sorted by key
 };
 

@@ -78,11 +78,12 @@ void AfXdpPort::Reclaim::operator()(path::AfXdpRings* rings) const {
   delete rings;
 }
 
-absl::StatusOr<std::unique_ptr<AfXdpPort>> AfXdpPort::attach(const AfXdpPortOptions& options) {
+absl::StatusOr<std::unique_ptr<AfXdpPort>> AfXdpPort::attach(const AfXdpPortOptions& options,
+                                                             const xdp::KernelTables& tables) {
   absl::StatusOr<Interface> interface = usable_interface(options);
   if (!interface.ok()) return interface.status();
   allow_locked_memory();
-  absl::StatusOr<xdp::Program> program = xdp::Program::attach(options.ifname, options.bpffs);
+  absl::StatusOr<xdp::Program> program = xdp::Program::attach(options.ifname, options.bpffs, tables);
   if (!program.ok()) return program.status();
   std::unique_ptr<AfXdpPort> port{new AfXdpPort(*std::move(interface), *std::move(program), options.mbuf_port)};
   port->warn();
@@ -102,7 +103,7 @@ absl::Status AfXdpPort::open_all(const path::FrameMemory& memory) {
     zero_copy_ = zero_copy_ && is_zero_copy(queue->rings->socket);
     queues_.push_back(*std::move(queue));
   }
-  // An adopted program has steered here all the time: no packet of it is lost to a queue that isn't ready yet.
+  // All of them are ready before the first is steered to.
   for (unsigned i = 0; i < queues_.size(); ++i)
     if (absl::Status s = program_.set_socket(i, queues_[i].rings->socket); !s.ok()) return s;
   return absl::OkStatus();

@@ -38,7 +38,8 @@ class AfXdpPort {
     std::string remedy;
   };
   // The interface as it is to be, with the program on it: needs CAP_PERFMON besides CAP_NET_ADMIN and CAP_BPF.
-  static absl::StatusOr<std::unique_ptr<AfXdpPort>> attach(const AfXdpPortOptions& options);
+  static absl::StatusOr<std::unique_ptr<AfXdpPort>> attach(const AfXdpPortOptions& options,
+                                                           const xdp::KernelTables& tables);
   // The memory must outlive the port, and the pool hold kFramesPerQueue for each queue. Once.
   absl::Status open_queues(const path::FrameMemory& memory);
 
@@ -54,8 +55,8 @@ class AfXdpPort {
   // Packets steered here that found no room in their socket's rings, of all queues.
   uint64_t rx_full() const;
 
-  // For a stop that is meant: takes the program away too. Otherwise it stays, and drops the VIPs' packets (counted)
-  // until the next engine adopts it.
+  // For a stop that is meant: takes the program away too. Otherwise it stays, and balances until the next engine takes
+  // over.
   absl::Status detach() { return program_.detach(); }
 
  private:

@@ -50,11 +50,11 @@ constexpr int kFamilies[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_XDP};
 constexpr unsigned long kIoctls[] = {SIOCGIFNAME, SIOCGIFINDEX, SIOCGIFFLAGS, SIOCGIFHWADDR,
                                      SIOCGIFMTU,  SIOCETHTOOL,  TCGETS};
 
-// Maps are read and written, a trace asks the program what it does with a frame, and it is taken off its interface.
-// None is loaded or attached.
-constexpr bpf_cmd kBpfCommands[] = {BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,    BPF_MAP_DELETE_ELEM,
-                                    BPF_MAP_GET_NEXT_KEY, BPF_OBJ_GET_INFO_BY_FD, BPF_LINK_DETACH,
-                                    BPF_PROG_TEST_RUN};
+// Maps are read and written, and grow by segments; a trace asks the program what it does with a frame; it takes over
+// from an earlier engine's (its maps are pinned then), and is taken off its interface. None is loaded or attached.
+constexpr bpf_cmd kBpfCommands[] = {
+    BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY, BPF_OBJ_GET_INFO_BY_FD,
+    BPF_LINK_DETACH,     BPF_PROG_TEST_RUN,   BPF_MAP_CREATE,      BPF_LINK_UPDATE,      BPF_OBJ_PIN};
 
 class Filter {
  public:

@@ -20,7 +20,6 @@
 #include "dataplane/control/connection_list.h"
 #include "dataplane/control/eal.h"
 #include "dataplane/control/ethdev_port.h"
-#include "dataplane/control/steering.h"
 #include "log/log.h"
 
 namespace guideway::control {
@@ -95,7 +94,8 @@ absl::Status Engine::bring_up() {
        .log = [](const std::string& text) { spdlog::warn("{}", text); }});
   if (!server.ok()) return server.status();
   server_ = std::move(*server);
-  if (const absl::Status s = launch(); !s.ok() || !options_.seccomp) return s;
+  if (const absl::Status s = launch(); !s.ok()) return s;
+  if (const absl::Status s = take_over(); !s.ok() || !options_.seccomp) return s;
   return allow_only_our_calls();
 }
 
@@ -134,8 +134,14 @@ absl::Status Engine::attach_programs() {
     const PortSpec& spec = options_.ports[i];
     if (spec.kind != PortSpec::Kind::kAfXdp) continue;
     if (const absl::Status s = lock_pins(); !s.ok()) return s;
+    if (kernel_tables_ == nullptr) {
+      auto tables = xdp::KernelTables::create();
+      if (!tables.ok()) return tables.status();
+      kernel_tables_ = *std::move(tables);
+    }
     auto port = AfXdpPort::attach(
-        {.ifname = spec.name, .queues = spec.queues, .bpffs = options_.bpffs, .mbuf_port = static_cast<uint16_t>(i)});
+        {.ifname = spec.name, .queues = spec.queues, .bpffs = options_.bpffs, .mbuf_port = static_cast<uint16_t>(i)},
+        *kernel_tables_);
     if (!port.ok()) return port.status();
     af_xdp_.push_back(std::move(*port));
   }
@@ -235,9 +241,15 @@ absl::Status Engine::open_tables() {
           net::to_string(key.address), std::string(s.message()));
   };
   wanted_neighbors_ = std::make_unique<WantedNeighbors>(routes_->rib(), keep);
-  auto publisher = Publisher::create(
-      {.workers = workers, .limits = {}, .rib = &routes_->rib(), .tally = tally_.get(), .ports = facts, .keep = keep},
-      *reclaimer_);
+  if (kernel_tables_ != nullptr) kernel_mirror_.emplace(*kernel_tables_, facts);
+  auto publisher = Publisher::create({.workers = workers,
+                                      .limits = {},
+                                      .rib = &routes_->rib(),
+                                      .tally = tally_.get(),
+                                      .ports = facts,
+                                      .keep = keep,
+                                      .mirror = kernel_mirror_ ? &*kernel_mirror_ : nullptr},
+                                     *reclaimer_);
   if (!publisher.ok()) return publisher.status();
   publisher_ = std::move(*publisher);
   auto forwarding = Forwarding::create(routes_->rib(), *publisher_, *reclaimer_, Limits().fib);
@@ -278,7 +290,14 @@ void Engine::load_state() {
   else
     warn("state", std::string(s.message()),
          "see that guidewayd runs and is connected; then restart guideway-engine, and the file aside isn't needed");
-  steer();
+}
+
+// Where an earlier engine's programs balance, they do until there is a state to go on by.
+absl::Status Engine::take_over() {
+  if (!state_->generation()) return absl::OkStatus();
+  for (const auto& port : af_xdp_)
+    if (absl::Status s = port->program().take_over(); !s.ok()) return s;
+  return absl::OkStatus();
 }
 
 absl::Status Engine::launch() {
@@ -300,19 +319,9 @@ std::optional<Refusal> Engine::apply(Batch batch) {
   const uint64_t builds = publisher_->maglev().builds();
   const size_t services = batch.services.size();
   auto refusal = publisher_->apply(std::move(batch));
-  if (!refusal && server_ != nullptr) steer();
   spdlog::debug("commit: {} service(s), {} table(s) built, {:.2f} ms", services, publisher_->maglev().builds() - builds,
                 std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   return refusal;
-}
-
-void Engine::steer() {
-  if (std::exchange(steered_version_, publisher_->steering_version()) == publisher_->steering_version()) return;
-  const Steering s = steering_of(*publisher_);
-  for (const auto& port : af_xdp_)
-    if (const absl::Status status = port->program().publish_steering(s.vips, s.addresses); !status.ok())
-      spdlog::error("port {}: {}; XDP steers there by the state before: restart guideway-engine",
-                    port->interface().name, std::string(status.message()));
 }
 
 void Engine::follow_routes() {
@@ -356,6 +365,8 @@ void Engine::announce(Clock::time_point now) {
 
 void Engine::keep_house(Clock::time_point now) {
   reclaimer_->collect();
+  if (const absl::Status s = take_over(); !s.ok())
+    spdlog::error("{}; XDP goes by the state before: restart guideway-engine", std::string(s.message()));
   ask_for_neighbors(now);
   announce(now);
   if (state_->unsaved() && now >= next_save_) {
@@ -401,12 +412,18 @@ absl::Status Engine::run() {
   return result;
 }
 
+// Null if the port has none.
+xdp::Program* Engine::program_of(const EnginePort& port) const {
+  const auto found =
+      std::ranges::find(af_xdp_, port.name, [](const auto& p) -> const std::string& { return p->interface().name; });
+  return found == af_xdp_.end() ? nullptr : &(*found)->program();
+}
+
 // The program itself is asked, with the maps that it steers by.
 absl::StatusOr<engine::TraceSteering> Engine::steering(const EnginePort& port, std::span<const uint8_t> frame) const {
-  const auto with_program =
-      std::ranges::find(af_xdp_, port.name, [](const auto& p) -> const std::string& { return p->interface().name; });
-  if (with_program == af_xdp_.end()) return engine::TRACE_STEERING_UNSPECIFIED;
-  const auto verdict = (*with_program)->program().ask(frame);
+  xdp::Program* const program = program_of(port);
+  if (program == nullptr) return engine::TRACE_STEERING_UNSPECIFIED;
+  const auto verdict = program->ask(frame);
   if (!verdict.ok()) return verdict.status();
   return *verdict == xdp::Verdict::kEngine ? engine::TRACE_STEERING_ENGINE : engine::TRACE_STEERING_HOST;
 }
@@ -456,6 +473,7 @@ engine::Status Engine::status() {
     const Link* link = routes_->rib().link(p.facts.ifindex);
     m->set_mtu(link != nullptr ? link->mtu : p.facts.mtu);
     m->set_up(is_up(p));
+    if (const auto program = program_of(p)) m->set_balanced(program->balanced().value_or(0));
   }
   for (unsigned i = 0; i < workers_->count(); ++i) {
     const path::Counters& c = (*workers_)[i].counters();

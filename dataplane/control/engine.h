@@ -16,6 +16,7 @@
 #include "dataplane/control/contract/state.h"
 #include "dataplane/control/engine_port.h"
 #include "dataplane/control/forwarding.h"
+#include "dataplane/control/kernel_mirror.h"
 #include "dataplane/control/packet_memory.h"
 #include "dataplane/control/port_spec.h"
 #include "dataplane/control/publisher.h"
@@ -64,15 +65,16 @@ class Engine {
   absl::Status open_dpdk(const PortSpec& spec, uint8_t index);
   absl::Status open_tables();
   void load_state();
+  absl::Status take_over();
   absl::Status launch();
 
   std::optional<Refusal> apply(Batch batch);
-  void steer();
   void follow_routes();
   void ask_for_neighbors(Clock::time_point now);
   void announce(Clock::time_point now);
   bool is_up(const EnginePort& port) const;
   void keep_house(Clock::time_point now);
+  xdp::Program* program_of(const EnginePort& port) const;
   absl::StatusOr<engine::TraceSteering> steering(const EnginePort& port, std::span<const uint8_t> frame) const;
   engine::Hello hello() const;
   engine::Status status();
@@ -86,8 +88,10 @@ class Engine {
   bool huge_ = false;
   // In the order of life: what is below uses what is above.
   std::optional<PacketMemory> memory_;
+  std::unique_ptr<xdp::KernelTables> kernel_tables_;  // if there is a port that has a program
   std::vector<std::unique_ptr<AfXdpPort>> af_xdp_;
   std::vector<EnginePort> ports_;
+  std::optional<KernelMirror> kernel_mirror_;
   std::unique_ptr<KernelRoutes> routes_;
   std::unique_ptr<Tally> tally_;
   std::unique_ptr<Reclaimer> reclaimer_;
@@ -103,7 +107,6 @@ class Engine {
   std::unique_ptr<ContractServer> server_;
   std::atomic<bool> stop_workers_{false};
   bool launched_ = false;
-  uint64_t steered_version_ = ~0ULL;
   uint64_t announced_version_ = ~0ULL;
   unsigned announced_ports_ = 0;
   Clock::time_point next_tick_{};

@@ -7,11 +7,17 @@
 
 namespace guideway::control {
 
-absl::StatusOr<std::unique_ptr<MaglevTables>> MaglevTables::create(Reclaimer& reclaimer, uint32_t slots) {
+absl::StatusOr<std::unique_ptr<MaglevTables>> MaglevTables::create(Reclaimer& reclaimer, uint32_t slots,
+                                                                   SlotMemory memory) {
   const uint32_t reserved = 2 * slots;
-  auto array = reserve_memory(size_t{reserved} * sizeof(uint16_t), "Maglev tables");
-  if (!array.ok()) return array.status();
-  return std::unique_ptr<MaglevTables>(new MaglevTables(std::move(*array), reserved, reclaimer));
+  Mapping own;
+  if (memory.base == nullptr) {
+    auto array = reserve_memory(size_t{reserved} * sizeof(uint16_t), "Maglev tables");
+    if (!array.ok()) return array.status();
+    own = std::move(*array);
+    memory = {own.as<uint16_t>(reserved).data(), [](size_t) { return true; }};
+  }
+  return std::unique_ptr<MaglevTables>(new MaglevTables(std::move(own), std::move(memory), reserved, reclaimer));
 }
 
 bool MaglevTables::allocate(uint32_t size, uint32_t* offset) {
@@ -20,7 +26,7 @@ bool MaglevTables::allocate(uint32_t size, uint32_t* offset) {
     it->second.pop_back();
     return true;
   }
-  if (reserved_ - end_ < size) return false;
+  if (reserved_ - end_ < size || !memory_.provide(size_t{end_} + size)) return false;
   *offset = std::exchange(end_, end_ + size);
   return true;
 }

@@ -3,6 +3,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -14,6 +15,13 @@
 #include "lb/selection.h"
 
 namespace guideway::control {
+
+// Where the array lies if it isn't the process' own: zeroed slots, of which so many are there once `provide` has
+// returned true.
+struct SlotMemory {
+  uint16_t* base = nullptr;
+  std::function<bool(size_t slots)> provide;
+};
 
 class MaglevTables {
  public:
@@ -28,31 +36,31 @@ class MaglevTables {
 
   // Room for twice `slots` is reserved: a table is built while its predecessor is still read, and freed ranges are only
   // used again for tables of their size.
-  static absl::StatusOr<std::unique_ptr<MaglevTables>> create(Reclaimer& reclaimer, uint32_t slots = kSlots);
+  static absl::StatusOr<std::unique_ptr<MaglevTables>> create(Reclaimer& reclaimer, uint32_t slots = kSlots,
+                                                              SlotMemory memory = {});
 
   // Builds them, side by side on the cores that control may use, or finds equal ones. Null if the array is full. Their
   // slots are free again once the last reference is gone and all workers have passed.
   std::vector<TableRef> build(std::vector<lb::TableInput> inputs);
   TableRef build(lb::TableInput input) { return build(std::vector{std::move(input)}).front(); }
 
-  std::span<uint16_t> slots(uint32_t offset, uint32_t size) {
-    return array_.as<uint16_t>(reserved_).subspan(offset, size);
-  }
+  std::span<uint16_t> slots(uint32_t offset, uint32_t size) { return {memory_.base + offset, size}; }
   std::span<uint16_t> slots(const Table& t) { return slots(t.offset, t.size()); }
-  const uint16_t* base() const { return array_.as<uint16_t>(reserved_).data(); }
+  const uint16_t* base() const { return memory_.base; }
   uint64_t slots_used() const { return used_; }
   uint64_t builds() const { return builds_; }
 
  private:
-  MaglevTables(Mapping array, uint32_t reserved, Reclaimer& reclaimer)
-      : array_(std::move(array)), reserved_(reserved), reclaimer_(reclaimer) {}
+  MaglevTables(Mapping array, SlotMemory memory, uint32_t reserved, Reclaimer& reclaimer)
+      : array_(std::move(array)), memory_(std::move(memory)), reserved_(reserved), reclaimer_(reclaimer) {}
   TableRef find(const lb::TableInput& input, uint64_t digest) const;
   // Its slots are yet to be filled.
   TableRef add(lb::TableInput input, uint64_t digest);
   bool allocate(uint32_t size, uint32_t* offset);
   void release(const Table& t);
 
-  Mapping array_;
+  Mapping array_;  // if it is our own
+  SlotMemory memory_;
   uint32_t reserved_;  // slots
   Reclaimer& reclaimer_;
   uint32_t end_ = 0;                                // beyond it nothing was ever used

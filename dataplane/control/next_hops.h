@@ -44,6 +44,13 @@ class NextHops {
   // What a destination without a kernel route resolves to: the declared next hop of the first port that has one.
   std::optional<Resolution> declared() const;
 
+  // The rows that the next publication changes: next hops, then the routes that name them.
+  template <typename OnHop, typename OnRoute>
+  void for_each_edited(OnHop on_hop, OnRoute on_route) const {
+    for (const path::NextHopIndex i : hops_.edited()) on_hop(i, hops_[i]);
+    for (const path::RouteIndex i : routes_.edited()) on_route(i, routes_[i]);
+  }
+
   const path::Rows<path::RouteIndex, path::Route>& publish_routes() { return routes_.publish(); }
   const path::Rows<path::NextHopIndex, path::NextHop>& publish_next_hops() { return hops_.publish(); }
 

@@ -49,7 +49,8 @@ size_t places_for(size_t entries) { return std::bit_ceil(2 * entries + 2); }
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Publisher>> Publisher::create(Setup setup, Reclaimer& reclaimer) {
-  auto maglev = MaglevTables::create(reclaimer, setup.limits.maglev_slots);
+  auto maglev = MaglevTables::create(reclaimer, setup.limits.maglev_slots,
+                                     setup.mirror != nullptr ? setup.mirror->slots() : SlotMemory{});
   if (!maglev.ok()) return maglev.status();
   auto exceptions = ExceptionTable::create(reclaimer);
   if (!exceptions.ok()) return exceptions.status();
@@ -59,6 +60,7 @@ absl::StatusOr<std::unique_ptr<Publisher>> Publisher::create(Setup setup, Reclai
 
 Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTables> maglev, ExceptionTable exceptions)
     : limits_(setup.limits),
+      mirror_(setup.mirror),
       rib_(*setup.rib),
       tally_(*setup.tally),
       reclaimer_(reclaimer),
@@ -245,7 +247,6 @@ std::optional<Refusal> Publisher::build_tables(const Batch& batch, std::vector<C
 void Publisher::apply_gateway(const GatewaySpec& spec) {
   if (spec.hash_seed != gateway_.hash_seed) forget_exceptions();
   gateway_ = spec;
-  ++steering_version_;
   tables_->hash_seed = spec.hash_seed;
   tables_->idle_timeouts = spec.idle_timeouts;
   affinity_changed_ = true;
@@ -275,9 +276,8 @@ void Publisher::apply_service(Change change) {
     vip_owner_[spec.vip] = spec.name;
     record.vip = spec.vip;
     vips_changed_ = addresses_changed_ = true;
-    ++steering_version_;
   }
-  if (old != desired_.end() && old->second.announce != spec.announce) ++steering_version_;
+  if (old != desired_.end() && old->second.announce != spec.announce) addresses_changed_ = true;
   if (old == desired_.end() || decides_anew(old->second, spec)) ++row.epoch;
   row.present = true;
   row.mode = spec.mode;
@@ -337,7 +337,6 @@ void Publisher::remove_service(const std::string& name) {
   records_.erase(it);
   desired_.erase(name);
   vips_changed_ = addresses_changed_ = sweep_wish_ = affinity_changed_ = true;
-  ++steering_version_;
 }
 
 path::RealIndex Publisher::add_real(const lb::Real& real, path::ServiceIndex service) {
@@ -505,6 +504,7 @@ void Publisher::rebuild_vips() {
 }
 
 void Publisher::rebuild_addresses() {
+  ++steering_version_;
   const std::set<net::IpAddress> own = own_addresses();
   std::vector<path::AddressTable::Entry> places(places_for(records_.size() + own.size()));
   const size_t mask = places.size() - 1;
@@ -536,6 +536,7 @@ void Publisher::publish() {
   if (std::exchange(addresses_changed_, false)) rebuild_addresses();
   if (std::exchange(affinity_changed_, false))
     tables_->idle_timeouts[static_cast<size_t>(path::ConnectionState::kClient)] = longest_affinity();
+  if (mirror_ != nullptr) mirror_->follow(*this);
   tables_->services = services_.publish();
   tables_->reals = reals_.publish();
   tables_->routes = next_hops_.publish_routes();
@@ -605,6 +606,11 @@ void Publisher::release_real(path::RealIndex i) {
     tally_.begin_anew(i);
     reals_.release(i);
   });
+}
+
+Publisher::Served Publisher::served(path::ServiceIndex present) const {
+  const ServiceRecord& record = by_index_.at(present)->second;
+  return {record.vip, *record.built.ordinals};
 }
 
 std::string Publisher::name_of(path::ServiceIndex i) const {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -18,6 +19,7 @@
 #include "dataplane/control/desired.h"
 #include "dataplane/control/engine_limits.h"
 #include "dataplane/control/exceptions.h"
+#include "dataplane/control/kernel_mirror.h"
 #include "dataplane/control/maglev_tables.h"
 #include "dataplane/control/next_hops.h"
 #include "dataplane/control/reclaim.h"
@@ -35,6 +37,7 @@ class Publisher {
     Tally* tally = nullptr;
     std::vector<PortFacts> ports;
     NextHops::Keep keep;
+    KernelMirror* mirror = nullptr;  // where programs are to go by the same tables
   };
 
   static absl::StatusOr<std::unique_ptr<Publisher>> create(Setup setup, Reclaimer& reclaimer);
@@ -49,6 +52,7 @@ class Publisher {
 
   const std::atomic<const path::Tables*>& tables() const { return current_; }
   NextHops& next_hops() { return next_hops_; }
+  const NextHops& next_hops() const { return next_hops_; }
 
   const std::map<std::string, ServiceSpec>& services() const { return desired_; }
   const GatewaySpec& gateway() const { return gateway_; }
@@ -57,7 +61,7 @@ class Publisher {
   uint32_t real_rows() const { return reals_.used(); }
   const MaglevTables& maglev() const { return *maglev_; }
   ExceptionTable& exceptions() { return exceptions_; }
-  // Counts changes of the set of VIPs and SNAT addresses: XDP steers by it.
+  // Counts changes of addresses, and of what is set for all of them: XDP steers by it.
   uint64_t steering_version() const { return steering_version_; }
 
   // What is to be answered for on the link; the version counts its changes.
@@ -76,6 +80,19 @@ class Publisher {
   const path::Real& real(path::RealIndex i) const { return reals_[i]; }
   std::string name_of(path::ServiceIndex i) const;
   std::unordered_set<path::ServiceIndex> named_with(const std::string& prefix) const;
+
+  // For the mirror: rows that the next publication changes, and what a service's say.
+  const std::vector<path::ServiceIndex>& edited_services() const { return services_.edited(); }
+  const std::vector<path::RealIndex>& edited_reals() const { return reals_.edited(); }
+  const path::Service& service(path::ServiceIndex i) const { return services_[i]; }
+  const std::array<path::AddressRange, 2>& encap_sources() const { return tables_->encap_sources; }
+  // The addresses that only we send from.
+  std::set<net::IpAddress> own_addresses() const;
+  struct Served {
+    path::VipKey vip;
+    std::span<const path::RealIndex> ordinals;
+  };
+  Served served(path::ServiceIndex present) const;
 
   // For the sweep.
   // True once tables were rebuilt, or rows removed, since the last call.
@@ -154,11 +171,11 @@ class Publisher {
   void write_real(path::RealIndex i);
   void resolve_real(path::RealIndex i);
   void encapsulate_from(RealRecord& record, const net::IpAddress& source);
-  std::set<net::IpAddress> own_addresses() const;
   void rebuild_vips();
   void rebuild_addresses();
 
   Limits limits_;
+  KernelMirror* mirror_;
   const Rib& rib_;
   Tally& tally_;
   Reclaimer& reclaimer_;

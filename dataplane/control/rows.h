@@ -62,6 +62,7 @@ class RowStore {
   Row& edit(Index i, Reclaimer& reclaimer) {
     const auto n = static_cast<uint32_t>(i);
     const size_t at = n / Rows::kChunk;
+    if (edited_.empty() || edited_.back() != i) edited_.push_back(i);
     Chunk*& chunk = chunks()[at];
     if (fresh_.insert(at).second) {
       Chunk* old = std::exchange(chunk, new Chunk(*chunk));
@@ -73,8 +74,12 @@ class RowStore {
   // What the next Tables hold. From here on the chunks are the workers', and changes go to copies.
   const path::Rows<Index, Row>& publish() {
     fresh_.clear();
+    edited_.clear();
     return rows_;
   }
+
+  // Since the last publication; some more than once.
+  const std::vector<Index>& edited() const { return edited_; }
 
   uint32_t used() const { return used_; }
 
@@ -85,6 +90,7 @@ class RowStore {
 
   Rows rows_;
   std::unordered_set<size_t> fresh_;  // chunks that no worker has seen
+  std::vector<Index> edited_;
   std::vector<Index> free_;
   uint32_t next_ = 0;
   uint32_t used_ = 0;

@@ -15,6 +15,7 @@
 #include "pktgen-tests/bench/flood_bench.h"
 #include "pktgen-tests/bench/lb_bench.h"
 #include "pktgen-tests/bench/scale_bench.h"
+#include "pktgen-tests/bench/xdp_bench.h"
 
 namespace guideway::bench {
 namespace {
@@ -135,6 +136,26 @@ int flood(unsigned runs, const std::string& json) {
   return code;
 }
 
+int xdp(unsigned runs, const std::string& json) {
+  std::printf("%-42s %10s %17s %10s %10s\n", "scenario", "ns/packet", "(min to max)", "empty", "net");
+  std::string records;
+  int code = 0;
+  for (const uint32_t flows : {1U, 1'000U, 100'000U, 1'000'000U}) {
+    const XdpCost c = run_xdp(flows, runs);
+    const std::string name = "xdp dsr-ipip tcp4 64B flows=" + std::to_string(flows);
+    std::printf("%-42s %10.1f %8.1f to %5.1f %10.1f %10.1f%s\n", name.c_str(), c.ns_per_packet, c.ns_min, c.ns_max,
+                c.empty_ns, c.ns_per_packet - c.empty_ns, c.lost != 0 ? "  LOST" : "");
+    std::fflush(stdout);
+    if (c.lost != 0) code = 1;
+    records += (records.empty() ? "" : ",\n") + std::string("  {\"scenario\": \"") + name +
+               "\", \"ns_per_packet\": " + std::to_string(c.ns_per_packet) +
+               ", \"floor_ns_per_packet\": " + std::to_string(c.empty_ns) +
+               ", \"packets\": " + std::to_string(c.packets) + "}";
+  }
+  if (!json.empty()) std::ofstream(json) << "[\n" << records << "\n]\n";
+  return code;
+}
+
 int run_maglev(unsigned runs) {
   std::printf("%-24s %12s %17s\n", "table", "build, ms", "(min to max)");
   for (const auto& [size, reals] : {std::pair{16'381U, 3U},
@@ -198,6 +219,9 @@ int main(int argc, char** argv) {
       app.add_subcommand("flood", "unique SYNs at full rate, beside 1,000 connections that must keep their reals");
   flood->add_option("--runs", runs, "of a million SYNs each")->check(CLI::Range(1, 1000));
   flood->add_option("--json", json, "write the records to this file too");
+  auto* xdp = app.add_subcommand("xdp", "the kernel's way of balancing, by its own statistics (root)");
+  xdp->add_option("--runs", runs, "timed runs of each")->check(CLI::Range(1, 1000));
+  xdp->add_option("--json", json, "write the records to this file too");
   unsigned services = 10'000;
   auto* scale = app.add_subcommand("scale", "a large state's way to the packets, with the real programs (root)");
   scale->add_option("--services", services, "with ten backends each")
@@ -208,6 +232,7 @@ int main(int argc, char** argv) {
   if (*churn) return guideway::bench::churn(churn_options, json);
   if (*flood) return guideway::bench::flood(runs, json);
   if (*commit) return guideway::bench::run_commit(build, turns);
+  if (*xdp) return guideway::bench::xdp(runs, json);
   if (*scale) return guideway::bench::run_scale(build, services);
   return *lb ? guideway::bench::run_lb(filter, runs, json) : guideway::bench::run_maglev(runs);
 }

@@ -41,11 +41,11 @@ bool start_eal() {
 }
 
 bool open_side(Side& side, const std::string& spec, const char* mac, const char* bpffs, uint16_t index,
-               const path::FrameMemory& memory) {
+               const path::FrameMemory& memory, const xdp::KernelTables& tables) {
   const size_t colon = spec.find(':');
   control::AfXdpPortOptions options{spec.substr(0, colon), std::nullopt, bpffs, index};
   if (colon != std::string::npos) options.queues = static_cast<unsigned>(std::stoul(spec.substr(colon + 1)));
-  auto port = control::AfXdpPort::attach(options);
+  auto port = control::AfXdpPort::attach(options, tables);
   if (const absl::Status s = port.ok() ? (*port)->open_queues(memory) : port.status(); !s.ok()) {
     std::cerr << "af_xdp_forward: " << s.message() << '\n';
     return false;
@@ -105,10 +105,12 @@ void report(const char* name, Side& side) {
   }
 }
 
-bool publish(Side& side, const std::vector<xdp::AddressEntry>& addresses) {
-  const absl::Status s = side.port->program().publish_steering({}, addresses);
-  if (!s.ok()) std::cerr << "af_xdp_forward: " << s.message() << '\n';
-  return s.ok();
+// The addresses that are named are steered here by both programs.
+absl::Status steer(xdp::KernelTables& tables, const std::vector<xdp::AddressEntry>& addresses, Side& a, Side& b) {
+  absl::Status s = tables.set_addresses(addresses);
+  for (Side* side : {&a, &b})
+    if (s.ok()) s = side->port->program().take_over();
+  return s;
 }
 
 }  // namespace
@@ -122,11 +124,16 @@ int main(int argc, char** argv) {
     std::cerr << "af_xdp_forward: " << memory.status().message() << '\n';
     return 1;
   }
+  auto tables = xdp::KernelTables::create();
+  if (!tables.ok()) {
+    std::cerr << "af_xdp_forward: " << tables.status().message() << '\n';
+    return 1;
+  }
   const unsigned before = memory->free_frames();
   {
     Side a, b;
-    if (!open_side(a, argv[2], argv[3], argv[1], 0, memory->frames())) return 1;
-    if (!open_side(b, argv[4], argv[5], argv[1], 1, memory->frames())) {
+    if (!open_side(a, argv[2], argv[3], argv[1], 0, memory->frames(), **tables)) return 1;
+    if (!open_side(b, argv[4], argv[5], argv[1], 1, memory->frames(), **tables)) {
       (void)a.port->detach();
       return 1;
     }
@@ -136,7 +143,10 @@ int main(int argc, char** argv) {
       std::memcpy(entry.key.bytes, net::parse_ip(argv[i]).value().bytes.data(), sizeof entry.key.bytes);
       addresses.push_back(entry);
     }
-    if (!publish(a, addresses) || !publish(b, addresses)) return 1;
+    if (const absl::Status s = steer(**tables, addresses, a, b); !s.ok()) {
+      std::cerr << "af_xdp_forward: " << s.message() << '\n';
+      return 1;
+    }
     std::cout << "ready" << std::endl;
     run(a, b);
     report("a", a);

@@ -241,7 +241,7 @@ nsenter --net=/run/netns/gw-xdp-gateway bpftool net attach xdpdrv pinned "$work/
 refused "b0 already runs XDP program [0-9]* (gw_steer)"
 nsenter --net=/run/netns/gw-xdp-gateway bpftool net detach xdpdrv dev b0
 privilege=(setpriv --inh-caps -all --bounding-set -all)
-refused "a0 isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON"
+refused "isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON"
 privilege[-1]+=,+net_admin,+bpf,+perfmon
 refused "queue 0 of a0: the engine needs CAP_NET_RAW"
 privilege[-1]+=,+net_raw,+ipc_lock

@@ -56,12 +56,14 @@ Rig::Rig(const RigOptions& options)
   std::vector<control::PortFacts> facts;
   for (const auto& p : ports_) facts.push_back(p.facts);
   tally_ = must(control::Tally::create(options.workers));
+  if (options.kernel != nullptr) mirror_.emplace(*options.kernel, facts);
   publisher_ = must(control::Publisher::create({.workers = options.workers,
                                                 .limits = {},
                                                 .rib = &rib_,
                                                 .tally = tally_.get(),
                                                 .ports = facts,
-                                                .keep = [](const auto&, bool) {}},
+                                                .keep = [](const auto&, bool) {},
+                                                .mirror = mirror_ ? &*mirror_ : nullptr},
                                                reclaimer_));
   forwarding_ = must(control::Forwarding::create(rib_, *publisher_, reclaimer_, {}));
   workers_ = must(control::Workers::create({.count = options.workers,

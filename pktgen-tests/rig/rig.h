@@ -4,10 +4,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "dataplane/control/forwarding.h"
+#include "dataplane/control/kernel_mirror.h"
 #include "dataplane/control/sweep.h"
 #include "dataplane/control/tracing.h"
 #include "dataplane/control/workers.h"
@@ -26,8 +28,9 @@ struct RigOptions {
   unsigned ports = 2;
   unsigned queues = 0;  // of each port; 0: one for each worker
   uint32_t connections = 4096;
-  bool huge = false;         // tables on 2 MB pages
-  unsigned memory_mb = 256;  // DPDK's, told by the first rig of the process
+  bool huge = false;                    // tables on 2 MB pages
+  unsigned memory_mb = 256;             // DPDK's, told by the first rig of the process
+  xdp::KernelTables* kernel = nullptr;  // what is published is mirrored there
 };
 
 // Port i is interface 10 + i, "p<i>", MAC 02:00:00:00:00:0<i+1>, with the addresses 10.0.i.1/24 and 2001:db8:i::1/64.
@@ -114,6 +117,7 @@ class Rig {
   control::Rib rib_;
   std::unique_ptr<control::Tally> tally_;
   control::Reclaimer reclaimer_;
+  std::optional<control::KernelMirror> mirror_;
   std::unique_ptr<control::Publisher> publisher_;
   std::unique_ptr<control::Forwarding> forwarding_;
   std::unique_ptr<control::Workers> workers_;

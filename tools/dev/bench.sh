@@ -6,6 +6,7 @@ usage: ./dev bench lb [--filter TEXT] [--runs N] [--json FILE]
        ./dev bench churn [--runs N] [--seconds S] [--changes N] [--json FILE]
        ./dev bench flood [--runs N] [--json FILE]
        ./dev bench api [--lab] [--runs N] [--seconds S]
+       ./dev bench xdp [--runs N] [--json FILE]
        ./dev bench maglev | commit | scale
 
 lb      pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor
@@ -18,6 +19,8 @@ api     the real engine and daemon: what a worker sends while weights and object
         second, and while 100,000 connections are listed page by page, beside what it sends at rest. Wants two cores
         likewise, and is root's. With --lab the same load meets the lab's gateway, while iperf3 sends through a VIP at
         a fixed rate, and how much of that arrives
+xdp     the XDP program as it balances while no engine listens, by the kernel's own statistics, net of an empty program: one
+        packet a call, flows in random order. Is root's
 maglev  builds Maglev tables
 commit  changes manifests of 100 objects under the real guidewayd and guideway-engine, and prints how long after the
         file's close they are in force

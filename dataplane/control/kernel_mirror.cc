@@ -1,0 +1,247 @@
+#include "dataplane/control/kernel_mirror.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstring>
+#include <set>
+
+#include "dataplane/control/publisher.h"
+
+namespace guideway::control {
+
+namespace {
+
+constexpr uint32_t kSlotsOfLine = xdp::kLine / sizeof(uint16_t);
+
+static_assert(static_cast<int>(path::Mode::kDsrL2) == GW_MODE_DSR_L2 &&
+              static_cast<int>(path::Mode::kDsrIpip) == GW_MODE_DSR_IPIP &&
+              static_cast<int>(path::Mode::kDsrGue) == GW_MODE_DSR_GUE &&
+              static_cast<int>(path::Mode::kNat) == GW_MODE_NAT);
+static_assert(path::kMaxEcmp == GW_MAX_ECMP && path::kSlotMoved == GW_SLOT_MOVED);
+static_assert(sizeof(gw_line) == xdp::kLine && sizeof(gw_real) == xdp::kLine && sizeof(gw_route) == xdp::kLine &&
+              2 * sizeof(gw_next_hop) == xdp::kLine && 2 * sizeof(gw_range) == xdp::kLine);
+static_assert(lb::kMaxSourceRanges == GW_MAX_RANGES);
+static_assert(uint64_t{GW_SLOT_LINES} * GW_SLOT_SEGMENTS * kSlotsOfLine >= 2 * uint64_t{MaglevTables::kSlots});
+static_assert(GW_ROW_LINES * GW_ROW_SEGMENTS >= kMaxRealRows);
+
+gw_address kernel_address(const net::IpAddress& a) {
+  gw_address out;
+  std::memcpy(out.bytes, a.bytes.data(), sizeof out.bytes);
+  return out;
+}
+
+gw_address_range kernel_range(const path::AddressRange& r) {
+  return {.value = {r.value[0], r.value[1]}, .mask = {r.mask[0], r.mask[1]}};
+}
+
+void tell(const absl::Status& status) {
+  if (!status.ok())
+    spdlog::error("{}; XDP goes on by the state before: free some memory, then restart guideway-engine",
+                  std::string(status.message()));
+}
+
+// Null if there is no memory for it, which is said.
+template <typename Row>
+Row* place(xdp::SharedArray& array, uint32_t index) {
+  const absl::Status s = array.provide(size_t{index} * sizeof(Row) / xdp::kLine + 1);
+  tell(s);
+  return s.ok() ? array.as<Row>() + index : nullptr;
+}
+
+template <typename Row>
+uint32_t first_of(KernelLists::Run run) {
+  return run.first * static_cast<uint32_t>(xdp::kLine / sizeof(Row));
+}
+
+}  // namespace
+
+gw_vip_key kernel_key(const path::VipKey& vip) {
+  return {kernel_address(vip.address), vip.port.wire(), vip.protocol, 0};
+}
+
+std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher) {
+  std::map<net::IpAddress, gw_address_value> addresses;
+  for (const auto& [name, spec] : publisher.services()) {
+    uint32_t& flags = addresses[spec.vip.address].flags;
+    flags |= GW_ADDRESS_VIP;
+    if (spec.vip.port == path::kAnyPort) flags |= GW_ADDRESS_ANY_PORT;
+    // Whether it has a backend, the workers judge: what is asked while it has none counts as a drop.
+    if (spec.announce) flags |= GW_ADDRESS_ANNOUNCED;
+  }
+  const GatewaySpec& g = publisher.gateway();
+  for (size_t i = 0; i < g.snat.size(); ++i) {
+    gw_address_value& v = addresses[g.snat[i].address];
+    v.port_min = g.snat[i].port_min;
+    v.port_max = g.snat[i].port_max;
+    v.flags |= g.dedicated[i] ? GW_ADDRESS_SNAT | GW_ADDRESS_DEDICATED : GW_ADDRESS_SNAT;
+    if (i < g.announced.size() && g.announced[i]) v.flags |= GW_ADDRESS_ANNOUNCED;
+  }
+  for (const net::IpAddress& a : publisher.own_addresses()) addresses[a].flags |= GW_ADDRESS_OURS;
+  std::vector<xdp::AddressEntry> entries;
+  for (const auto& [a, value] : addresses) entries.push_back({kernel_address(a), value});
+  return entries;
+}
+
+KernelLists::Run KernelLists::take(size_t elements, size_t element_size) {
+  if (elements == 0) return {};
+  Run run{.first = 0,
+          .lines = static_cast<uint32_t>(std::bit_ceil((elements * element_size + xdp::kLine - 1) / xdp::kLine))};
+  if (auto& free = free_[run.lines]; !free.empty()) {
+    run.first = free.back();
+    free.pop_back();
+    return run;
+  }
+  const absl::Status s = array_.provide(size_t{end_} + run.lines);
+  tell(s);
+  if (!s.ok()) return {};
+  run.first = std::exchange(end_, end_ + run.lines);
+  return run;
+}
+
+void KernelLists::retire(Run run) {
+  if (run.lines > 0) retired_.push_back(run);
+}
+
+void KernelLists::age() {
+  for (const Run& run : std::exchange(retired_, {})) free_[run.lines].push_back(run.first);
+}
+
+KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts> ports)
+    : tables_(tables), ordinals_(tables.ordinals), ranges_(tables.ranges) {
+  for (const PortFacts& p : ports) {
+    ifindex_.resize(std::max<size_t>(ifindex_.size(), p.index + 1U));
+    ifindex_[p.index] = static_cast<uint32_t>(std::max(p.ifindex, 0));
+  }
+}
+
+SlotMemory KernelMirror::slots() {
+  return {tables_.slots.as<uint16_t>(), [this](size_t slots) {
+            const absl::Status s = tables_.slots.provide((slots + kSlotsOfLine - 1) / kSlotsOfLine);
+            tell(s);
+            return s.ok();
+          }};
+}
+
+void KernelMirror::follow(const Publisher& publisher) {
+  ordinals_.age();
+  ranges_.age();
+  // What others name comes first.
+  publisher.next_hops().for_each_edited([&](path::NextHopIndex i, const path::NextHop& hop) { write_next_hop(i, hop); },
+                                        [&](path::RouteIndex i, const path::Route& route) { write_route(i, route); });
+  for (const path::RealIndex i : publisher.edited_reals()) write_real(i, publisher.real(i));
+  std::atomic_thread_fence(std::memory_order_release);
+  const std::set<path::ServiceIndex> services(publisher.edited_services().begin(), publisher.edited_services().end());
+  for (const path::ServiceIndex i : services)
+    if (publisher.service(i).present) write_service(i, publisher);
+  // Then those that are gone, whose VIPs may have become another's.
+  for (const path::ServiceIndex i : services)
+    if (!publisher.service(i).present) remove_service(i);
+  if (std::exchange(steering_version_, publisher.steering_version()) == publisher.steering_version()) return;
+  tell(tables_.set_addresses(steered_addresses(publisher)));
+  const auto& sources = publisher.encap_sources();
+  tell(tables_.set({.hash_seed = publisher.gateway().hash_seed,
+                    .encap_sources = {kernel_range(sources[0]), kernel_range(sources[1])}}));
+}
+
+void KernelMirror::write_next_hop(path::NextHopIndex i, const path::NextHop& hop) {
+  auto* row = place<gw_next_hop>(tables_.next_hops, static_cast<uint32_t>(i));
+  if (row == nullptr) return;
+  const uint32_t ifindex = hop.port < ifindex_.size() ? ifindex_[hop.port] : 0;
+  const net::DropReason unusable =
+      hop.unusable == net::DropReason::NONE && ifindex == 0 ? net::DropReason::FOREIGN_PORT : hop.unusable;
+  gw_next_hop fresh{.unusable = static_cast<uint32_t>(unusable),
+                    .ifindex = ifindex,
+                    .mtu = hop.mtu,
+                    .vlan = hop.vlan.wire(),
+                    .macs = {},
+                    .zero = 0};
+  std::memcpy(fresh.macs, hop.destination.bytes.data(), sizeof hop.destination);
+  std::memcpy(fresh.macs + sizeof hop.destination, hop.source.bytes.data(), sizeof hop.source);
+  *row = fresh;
+}
+
+void KernelMirror::write_route(path::RouteIndex i, const path::Route& route) {
+  auto* row = place<gw_route>(tables_.routes, static_cast<uint32_t>(i));
+  if (row == nullptr) return;
+  gw_route fresh{.unusable = static_cast<uint32_t>(route.unusable), .count = route.count, .hops = {}};
+  for (size_t h = 0; h < route.hops.size(); ++h) fresh.hops[h] = static_cast<uint32_t>(route.hops[h]);
+  *row = fresh;
+}
+
+void KernelMirror::write_real(path::RealIndex i, const path::Real& real) {
+  auto* row = place<gw_real>(tables_.reals, static_cast<uint32_t>(i));
+  if (row == nullptr) return;
+  uint32_t flags = 0;
+  if (real.is_v4) flags |= GW_REAL_IPV4;
+  if (real.has_encap_source) flags |= GW_REAL_ENCAP_SOURCE;
+  if (real.on_link) flags |= GW_REAL_ON_LINK;
+  *row = {.address = kernel_address(real.address),
+          .encap_source = kernel_address(real.encap_source),
+          .source_mask = real.source_mask,
+          .route = static_cast<uint32_t>(real.route),
+          .flags = flags,
+          .zero = {}};
+}
+
+void KernelMirror::retire(const Vip& vip) {
+  ordinals_.retire(vip.ordinals);
+  ranges_.retire(vip.ranges);
+}
+
+void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publisher) {
+  const path::Service& row = publisher.service(i);
+  const auto [key, reals] = publisher.served(i);
+  const std::span ranges(row.ranges, row.range_count);
+  const Vip vip{.key = key,
+                .ordinals = ordinals_.take(row.table_size == 0 ? 0 : reals.size(), sizeof(uint32_t)),
+                .ranges = ranges_.take(ranges.size(), sizeof(gw_range))};
+  gw_service fresh{.table_offset = row.table_offset,
+                   .table_size = vip.ordinals.lines == 0 ? 0 : row.table_size,
+                   .ordinals = first_of<uint32_t>(vip.ordinals),
+                   .ranges = first_of<gw_range>(vip.ranges),
+                   .range_count = static_cast<uint16_t>(row.range_count),
+                   .mtu = row.mtu,
+                   .mode = static_cast<uint8_t>(row.mode),
+                   .flags = 0,
+                   .zero = 0};
+  if (row.affinity != 0) fresh.flags |= GW_SERVICE_AFFINITY;
+  if (row.ranges_deny) fresh.flags |= GW_SERVICE_DENY;
+  if (vip.ordinals.lines > 0)
+    for (size_t n = 0; n < reals.size(); ++n)
+      tables_.ordinals.as<uint32_t>()[fresh.ordinals + n] = static_cast<uint32_t>(reals[n]);
+  if (vip.ranges.lines > 0)
+    for (size_t n = 0; n < ranges.size(); ++n)
+      tables_.ranges.as<gw_range>()[fresh.ranges + n] = {kernel_address(ranges[n].first),
+                                                         kernel_address(ranges[n].last)};
+  else if (!ranges.empty())
+    fresh.table_size = 0;  // nobody may pass who shouldn't
+  std::atomic_thread_fence(std::memory_order_release);
+  tell(tables_.put_vip(kernel_key(key), fresh));
+  owner_[key] = i;
+  const auto [before, first] = services_.try_emplace(i, vip);
+  if (first) return;
+  const Vip old = std::exchange(before->second, vip);
+  retire(old);
+  if (old.key != key) disown(old.key, i);
+}
+
+void KernelMirror::remove_service(path::ServiceIndex i) {
+  const auto it = services_.find(i);
+  if (it == services_.end()) return;
+  retire(it->second);
+  disown(it->second.key, i);
+  services_.erase(it);
+}
+
+// Unless it is another's by now.
+void KernelMirror::disown(const path::VipKey& key, path::ServiceIndex i) {
+  const auto owner = owner_.find(key);
+  if (owner == owner_.end() || owner->second != i) return;
+  tables_.remove_vip(kernel_key(key));
+  owner_.erase(owner);
+}
+
+}  // namespace guideway::control

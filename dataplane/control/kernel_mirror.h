@@ -1,0 +1,83 @@
+// What is published, as the XDP programs steer by it, and balance by it where no engine listens. At each publication it
+// writes what that changed into the maps that all programs read.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/control/maglev_tables.h"
+#include "dataplane/control/next_hops.h"
+#include "xdp/kernel_tables.h"
+
+namespace guideway::control {
+
+class Publisher;
+
+// What is steered beside the VIPs, and what only we send from.
+std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher);
+
+gw_vip_key kernel_key(const path::VipKey& vip);
+
+// Lists in one shared array, each in a run of lines of its own.
+class KernelLists {
+ public:
+  struct Run {
+    uint32_t first = 0;  // line
+    uint32_t lines = 0;  // a power of two; 0: none
+  };
+
+  explicit KernelLists(xdp::SharedArray& array) : array_(array) {}
+
+  // A run for so many elements of this size. None if there is no memory for it, which is said.
+  Run take(size_t elements, size_t element_size);
+  // Not to be used again before the next publication but one: a program may still be reading it.
+  void retire(Run run);
+  void age();
+
+ private:
+  xdp::SharedArray& array_;
+  std::map<uint32_t, std::vector<uint32_t>> free_;  // lines → firsts
+  std::vector<Run> retired_;
+  uint32_t end_ = 0;
+};
+
+class KernelMirror {
+ public:
+  KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts> ports);
+
+  // Before it is published: what workers are about to see.
+  void follow(const Publisher& publisher);
+  // Maglev tables are built in the kernel's memory.
+  SlotMemory slots();
+
+ private:
+  struct Vip {
+    path::VipKey key;
+    KernelLists::Run ordinals;
+    KernelLists::Run ranges;
+  };
+  struct KeyHash {
+    size_t operator()(const path::VipKey& key) const { return path::VipTable::hash(key); }
+  };
+
+  void write_next_hop(path::NextHopIndex i, const path::NextHop& hop);
+  void write_route(path::RouteIndex i, const path::Route& route);
+  void write_real(path::RealIndex i, const path::Real& real);
+  void write_service(path::ServiceIndex i, const Publisher& publisher);
+  void remove_service(path::ServiceIndex i);
+  void disown(const path::VipKey& key, path::ServiceIndex i);
+  void retire(const Vip& vip);
+
+  xdp::KernelTables& tables_;
+  std::vector<uint32_t> ifindex_;  // by port; 0: the kernel has no such interface
+  std::unordered_map<path::ServiceIndex, Vip> services_;
+  std::unordered_map<path::VipKey, path::ServiceIndex, KeyHash> owner_;
+  KernelLists ordinals_;
+  KernelLists ranges_;
+  uint64_t steering_version_ = ~0ULL;
+};
+
+}  // namespace guideway::control

@@ -1,0 +1,21 @@
+// The kernel's way of balancing: what the XDP program costs a packet by the kernel's own statistics, net of a program
+// that does nothing, run over single packets of flows in random order.
+#pragma once
+
+#include <cstdint>
+
+namespace guideway::bench {
+
+struct XdpCost {
+  double ns_per_packet = 0;  // gross; median of the runs
+  double ns_min = 0;
+  double ns_max = 0;
+  double empty_ns = 0;  // of the empty program in the same runs
+  uint64_t packets = 0;
+  uint64_t lost = 0;  // that the program didn't send
+};
+
+// dsr-ipip, TCP over IPv4, 64 bytes, 100 reals. Needs root; aborts with a sentence without.
+XdpCost run_xdp(uint32_t flows, unsigned runs);
+
+}  // namespace guideway::bench

@@ -1,0 +1,311 @@
+// The packet cases once more, by the XDP program as it is where no engine listens: the kernel runs it over the packet
+// of each (BPF_PROG_TEST_RUN) with what the publisher has mirrored. Needs root; says so and passes without.
+#include <bpf/bpf.h>
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <numeric>
+#include <random>
+#include <set>
+
+#include "pktgen-tests/cases/case.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#include "xdp/steer.skel.h"
+#pragma GCC diagnostic pop
+
+namespace guideway::cases {
+namespace {
+
+// What the program did with a packet: it went to `sent`, or was dropped, or is the host's.
+struct Answer {
+  enum { kSent, kDropped, kHost } kind;
+  rig::Bytes sent;
+  net::DropReason reason = net::DropReason::NONE;
+};
+
+class Kernel {
+ public:
+  Kernel() : tables_(must(xdp::KernelTables::create())), program_(steer_bpf__open()) {
+    REQUIRE(tables_->lend(program_.get()).ok());
+    REQUIRE(steer_bpf__load(program_.get()) == 0);
+  }
+
+  xdp::KernelTables& tables() { return *tables_; }
+
+  void forget_datagrams() {
+    const int map = bpf_map__fd(program_->maps.datagrams);
+    std::vector<uint8_t> key(bpf_map__key_size(program_->maps.datagrams));
+    while (bpf_map_get_next_key(map, nullptr, key.data()) == 0) bpf_map_delete_elem(map, key.data());
+  }
+
+  Answer run(const rig::Bytes& packet) {
+    rig::Bytes out(4'096);
+    bpf_test_run_opts options{};
+    options.sz = sizeof options;
+    options.data_in = packet.data();
+    options.data_size_in = static_cast<uint32_t>(packet.size());
+    options.data_out = out.data();
+    options.data_size_out = static_cast<uint32_t>(out.size());
+    options.repeat = 1;
+    const auto before = drops();
+    REQUIRE(bpf_prog_test_run_opts(bpf_program__fd(program_->progs.gw_steer), &options) == 0);
+    if (options.retval == XDP_PASS) return {Answer::kHost, {}};
+    if (options.retval == XDP_DROP) {
+      const auto after = drops();
+      for (size_t i = 0; i < after.size(); ++i)
+        if (after[i] != before[i]) return {Answer::kDropped, {}, static_cast<net::DropReason>(i)};
+      FAIL("dropped without a reason");
+    }
+    REQUIRE(options.retval == XDP_REDIRECT);
+    out.resize(options.data_size_out);
+    return {Answer::kSent, out};
+  }
+
+ private:
+  template <typename T>
+  static T must(absl::StatusOr<T> value) {
+    INFO(value.status().ToString());
+    REQUIRE(value.ok());
+    return std::move(*value);
+  }
+  std::array<uint64_t, net::kDropReasons> drops() const {
+    std::array<uint64_t, net::kDropReasons> sums{};
+    std::vector<uint64_t> of_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
+    for (uint32_t i = 0; i < sums.size(); ++i) {
+      REQUIRE(bpf_map_lookup_elem(bpf_map__fd(program_->maps.drops), &i, of_cpu.data()) == 0);
+      sums[i] = std::accumulate(of_cpu.begin(), of_cpu.end(), uint64_t{0});
+    }
+    return sums;
+  }
+
+  std::unique_ptr<xdp::KernelTables> tables_;
+  xdp::Object program_;
+};
+
+std::string to_text(const Answer& a) {
+  if (a.kind == Answer::kSent) return rig::describe(a.sent);
+  return a.kind == Answer::kHost ? "to the host" : "dropped: " + std::string(net::to_string(a.reason));
+}
+
+// What the case says that should become of its packet.
+Answer expected(const Case& c) {
+  if (c.out) return {Answer::kSent, c.out->bytes()};
+  if (!c.raw_out.empty()) return {Answer::kSent, c.raw_out};
+  return {Answer::kDropped, {}, c.reason};
+}
+
+bool same(const Answer& a, const Answer& b) { return a.kind == b.kind && a.sent == b.sent && a.reason == b.reason; }
+
+bool has_nat(Rig& rig) {
+  return std::ranges::any_of(rig.publisher().services(), [](const auto& s) { return s.second.mode == Mode::kNat; });
+}
+
+bool about(const Case& c, std::string_view what) { return c.description.find(what) != std::string::npos; }
+
+// The differences that there are between the kernel's way and the engine's, by name.
+struct Difference {
+  std::string_view name;
+  std::function<bool(const Case&, const Answer& kernel, const Answer& engine, bool nat)> is;
+};
+
+bool unserved(const Answer& a) { return a.kind == Answer::kDropped && a.reason == net::DropReason::NO_SOCKET; }
+
+const std::vector<Difference>& differences() {
+  static const std::vector<Difference> all{
+      {"what it can't read, or nobody asked for, is the host's to refuse",
+       [](auto&, auto& kernel, auto& engine, bool) {
+         return kernel.kind == Answer::kHost && engine.kind == Answer::kDropped;
+       }},
+      {"nat keeps state, and waits for the engine",
+       [](auto&, auto& kernel, auto&, bool nat) { return unserved(kernel) && nat; }},
+      {"it answers nobody: neither echo requests nor who asks on the link",
+       [](const Case& c, auto& kernel, auto&, bool) {
+         return unserved(kernel) && (about(c, "echo request") || about(c, "ARP") || about(c, "solicitation") ||
+                                     about(c, "detection of duplicates"));
+       }},
+      {"what belongs to no flow has one reason",
+       [](auto&, auto& kernel, auto& engine, bool) { return unserved(kernel) && engine.kind == Answer::kDropped; }},
+      {"it reads no extension headers of a packet that is quoted",
+       [](const Case& c, auto& kernel, auto&, bool) {
+         return unserved(kernel) && about(c, "extension headers quoted");
+       }},
+      {"it reads four extension headers",
+       [](const Case& c, auto& kernel, auto&, bool) {
+         return kernel.kind == Answer::kHost && about(c, "extension headers pass: 8");
+       }},
+      {"what is too large is dropped: it cuts nothing and tells nobody",
+       [](auto&, auto& kernel, auto& engine, bool) {
+         return kernel.kind == Answer::kDropped && kernel.reason == net::DropReason::MTU_EXCEEDED &&
+                engine.kind == Answer::kSent;
+       }},
+      {"room before a packet is its driver's",
+       [](const Case& c, auto&, auto&, bool) { return c.headroom != RTE_PKTMBUF_HEADROOM; }},
+  };
+  return all;
+}
+
+TEST_CASE("the kernel's answers to the packet cases are the engine's, but for those that differ by name", "[kernel]") {
+  if (geteuid() != 0) {
+    std::cout << "skipped: running an XDP program needs root\n";
+    return;
+  }
+  std::map<std::string_view, unsigned> differ;
+  unsigned sent = 0;
+  Kernel kernel;
+  for (const Case& c : all_cases()) {
+    const rig::Bytes in = c.raw.empty() ? c.in.bytes() : c.raw;
+    if (in.size() < sizeof(net::EthernetHeader)) continue;  // the kernel runs nothing over those
+    INFO(c.description);
+    kernel.forget_datagrams();
+    Rig rig({.kernel = &kernel.tables()});
+    network(rig);
+    c.configure(rig);
+    for (const Frame& f : c.before) kernel.run(f.bytes());
+    const Answer answer = kernel.run(in);
+    const bool nat = has_nat(rig);
+    REQUIRE_FALSE(rig.apply({.full = true, .gateway = control::GatewaySpec{}, .services = {}, .removals = {}}));
+    const Answer wanted = expected(c);
+    if (same(answer, wanted)) {
+      if (answer.kind == Answer::kSent) ++sent;
+      continue;
+    }
+    INFO("the kernel: " << to_text(answer) << "\nthe engine: " << to_text(wanted));
+    const auto difference =
+        std::ranges::find_if(differences(), [&](const Difference& d) { return d.is(c, answer, wanted, nat); });
+    REQUIRE(difference != differences().end());
+    ++differ[difference->name];
+  }
+  CHECK(sent > 70);
+  for (const Difference& d : differences()) {
+    INFO(d.name);
+    CHECK(differ[d.name] > 0);  // one that is gone shall go from the list
+  }
+}
+
+// Services and packets of all kinds that the kernel serves, by a seed. No client comes twice: what the engine remembers
+// of one is no difference of how they balance.
+class Chance {
+ public:
+  explicit Chance(uint32_t seed) : random_(seed) {}
+
+  control::Batch batch() {
+    control::Batch b{.full = true, .gateway = control::GatewaySpec{}, .services = {}, .removals = {}};
+    b.gateway->hash_seed = random_();
+    b.gateway->new_flow_rate = 1'000'000'000;
+    if (one_of(3)) b.gateway->encap_source4 = rig::prefix("100.64.0.0/" + std::to_string(16 + below(17)));
+    if (one_of(3)) b.gateway->encap_source6 = rig::prefix("2001:db8:e::/" + std::to_string(64 + below(65)));
+    std::set<path::VipKey> taken;
+    for (unsigned n = 1 + below(12); n > 0; --n)
+      if (control::ServiceSpec s = service(); taken.insert(s.vip).second) b.services.push_back(std::move(s));
+    return b;
+  }
+
+  // Packets that belong together, in their order.
+  std::vector<rig::Bytes> packets() {
+    const bool v4 = one_of(2);
+    const std::string from = client(v4);
+    Frame f = Frame().ip(from, vip(v4));
+    const auto source = static_cast<uint16_t>(1 + below(65'535));
+    one_of(3) ? f.udp(source, port()) : f.tcp(source, port(), net::kTcpSyn);
+    f.payload(below(1'460)).tos(static_cast<uint8_t>(below(256)));
+    if (v4 && one_of(6)) f.options(4 * (1 + below(10)));
+    if (one_of(6)) f.no_udp_checksum();
+    if (one_of(8)) f.pad_to(1'514);
+    if (one_of(8)) f.vlan(static_cast<uint16_t>(below(4'095)));
+    if (one_of(8)) return pieces(f);
+    if (one_of(8)) return {error_about(v4, from)};
+    return {f.bytes()};
+  }
+
+ private:
+  unsigned below(unsigned n) { return static_cast<unsigned>(random_() % n); }
+  bool one_of(unsigned n) { return below(n) == 0; }
+  uint16_t port() { return one_of(2) ? uint16_t{80} : uint16_t{443}; }
+  static std::string number(const char* before, unsigned n) { return before + std::to_string(n); }
+  std::string vip(bool v4) { return number(v4 ? "192.0.2." : "2001:db8:ff::", 1 + below(2)); }
+  std::string client(bool v4) {
+    const unsigned n = ++clients_;
+    if (!v4) return number("2001:db8:c::", n % 10'000) + number(":", n / 10'000);
+    return number("11.", n >> 16) + number(".", n >> 8 & 255) + number(".", n & 255);
+  }
+  std::string real(bool v4) {
+    if (one_of(3)) return number(v4 ? "10.9.0." : "2001:db8:9::", 1 + below(200));
+    return number(v4 ? "10.0.1." : "2001:db8:1::", 10 + below(4));  // the last one is no neighbour
+  }
+
+  control::ServiceSpec service() {
+    const bool v4 = one_of(2);
+    control::ServiceSpec s = cases::service(
+        vip(v4), one_of(4) ? 0 : port(), one_of(3) ? Protocol::kUdp : Protocol::kTcp, static_cast<Mode>(below(3)), {});
+    s.table_size = one_of(4) ? 509 : 251;
+    std::set<std::string> reals;
+    for (unsigned n = below(6); n > 0; --n)
+      if (const std::string r = real(s.mode == Mode::kDsrL2 || one_of(2) ? v4 : !v4); reals.insert(r).second)
+        s.reals.push_back({net::parse_ip(r).value(), s.vip.port.host(), below(4), one_of(8)});
+    if (one_of(3)) s.mtu = static_cast<uint16_t>(1'280 + below(300));
+    if (one_of(3)) s.affinity_seconds = 100;
+    s.source_ranges_deny = one_of(2);
+    if (one_of(3))
+      for (unsigned n = 1 + below(40); n > 0; --n)
+        s.source_ranges.push_back(
+            v4 ? rig::prefix(number("11.0.", below(256)) + number(".0/", 17 + below(8)))
+               : rig::prefix(number("2001:db8:c::", below(10'000)) + number(":0/", 97 + below(24))));
+    return s;
+  }
+
+  std::vector<rig::Bytes> pieces(const Frame& f) {
+    const uint32_t id = ++ids_;
+    const Frame whole = Frame(f).payload(100 + below(1'300));
+    return {Frame(whole).piece(id, 0, 64).bytes(), Frame(whole).piece(id, 64, 2'000).bytes()};
+  }
+
+  rig::Bytes error_about(bool v4, const std::string& from) {
+    const std::string at = vip(v4);
+    Frame quoted = Frame().ip(at, from);
+    const auto port = this->port();
+    one_of(3) ? quoted.udp(port, 4'711) : quoted.tcp(port, 4'711);
+    quoted.payload(below(200));
+    const uint8_t type = v4 ? 3 : 1;
+    return Frame().ip(v4 ? "203.0.113.7" : "2001:db8:77::7", at).icmp_error(type, 4, quoted, v4 ? 28 : 48).bytes();
+  }
+
+  std::mt19937 random_;
+  unsigned clients_ = 0;
+  uint32_t ids_ = 0;
+};
+
+TEST_CASE("whatever the configuration and the packet, the kernel sends what the engine sends", "[kernel]") {
+  if (geteuid() != 0) return;
+  Kernel kernel;
+  Rig rig({.kernel = &kernel.tables()});
+  network(rig);
+  Chance chance(1);
+  const Case none{};
+  unsigned sent = 0;
+  for (int round = 0; round < 1'000; ++round) {
+    rig.pass(1);  // the engine forgets datagrams whose pieces have all come
+    const auto refusal = rig.apply(chance.batch());
+    INFO("round " << round);
+    if (refusal) FAIL(refusal->entry << " " << refusal->field << ": " << refusal->why);
+    for (int n = 0; n < 100; ++n)
+      for (const rig::Bytes& in : chance.packets()) {
+        const auto out = rig.send(in);
+        Answer wanted{Answer::kDropped, {}, rig.dropped()};
+        if (!out.empty()) wanted = {Answer::kSent, out[0].bytes};
+        const Answer answer = kernel.run(in);
+        sent += answer.kind == Answer::kSent;
+        if (same(answer, wanted)) continue;
+        INFO(rig::describe(in) << "\nthe kernel: " << to_text(answer) << "\nthe engine: " << to_text(wanted));
+        REQUIRE(std::ranges::any_of(differences(), [&](const auto& d) { return d.is(none, answer, wanted, false); }));
+      }
+  }
+  CHECK(sent > 20'000);
+}
+
+}  // namespace
+}  // namespace guideway::cases

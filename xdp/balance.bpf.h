@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// VIP → real → out, as the engine's path does it and by the same tables, while no engine listens. It keeps no state but
+// what a datagram's first fragment tells; what needs more (nat) is dropped.
+#pragma once
+
+#include "net/flow_hash.h"
+#include "xdp/parse.bpf.h"
+
+enum { SCTP_LEAST = 16 };  // its header and a chunk's
+enum { ETHERNET = 14, VLAN = 4, GUE_PORT = 6080, TTL = 64, IPV4_DONT_FRAGMENT = 0x4000 };
+
+static __always_inline int count_drop(__u32 reason) {
+  __u64 *counter = bpf_map_lookup_elem(&drops, &reason);
+  if (counter) ++*counter;
+  return XDP_DROP;
+}
+
+static __always_inline void count(__u32 what) {
+  __u64 *counter = bpf_map_lookup_elem(&counts, &what);
+  if (counter) ++*counter;
+}
+
+// ---- which real
+
+static __always_inline void *line_of(void *array, __u32 line, __u32 lines_of_segment) {
+  const __u32 segment = line / lines_of_segment;
+  void *lines = bpf_map_lookup_elem(array, &segment);
+  if (!lines) return 0;
+  const __u32 at = line % lines_of_segment;
+  return bpf_map_lookup_elem(lines, &at);
+}
+
+static __always_inline const struct gw_settings *the_settings(void) {
+  const __u32 zero = 0;
+  return bpf_map_lookup_elem(&settings, &zero);
+}
+
+static __always_inline __u64 hash_of(const struct packet *p, int client_alone) {
+  const struct gw_settings *s = the_settings();
+  const __u64 seed = s ? s->hash_seed : 0;
+  __u64 client[2], vip[2] = {};
+  __u32 ports = 0, protocol = 0;
+  __builtin_memcpy(client, &p->client, sizeof client);
+  if (!client_alone) {
+    __builtin_memcpy(vip, &p->destination.address, sizeof vip);
+    ports = p->client_port | (__u32)p->vip_port << 16;
+    protocol = p->flow;
+  }
+  if (p->ipv6) return gw_flow_hash6(seed, client, vip, ports, protocol);
+  return gw_flow_hash4(seed, client[1] >> 32 | (vip[1] >> 32 << 32), ports, protocol);
+}
+
+// A service of the port itself wins over one of all ports.
+static __always_inline const struct gw_service *service_of(const struct packet *p) {
+  struct gw_vip_key key = p->destination;
+  key.port = p->vip_port;
+  key.protocol = p->flow;
+  const struct gw_service *s = bpf_map_lookup_elem(&vips, &key);
+  if (s) return s;
+  key.port = 0;
+  return bpf_map_lookup_elem(&vips, &key);
+}
+
+static __always_inline const struct gw_real *real_of(const struct gw_service *s, __u64 hash) {
+  const __u32 slot = s->table_offset + gw_slot(hash, s->table_size);
+  const __u16 *slot_line = line_of(&slots, slot / 32, GW_SLOT_LINES);
+  if (!slot_line) return 0;
+  const __u32 ordinal = s->ordinals + (slot_line[slot % 32] & GW_SLOT_ORDINAL);
+  const __u32 *ordinal_line = line_of(&ordinals, ordinal / 16, GW_ROW_LINES);
+  return ordinal_line ? line_of(&reals, ordinal_line[ordinal % 16], GW_ROW_LINES) : 0;
+}
+
+// ---- who may
+
+static __always_inline int in_range(const struct gw_address_range *r, const __u64 address[2]) {
+  return (address[0] & r->mask[0]) == r->value[0] && (address[1] & r->mask[1]) == r->value[1];
+}
+
+// What we sent ourselves, encapsulated or translated, and that comes back in.
+static __always_inline int is_ours(const struct gw_address *source) {
+  const struct gw_address_value *a = bpf_map_lookup_elem(&addresses, source);
+  if (a && a->flags & GW_ADDRESS_OURS) return 1;
+  const struct gw_settings *s = the_settings();
+  __u64 address[2];
+  __builtin_memcpy(address, source, sizeof address);
+  return s && (in_range(&s->encap_sources[0], address) || in_range(&s->encap_sources[1], address));
+}
+
+// As in lb::source_ranges(): a mapped address isn't among the IPv6 ones.
+struct place {
+  __u64 family;
+  __u64 high;
+  __u64 low;
+};
+
+static __always_inline struct place place_of(const struct gw_address *a) {
+  __u64 words[2];
+  __builtin_memcpy(words, a, sizeof words);
+  const __u64 high = bpf_be64_to_cpu(words[0]), low = bpf_be64_to_cpu(words[1]);
+  const struct place p = {high != 0 || low >> 32 != 0xffff, high, low};
+  return p;
+}
+
+static __always_inline int before(const struct place *a, const struct place *b) {
+  if (a->family != b->family) return a->family < b->family;
+  return a->high != b->high ? a->high < b->high : a->low < b->low;
+}
+
+// A function of its own, not static: the verifier then looks at it once, and not for each way that leads here.
+__noinline int gw_admits(const struct gw_service *s, const struct gw_address *client) {
+  if (!s || !client) return 0;
+  const struct place asked = place_of(client);
+  __u32 from = 0, to = s->range_count;  // how many of them begin at or before it
+  for (int i = 0; i < 11; ++i) {
+    if (from >= to) break;
+    const __u32 middle = (from + to) / 2;
+    const __u32 at = s->ranges + middle;
+    const struct gw_range *two = line_of(&ranges, at / 2, GW_ROW_LINES);
+    if (!two) return 0;
+    const struct place first = place_of(&two[at % 2].first);
+    if (before(&asked, &first))
+      to = middle;
+    else
+      from = middle + 1;
+  }
+  int held = 0;
+  if (from > 0) {
+    const __u32 at = s->ranges + from - 1;
+    const struct gw_range *two = line_of(&ranges, at / 2, GW_ROW_LINES);
+    if (!two) return 0;
+    const struct place last = place_of(&two[at % 2].last);
+    held = !before(&last, &asked);
+  }
+  return held != ((s->flags & GW_SERVICE_DENY) != 0);
+}
+
+// ---- what it is sent as
+
+// What is known of a packet before its bytes move.
+struct outgoing {
+  const struct gw_real *real;
+  const struct gw_next_hop *hop;
+  __u64 hash;
+  __u64 sum;  // of the packet inside, for GUE over IPv6
+  __u16 length;
+  __u8 tos;
+  __u8 mode;
+};
+
+// The verifier wants to see that it isn't far.
+static __always_inline void *l3_of(struct xdp_md *ctx, const struct packet *p) {
+  return (void *)(long)ctx->data + (p->l3 & 31);
+}
+
+static __always_inline __u16 fold(__u64 sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (sum & 0xffff) + (sum >> 16);
+}
+
+// One's complement sum of what begins `from` bytes into the frame and ends where that does. As gw_admits.
+__noinline __u32 gw_sum_to_end(struct xdp_md *ctx, __u32 from) {
+  void *end = (void *)(long)ctx->data_end;
+  void *at = (void *)(long)ctx->data + (from & 31);
+  __u64 sum = 0;
+  for (int i = 0; i < 512; ++i) {
+    if (at + 8 > end) break;
+    const __u64 word = *(__u64 *)at;
+    sum += (word & 0xffffffff) + (word >> 32);
+    at += 8;
+  }
+  for (int i = 0; i < 4; ++i) {
+    if (at + 2 > end) break;
+    sum += *(__u16 *)at;
+    at += 2;
+  }
+  if (at + 1 <= end) sum += *(__u8 *)at;
+  return fold(sum);
+}
+
+// As encapsulation::sum_of_packet of the path: what the packet's own checksum covers sums up to the complement of its
+// pseudo header, whose addresses are an IPv6 header's own; an IPv4 header sums up to nothing.
+static __always_inline __u64 sum_of_packet(struct xdp_md *ctx, const struct packet *p, __u16 length) {
+  void *end = (void *)(long)ctx->data_end;
+  void *l3 = l3_of(ctx, p);
+  const __u32 header = p->ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+  const struct udphdr *udp = l3 + header;
+  int summed = p->fragment == WHOLE && !p->icmp && p->l4 == p->l3 + header;
+  if (p->flow == IPPROTO_UDP)
+    summed = summed && (void *)(udp + 1) <= end && udp->check != 0 && bpf_ntohs(udp->len) == length - header;
+  else
+    summed = summed && p->flow == IPPROTO_TCP;
+  if (!summed) return gw_sum_to_end(ctx, p->l3);
+  __u64 sum = 0;
+  if (p->ipv6) {
+    const __u64 *first = l3;
+    if ((void *)(first + 1) > end) return 0;
+    sum = (*first & 0xffffffff) + (*first >> 32);
+  }
+  __u64 pseudo = bpf_htons(p->flow) + (__u64)bpf_htons(length - header);
+  if (!p->ipv6) {
+    __u32 client, vip;
+    __builtin_memcpy(&client, &p->client.bytes[12], 4);
+    __builtin_memcpy(&vip, &p->destination.address.bytes[12], 4);
+    pseudo += (__u64)client + vip;
+  }
+  return sum + (__u16)~fold(pseudo);
+}
+
+static __always_inline __u64 outer_source_bits(const struct outgoing *o) {
+  return o->mode == GW_MODE_DSR_IPIP ? (o->hash << 32 | o->hash >> 32) & o->real->source_mask : 0;
+}
+
+static __always_inline int put_outer4(void *at, void *end, const struct outgoing *o, __u8 inside, __u16 length) {
+  struct iphdr *h = at;
+  if ((void *)(h + 1) > end) return 0;
+  __u32 source, destination;
+  __builtin_memcpy(&source, &o->real->encap_source.bytes[12], 4);
+  __builtin_memcpy(&destination, &o->real->address.bytes[12], 4);
+  h->version = 4;
+  h->ihl = 5;
+  h->tos = o->tos;
+  h->tot_len = bpf_htons(length);
+  h->id = 0;
+  h->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
+  h->ttl = TTL;
+  h->protocol = inside;
+  h->check = 0;
+  h->saddr = source | (__u32)(outer_source_bits(o) >> 32);
+  h->daddr = destination;
+  __u64 sum = 0;
+  const __u16 *word = at;
+  for (int i = 0; i < 10; ++i) sum += word[i];
+  h->check = ~fold(sum);
+  return 1;
+}
+
+static __always_inline int put_outer6(void *at, void *end, const struct outgoing *o, __u8 inside, __u16 length) {
+  struct ipv6hdr *h = at;
+  if ((void *)(h + 1) > end) return 0;
+  *(__be32 *)h = bpf_htonl(6U << 28 | (__u32)o->tos << 20 | ((__u32)o->hash & 0xfffff));
+  h->payload_len = bpf_htons(length - sizeof *h);
+  h->nexthdr = inside;
+  h->hop_limit = TTL;
+  __u64 low;
+  __builtin_memcpy(&low, &o->real->encap_source.bytes[8], 8);
+  low |= outer_source_bits(o);
+  __builtin_memcpy(&h->saddr, &o->real->encap_source, 8);
+  __builtin_memcpy((void *)&h->saddr + 8, &low, 8);
+  __builtin_memcpy(&h->daddr, &o->real->address, 16);
+  return 1;
+}
+
+// Behind the outer IP header, whose addresses it covers over IPv6.
+static __always_inline int put_udp(void *at, void *end, const struct outgoing *o, __u16 length) {
+  struct udphdr *udp = at;
+  if ((void *)(udp + 1) > end) return 0;
+  udp->source = bpf_htons(0xc000 | (o->hash & 0x3fff));
+  udp->dest = bpf_htons(GUE_PORT);
+  udp->len = bpf_htons(length);
+  udp->check = 0;
+  if (o->real->flags & GW_REAL_IPV4) return 1;
+  __u64 sum = o->sum + udp->source + udp->dest + (__u64)udp->len * 2 + bpf_htons(IPPROTO_UDP);
+  const __u32 *address = at - 32;
+  for (int i = 0; i < 8; ++i) sum += address[i];
+  const __u16 checksum = ~fold(sum);
+  udp->check = checksum ? checksum : 0xffff;
+  return 1;
+}
+
+// The frame anew around what IP had.
+static __always_inline int put_headers(void *at, void *end, const struct packet *p, const struct outgoing *o,
+                                       int tagged) {
+  if (at + ETHERNET + VLAN > end) return 0;
+  __be16 type = p->ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+  if (o->mode != GW_MODE_DSR_L2) type = o->real->flags & GW_REAL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+  __builtin_memcpy(at, o->hop->macs, sizeof o->hop->macs);
+  at += sizeof o->hop->macs;
+  if (tagged) {
+    struct vlan_tag *tag = at + 2;
+    *(__be16 *)at = bpf_htons(ETH_P_8021Q);
+    tag->tci = o->hop->vlan;
+    at += VLAN;
+  }
+  *(__be16 *)at = type;
+  at += sizeof type;
+  if (o->mode == GW_MODE_DSR_L2) return 1;
+  __u8 inside = p->ipv6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+  __u16 length = o->length;
+  if (o->mode == GW_MODE_DSR_GUE) {
+    inside = IPPROTO_UDP;
+    length += 8;
+  }
+  if (o->real->flags & GW_REAL_IPV4) {
+    if (!put_outer4(at, end, o, inside, length + sizeof(struct iphdr))) return 0;
+    at += sizeof(struct iphdr);
+  } else {
+    if (!put_outer6(at, end, o, inside, length + sizeof(struct ipv6hdr))) return 0;
+    at += sizeof(struct ipv6hdr);
+  }
+  return o->mode != GW_MODE_DSR_GUE || put_udp(at, end, o, length);
+}
+
+static __always_inline __u16 overhead(const struct outgoing *o) {
+  if (o->mode == GW_MODE_DSR_L2) return 0;
+  const __u16 ip = o->real->flags & GW_REAL_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+  return o->mode == GW_MODE_DSR_GUE ? ip + 8 : ip;
+}
+
+static __always_inline int transmit(struct xdp_md *ctx, const struct packet *p, const struct outgoing *o) {
+  const int tagged = o->hop->vlan != 0;
+  const int l2 = tagged ? ETHERNET + VLAN : ETHERNET;
+  if (bpf_xdp_adjust_head(ctx, (int)p->l3 - l2 - overhead(o))) return count_drop(GW_DROP_NO_HEADROOM);
+  if (!put_headers((void *)(long)ctx->data, (void *)(long)ctx->data_end, p, o, tagged))
+    return count_drop(GW_DROP_TRUNCATED);
+  count(GW_COUNT_BALANCED);
+  const __u32 to = o->hop->ifindex;
+  return to == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(to, 0);
+}
+
+// ---- the whole
+
+// What no host may have as its source: RFC 1122, 3.2.1.3; RFC 4291, 2.7 and 2.5.
+static __always_inline int is_impossible_source(const struct packet *p, const struct iphdr *ip,
+                                                const struct ipv6hdr *ip6) {
+  if (!p->ipv6) {
+    const __u8 first = ip->saddr & 0xff;
+    return first == 0 || first == 127 || first >= 224;
+  }
+  __u32 word[4];
+  __builtin_memcpy(word, &ip6->saddr, sizeof word);
+  return (word[0] & 0xff) == 0xff || (!word[0] && !word[1] && !word[2] && !(word[3] & ~bpf_htonl(1)));
+}
+
+// Whether the IPv4 header's checksum is right. As gw_admits.
+__noinline int gw_is_header_sound(struct xdp_md *ctx, __u32 l3) {
+  void *end = (void *)(long)ctx->data_end;
+  const struct iphdr *ip = (void *)(long)ctx->data + (l3 & 31);
+  if ((void *)(ip + 1) > end) return 0;
+  const __u32 words = ip->ihl * 2;
+  const __u16 *word = (const void *)ip;
+  __u64 sum = 0;
+  for (__u32 i = 0; i < 30; ++i) {
+    if (i >= words) break;
+    if ((void *)(word + 1) > end) return 0;
+    sum += *word++;
+  }
+  return fold(sum) == 0xffff;
+}
+
+// Length and TOS of what IP says, and whether that is sound; what stands behind it is cut off. A drop reason, or none.
+static __always_inline __u32 read_ip(struct xdp_md *ctx, const struct packet *p, struct outgoing *o) {
+  void *end = (void *)(long)ctx->data_end;
+  void *l3 = l3_of(ctx, p);
+  const struct iphdr *ip = l3;
+  const struct ipv6hdr *ip6 = l3;
+  if ((void *)(ip + 1) > end) return GW_DROP_TRUNCATED;
+  if (p->ipv6) {
+    if ((void *)(ip6 + 1) > end) return GW_DROP_TRUNCATED;
+    o->length = bpf_ntohs(ip6->payload_len) + sizeof *ip6;
+    o->tos = bpf_ntohs(*(__be16 *)l3) >> 4;
+  } else {
+    o->length = bpf_ntohs(ip->tot_len);
+    o->tos = ip->tos;
+    if (o->length < ip->ihl * 4) return GW_DROP_BAD_IP_HEADER;
+    if (!gw_is_header_sound(ctx, p->l3)) return GW_DROP_BAD_IP_CHECKSUM;
+  }
+  if (is_impossible_source(p, ip, ip6)) return GW_DROP_BAD_ADDRESS;
+  const long behind = end - l3 - o->length;
+  if (behind < 0) return GW_DROP_TRUNCATED;
+  if (behind > 0 && bpf_xdp_adjust_tail(ctx, -(int)behind)) return GW_DROP_TRUNCATED;
+  return GW_DROP_NONE;
+}
+
+// What is behind the IP header, of a datagram's first piece at least its header. A drop reason, or none.
+static __always_inline __u32 read_l4(struct xdp_md *ctx, const struct packet *p, __u16 l3_length) {
+  void *end = (void *)(long)ctx->data_end;
+  void *l4 = (void *)(long)ctx->data + (p->l4 & 0xfff);
+  const __u32 length = l3_length - (p->l4 - p->l3);
+  const int whole = p->fragment == WHOLE;
+  if (p->flow == IPPROTO_TCP) {
+    const struct tcphdr *tcp = l4;
+    if ((void *)(tcp + 1) > end) return GW_DROP_TRUNCATED;
+    if (tcp->doff < 5) return GW_DROP_BAD_L4_HEADER;
+    if (tcp->doff * 4 > length) return whole ? GW_DROP_BAD_L4_HEADER : GW_DROP_TRUNCATED;
+  } else if (p->flow == IPPROTO_UDP) {
+    const struct udphdr *udp = l4;
+    if ((void *)(udp + 1) > end) return GW_DROP_TRUNCATED;
+    const __u16 said = bpf_ntohs(udp->len);
+    if (said < sizeof *udp || (whole && said > length)) return GW_DROP_BAD_L4_HEADER;
+  } else if (l4 + SCTP_LEAST > end) {
+    return GW_DROP_TRUNCATED;
+  }
+  return GW_DROP_NONE;
+}
+
+static __always_inline const struct gw_next_hop *next_hop_of(const struct gw_route *route, __u64 hash) {
+  // Other bits than Maglev's, or the flows of one real would all take one of its ways.
+  __u32 n = gw_slot(hash << 32, route->count);
+  asm volatile("" : "+r"(n));  // or the comparison is made of another form of it than the address
+  if (n >= GW_MAX_ECMP) return 0;
+  const __u32 hop = route->hops[n];
+  const struct gw_next_hop *two = line_of(&next_hops, hop / 2, GW_ROW_LINES);
+  return two ? two + hop % 2 : 0;
+}
+
+static __always_inline int leads_back(struct xdp_md *ctx, const struct gw_next_hop *hop) {
+  const struct ethhdr *ethernet = (void *)(long)ctx->data;
+  if ((void *)(ethernet + 1) > (void *)(long)ctx->data_end) return 1;
+  return __builtin_memcmp(ethernet->h_source, hop->macs, 6) == 0;
+}
+
+// The ports of a datagram are its first fragment's.
+static __always_inline int know_ports(struct packet *p) {
+  if (p->fragment != LATER_FRAGMENT) return p->flow;
+  const struct first_fragment *f = bpf_map_lookup_elem(&datagrams, &p->datagram);
+  if (!f) return 0;
+  p->client_port = f->client_port;
+  p->vip_port = f->vip_port;
+  p->flow = f->protocol;
+  return p->flow;
+}
+
+// `found`: the packet's service, if that is known already.
+static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const struct gw_service *found) {
+  if (!found) {
+    if (!know_ports(p)) return count_drop(GW_DROP_NO_SOCKET);
+    found = service_of(p);
+    if (!found) return count_drop(GW_DROP_NO_SOCKET);
+  }
+  const struct gw_service service = *found;
+  if (service.mode == GW_MODE_NAT) return count_drop(GW_DROP_NO_SOCKET);
+  struct outgoing o = {.mode = service.mode};
+  __u32 unsound = read_ip(ctx, p, &o);
+  if (!unsound && p->fragment != LATER_FRAGMENT && !p->icmp) unsound = read_l4(ctx, p, o.length);
+  if (unsound) return count_drop(unsound);
+  if (is_ours(&p->client)) return count_drop(GW_DROP_LOOP);
+  if (service.range_count && !gw_admits(&service, &p->client)) return count_drop(GW_DROP_SOURCE_DENIED);
+  if (!service.table_size) return count_drop(GW_DROP_NO_BACKEND);
+  if (p->fragment == FIRST_FRAGMENT) {
+    const struct first_fragment f = {p->client_port, p->vip_port, p->flow};
+    bpf_map_update_elem(&datagrams, &p->datagram, &f, BPF_ANY);
+  }
+
+  o.hash = hash_of(p, 0);
+  o.real = real_of(&service, service.flags & GW_SERVICE_AFFINITY ? hash_of(p, 1) : o.hash);
+  if (!o.real) return count_drop(GW_DROP_NO_SOCKET);
+  const struct gw_route *route = line_of(&routes, o.real->route, GW_ROW_LINES);
+  if (!route) return count_drop(GW_DROP_NO_ROUTE);
+  if (service.mode == GW_MODE_DSR_L2 && !(o.real->flags & GW_REAL_ON_LINK)) return count_drop(GW_DROP_NOT_ON_LINK);
+  if (route->unusable) return count_drop(route->unusable);
+  o.hop = next_hop_of(route, o.hash);
+  if (!o.hop) return count_drop(GW_DROP_NO_ROUTE);
+  if (o.hop->unusable) return count_drop(o.hop->unusable);
+  if (service.mode == GW_MODE_DSR_L2 && leads_back(ctx, o.hop)) return count_drop(GW_DROP_LOOP);
+  if (service.mode != GW_MODE_DSR_L2 && !(o.real->flags & GW_REAL_ENCAP_SOURCE))
+    return count_drop(GW_DROP_NO_ENCAP_SOURCE);
+  const __u16 mtu = service.mtu && service.mtu < o.hop->mtu ? service.mtu : o.hop->mtu;
+  if (o.length + overhead(&o) > mtu) return count_drop(GW_DROP_MTU_EXCEEDED);
+  if (service.mode == GW_MODE_DSR_GUE && !(o.real->flags & GW_REAL_IPV4)) o.sum = sum_of_packet(ctx, p, o.length);
+  return transmit(ctx, p, &o);
+}

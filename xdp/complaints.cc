@@ -1,0 +1,45 @@
+#include "xdp/complaints.h"
+
+#include <absl/strings/str_cat.h>
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <utility>
+
+#include "xdp/pins.h"
+
+namespace guideway::xdp {
+
+namespace {
+
+thread_local std::string last_complaint;
+
+int keep(enum libbpf_print_level level, const char* format, va_list arguments) {
+  if (level != LIBBPF_WARN) return 0;
+  char line[512];
+  vsnprintf(line, sizeof line, format, arguments);
+  last_complaint = line;
+  while (!last_complaint.empty() && last_complaint.back() == '\n') last_complaint.pop_back();
+  return 0;
+}
+
+}  // namespace
+
+void keep_complaints() {
+  libbpf_set_print(keep);
+  last_complaint.clear();
+}
+
+// CAP_PERFMON is what lets a program add a length from the packet to a pointer, and spares it barriers against Spectre.
+absl::Status load_error(int error, const std::string& what) {
+  if (error == EPERM || error == EACCES)
+    return absl::PermissionDeniedError(absl::StrCat(
+        what, " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, so start the engine as root"));
+  const std::string complaint = std::exchange(last_complaint, {});
+  return system_error(error,
+                      absl::StrCat(what, " failed", complaint.empty() ? "" : absl::StrCat(" (", complaint, ")")));
+}
+
+}  // namespace guideway::xdp

@@ -1,0 +1,17 @@
+// What libbpf would write to the terminal goes with the errors instead.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <string>
+
+namespace guideway::xdp {
+
+// From here on its warnings are kept; the last one is told by the next load_error of this thread.
+void keep_complaints();
+
+// Of something that libbpf or the kernel refused with errno `error`: says `what`, and names the privileges if it is
+// those.
+absl::Status load_error(int error, const std::string& what);
+
+}  // namespace guideway::xdp

@@ -1,0 +1,94 @@
+#include "xdp/kernel_tables.h"
+
+#include <absl/strings/str_cat.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "xdp/complaints.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#include "xdp/steer.skel.h"
+#pragma GCC diagnostic pop
+
+namespace guideway::xdp {
+
+namespace {
+
+// The others are shared.
+constexpr std::array<std::string_view, 4> kOwnMaps{"sockets", "drops", "counts", "datagrams"};
+bool is_own(const bpf_map* map) { return std::ranges::find(kOwnMaps, bpf_map__name(map)) != kOwnMaps.end(); }
+
+constexpr const char* kWhat = "making the BPF maps";
+
+}  // namespace
+
+void Unload::operator()(steer_bpf* object) const { steer_bpf__destroy(object); }
+
+absl::StatusOr<std::unique_ptr<KernelTables>> KernelTables::create() {
+  keep_complaints();
+  std::unique_ptr<KernelTables> t(new KernelTables);
+  t->object_.reset(steer_bpf__open());
+  if (t->object_ == nullptr) return load_error(errno, kWhat);
+  bpf_program__set_autoload(t->object_->progs.gw_steer, false);
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, t->object_->obj) if (is_own(map)) bpf_map__set_autocreate(map, false);
+  if (const int error = steer_bpf__load(t->object_.get()); error != 0) return load_error(-error, kWhat);
+  const auto& maps = t->object_->maps;
+  t->addresses_ = {bpf_map__fd(maps.addresses), "addresses", GW_MAX_ADDRESSES};
+  const std::array<std::pair<SharedArray*, const bpf_map*>, 6> arrays{{{&t->slots, maps.slots},
+                                                                       {&t->ordinals, maps.ordinals},
+                                                                       {&t->ranges, maps.ranges},
+                                                                       {&t->reals, maps.reals},
+                                                                       {&t->routes, maps.routes},
+                                                                       {&t->next_hops, maps.next_hops}}};
+  for (const auto& [array, segments] : arrays) {
+    const bool of_slots = segments == maps.slots;
+    auto opened = SharedArray::open(bpf_map__fd(segments), bpf_map__name(segments),
+                                    of_slots ? GW_SLOT_LINES : GW_ROW_LINES, bpf_map__max_entries(segments));
+    if (!opened.ok()) return opened.status();
+    *array = *std::move(opened);
+    // The first commits then find room.
+    if (absl::Status s = array->provide(1); !s.ok()) return s;
+  }
+  return t;
+}
+
+absl::Status KernelTables::lend(steer_bpf* program) const {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, program->obj) {
+    if (is_own(map)) continue;
+    const bpf_map* shared = bpf_object__find_map_by_name(object_->obj, bpf_map__name(map));
+    if (const int error = bpf_map__reuse_fd(map, bpf_map__fd(shared)); error != 0) return load_error(-error, kWhat);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KernelTables::put_vip(const gw_vip_key& vip, const gw_service& service) {
+  if (bpf_map_update_elem(bpf_map__fd(object_->maps.vips), &vip, &service, BPF_ANY) == 0) return absl::OkStatus();
+  return system_error(errno, "can't write to the map vips");
+}
+
+void KernelTables::remove_vip(const gw_vip_key& vip) { bpf_map_delete_elem(bpf_map__fd(object_->maps.vips), &vip); }
+
+absl::Status KernelTables::set_addresses(std::span<const AddressEntry> addresses) {
+  const auto difference = addresses_.difference(addresses);
+  if (!difference.ok()) return difference.status();
+  if (absl::Status s = addresses_.apply(*difference); !s.ok()) return s;
+  addresses_.confirm(*difference);
+  return absl::OkStatus();
+}
+
+absl::Status KernelTables::set(const gw_settings& settings) {
+  const uint32_t zero = 0;
+  if (bpf_map_update_elem(bpf_map__fd(object_->maps.settings), &zero, &settings, BPF_ANY) == 0) return absl::OkStatus();
+  return system_error(errno, "can't write to the map settings");
+}
+
+}  // namespace guideway::xdp

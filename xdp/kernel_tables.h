@@ -1,0 +1,56 @@
+// The maps that the programs of all interfaces steer and balance by. Each engine makes its own: what an earlier one
+// left goes on by the tables of its time, until the program is replaced.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <span>
+
+#include "xdp/shared.h"
+#include "xdp/shared_array.h"
+#include "xdp/steering_map.h"
+
+struct bpf_map;
+struct steer_bpf;
+
+namespace guideway::xdp {
+
+using AddressEntry = MapEntry<gw_address, gw_address_value>;
+
+// Frees what libbpf has opened and loaded.
+struct Unload {
+  void operator()(steer_bpf* object) const;
+};
+using Object = std::unique_ptr<steer_bpf, Unload>;
+
+// Not for several threads at once.
+class KernelTables {
+ public:
+  static absl::StatusOr<std::unique_ptr<KernelTables>> create();
+
+  // A VIP, steered from now on, and what its packets are balanced by; or no longer.
+  absl::Status put_vip(const gw_vip_key& vip, const gw_service& service);
+  void remove_vip(const gw_vip_key& vip);
+  // All addresses that are steered. Writes only what differs; after an error everything is as it was.
+  absl::Status set_addresses(std::span<const AddressEntry> addresses);
+  absl::Status set(const gw_settings& settings);
+
+  // Rows, by the indices that others name them by.
+  SharedArray slots;
+  SharedArray ordinals;
+  SharedArray ranges;
+  SharedArray reals;
+  SharedArray routes;
+  SharedArray next_hops;
+
+  // Lets a program that is yet to be loaded use these maps: all but those that are an interface's own.
+  absl::Status lend(steer_bpf* program) const;
+
+ private:
+  KernelTables() = default;
+  Object object_;  // maps alone
+  SteeringMap<gw_address, gw_address_value> addresses_;
+};
+
+}  // namespace guideway::xdp

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// The maps of the XDP program. All interfaces share those that the engine fills; sockets and counters are each one's
+// own.
+#pragma once
+
+// clang-format off
+#include <linux/bpf.h>  // before bpf_helpers.h, which uses its types
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+// clang-format on
+
+#include "net/drop_reason.h"
+#include "xdp/shared.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, GW_MAX_VIPS);
+  __type(key, struct gw_vip_key);
+  __type(value, struct gw_service);
+} vips SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, GW_MAX_ADDRESSES);
+  __type(key, struct gw_address);
+  __type(value, struct gw_address_value);
+} addresses SEC(".maps");
+
+// A datagram in fragments: RFC 791 tells them by all four; RFC 8200, 4.5, by the first three.
+struct datagram {
+  struct gw_address source;
+  struct gw_address destination;
+  __u32 id;
+  __u32 protocol;
+};
+
+// What a datagram's first fragment tells of the later ones, which have no ports: those of one to an SNAT address that
+// the host shares, to a port of ours; and those that the kernel has balanced.
+struct first_fragment {
+  __be16 client_port;
+  __be16 vip_port;
+  __u32 protocol;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, GW_MAX_DATAGRAMS);
+  __type(key, struct datagram);
+  __type(value, struct first_fragment);
+} datagrams SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_XSKMAP);
+  __uint(max_entries, GW_MAX_QUEUES);
+  __type(key, __u32);
+  __type(value, __u32);
+} sockets SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, GW_DROP_COUNT);
+  __type(key, __u32);
+  __type(value, __u64);
+} drops SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, GW_COUNTS);
+  __type(key, __u32);
+  __type(value, __u64);
+} counts SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct gw_settings);
+} settings SEC(".maps");
+
+struct slot_segment {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, GW_SLOT_LINES);
+  __type(key, __u32);
+  __uint(value_size, sizeof(struct gw_line));
+};
+
+struct row_segment {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, GW_ROW_LINES);
+  __type(key, __u32);
+  __uint(value_size, sizeof(struct gw_line));
+};
+
+// All Maglev tables.
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, GW_SLOT_SEGMENTS);
+  __type(key, __u32);
+  __array(values, struct slot_segment);
+} slots SEC(".maps");
+
+#define ROWS(name)                            \
+  struct {                                    \
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); \
+    __uint(max_entries, GW_ROW_SEGMENTS);     \
+    __type(key, __u32);                       \
+    __array(values, struct row_segment);      \
+  } name SEC(".maps")
+
+ROWS(ordinals);  // a service's reals, by ordinal
+ROWS(ranges);
+ROWS(reals);
+ROWS(routes);
+ROWS(next_hops);
