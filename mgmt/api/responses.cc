@@ -56,6 +56,7 @@ void fill(const engine::Hello& hello, const engine::Status& s, v1::EngineStatus&
     port.set_queues(p.queues());
     port.set_mtu(p.mtu());
     port.set_up(p.up());
+    port.set_balanced(p.balanced());
   }
   for (const auto& w : s.workers()) {
     v1::Worker& worker = *out.add_workers();

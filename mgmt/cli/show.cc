@@ -50,10 +50,10 @@ std::string show_engine(const v1::Engine& e, const Style& style) {
   for (const auto& w : s.warnings())
     out += complaint(style, Colour::kYellow,
                      w.subject() + ": " + w.text() + (w.remedy().empty() ? "" : "; " + w.remedy()));
-  Table ports(style, {"PORT", "KIND", "MODE", "QUEUES", "MTU", "UP"});
+  Table ports(style, {"PORT", "KIND", "MODE", "QUEUES", "MTU", "UP", "BY-KERNEL"});
   for (const auto& p : s.ports())
     ports.add({p.name(), p.kind(), p.mode(), number(p.queues()), number(p.mtu()),
-               p.up() ? Cell("yes") : Cell("NO", Colour::kRed)});
+               p.up() ? Cell("yes") : Cell("NO", Colour::kRed), number(p.balanced())});
   Table workers(style,
                 {"WORKER", "CORE", "RECEIVED", "SENT", "DROPPED", "HANDED-OVER", "CONN-IPV4", "CONN-IPV6", "LIMIT"});
   for (int i = 0; i < s.workers_size(); ++i) {
