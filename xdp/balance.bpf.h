@@ -356,20 +356,22 @@ static __always_inline __u32 read_ip(struct xdp_md *ctx, const struct packet *p,
   void *l3 = l3_of(ctx, p);
   const struct iphdr *ip = l3;
   const struct ipv6hdr *ip6 = l3;
+  __u32 length;  // may be more than 16 bits hold
   if ((void *)(ip + 1) > end) return GW_DROP_TRUNCATED;
   if (p->ipv6) {
     if ((void *)(ip6 + 1) > end) return GW_DROP_TRUNCATED;
-    o->length = bpf_ntohs(ip6->payload_len) + sizeof *ip6;
+    length = bpf_ntohs(ip6->payload_len) + sizeof *ip6;
     o->tos = bpf_ntohs(*(__be16 *)l3) >> 4;
   } else {
-    o->length = bpf_ntohs(ip->tot_len);
+    length = bpf_ntohs(ip->tot_len);
     o->tos = ip->tos;
-    if (o->length < ip->ihl * 4) return GW_DROP_BAD_IP_HEADER;
+    if (length < ip->ihl * 4U) return GW_DROP_BAD_IP_HEADER;
     if (!gw_is_header_sound(ctx, p->l3)) return GW_DROP_BAD_IP_CHECKSUM;
   }
   if (is_impossible_source(p, ip, ip6)) return GW_DROP_BAD_ADDRESS;
-  const long behind = end - l3 - o->length;
+  const long behind = end - l3 - (long)length;
   if (behind < 0) return GW_DROP_TRUNCATED;
+  o->length = length;
   if (behind > 0 && bpf_xdp_adjust_tail(ctx, -(int)behind)) return GW_DROP_TRUNCATED;
   return GW_DROP_NONE;
 }

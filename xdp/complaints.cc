@@ -34,12 +34,14 @@ void keep_complaints() {
 
 // CAP_PERFMON is what lets a program add a length from the packet to a pointer, and spares it barriers against Spectre.
 absl::Status load_error(int error, const std::string& what) {
+  std::string complaint = std::exchange(last_complaint, {});
+  if (!complaint.empty()) complaint = absl::StrCat(" (", complaint, ")");
+  // Also what the verifier answers; then the complaint is its own.
   if (error == EPERM || error == EACCES)
     return absl::PermissionDeniedError(absl::StrCat(
-        what, " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, so start the engine as root"));
-  const std::string complaint = std::exchange(last_complaint, {});
-  return system_error(error,
-                      absl::StrCat(what, " failed", complaint.empty() ? "" : absl::StrCat(" (", complaint, ")")));
+        what, " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, so start the engine as root",
+        complaint));
+  return system_error(error, absl::StrCat(what, " failed", complaint));
 }
 
 }  // namespace guideway::xdp

@@ -77,13 +77,7 @@ absl::Status KernelTables::put_vip(const gw_vip_key& vip, const gw_service& serv
 
 void KernelTables::remove_vip(const gw_vip_key& vip) { bpf_map_delete_elem(bpf_map__fd(object_->maps.vips), &vip); }
 
-absl::Status KernelTables::set_addresses(std::span<const AddressEntry> addresses) {
-  const auto difference = addresses_.difference(addresses);
-  if (!difference.ok()) return difference.status();
-  if (absl::Status s = addresses_.apply(*difference); !s.ok()) return s;
-  addresses_.confirm(*difference);
-  return absl::OkStatus();
-}
+absl::Status KernelTables::set_addresses(std::span<const AddressEntry> addresses) { return addresses_.set(addresses); }
 
 absl::Status KernelTables::set(const gw_settings& settings) {
   const uint32_t zero = 0;

@@ -163,10 +163,11 @@ absl::Status Program::adopt(int ifindex, const LinkTarget& target, const KernelT
 }
 
 absl::Status Program::take_over() {
-  if (!std::exchange(waits_, false)) return absl::OkStatus();
-  if (absl::Status s = pin_maps(); !s.ok()) return s;
-  if (bpf_link_update(link_.get(), program_fd(), nullptr) == 0) return absl::OkStatus();
-  return load_error(errno, absl::StrCat("replacing the XDP program of ", ifname_));
+  if (!waits_) return absl::OkStatus();
+  if (bpf_link_update(link_.get(), program_fd(), nullptr) != 0)
+    return load_error(errno, absl::StrCat("replacing the XDP program of ", ifname_));
+  waits_ = false;
+  return pin_maps();
 }
 
 absl::Status Program::pin_maps() const {

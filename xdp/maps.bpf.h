@@ -107,16 +107,16 @@ struct {
   __array(values, struct slot_segment);
 } slots SEC(".maps");
 
-#define ROWS(name)                            \
+#define ROWS(name, segments)                  \
   struct {                                    \
     __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); \
-    __uint(max_entries, GW_ROW_SEGMENTS);     \
+    __uint(max_entries, segments);            \
     __type(key, __u32);                       \
     __array(values, struct row_segment);      \
   } name SEC(".maps")
 
-ROWS(ordinals);  // a service's reals, by ordinal
-ROWS(ranges);
-ROWS(reals);
-ROWS(routes);
-ROWS(next_hops);
+ROWS(ordinals, GW_ROW_SEGMENTS);  // a service's reals, by ordinal
+ROWS(ranges, GW_RANGE_SEGMENTS);
+ROWS(reals, GW_ROW_SEGMENTS);
+ROWS(routes, GW_ROW_SEGMENTS);
+ROWS(next_hops, GW_ROW_SEGMENTS);

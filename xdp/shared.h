@@ -34,7 +34,7 @@ struct gw_address_value {
 };
 
 /* ---- what the kernel balances by, where no engine listens: rows that the engine writes beside the programs that read
- * them. A packet that comes just then may see one half written. */
+ * them, so that what others name comes first. */
 
 /* As path::Mode has them. */
 enum gw_mode { GW_MODE_DSR_L2, GW_MODE_DSR_IPIP, GW_MODE_DSR_GUE, GW_MODE_NAT };
@@ -112,6 +112,7 @@ enum {
   GW_SLOT_SEGMENTS = 84,
   GW_ROW_LINES = 16384, /* 1 MB: ordinals, 16 of 32 bits a line; reals and routes; ranges and next hops, two a line */
   GW_ROW_SEGMENTS = 64,
+  GW_RANGE_SEGMENTS = 1024,
 };
 
 /* Addresses whose bits outside `mask` are `value`'s; of no address, if no mask makes it that. */
@@ -126,7 +127,7 @@ struct gw_settings {
 };
 
 enum gw_count {
-  GW_COUNT_BALANCED, /* packets that the kernel sent to a real */
+  GW_COUNT_BALANCED, /* packets that the kernel gave to the interface that leads to a real */
   GW_COUNTS,
 };
 

@@ -1,4 +1,4 @@
-// A pinned hash map and what we know to stand in it, so that publishing touches only what differs.
+// A hash map that we alone write, and what stands in it, so that publishing touches only what differs.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -39,6 +39,16 @@ class SteeringMap {
   // `fd` is the map's, owned by the BPF object; `name` and `limit` are for errors.
   SteeringMap(int fd, std::string name, size_t limit) : fd_(fd), name_(std::move(name)), limit_(limit) {}
 
+  // Has just `wanted` stand there. After an error everything is as it was.
+  absl::Status set(std::span<const Entry> wanted) {
+    const auto d = difference(wanted);
+    if (!d.ok()) return d.status();
+    if (absl::Status s = apply(*d); !s.ok()) return s;
+    confirm(*d);
+    return absl::OkStatus();
+  }
+
+ private:
   // The way from what stands there to `wanted`. A key that is named twice with two values is an error.
   absl::StatusOr<Difference<Entry>> difference(std::span<const Entry> wanted) const {
     std::vector<Entry> sorted(wanted.begin(), wanted.end());
@@ -90,7 +100,6 @@ class SteeringMap {
     std::set_union(d.written.begin(), d.written.end(), kept.begin(), kept.end(), std::back_inserter(entries_), less);
   }
 
- private:
   static bool less(const Entry& a, const Entry& b) { return std::memcmp(&a.key, &b.key, sizeof(Key)) < 0; }
   static bool same_key(const Entry& a, const Entry& b) { return std::memcmp(&a.key, &b.key, sizeof(Key)) == 0; }
   static bool same_value(const Entry& a, const Entry& b) { return std::memcmp(&a.value, &b.value, sizeof(Value)) == 0; }

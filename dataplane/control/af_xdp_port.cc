@@ -60,7 +60,7 @@ absl::Status socket_error(int error, const std::string& ifname, unsigned queue) 
           what, ": the memory can't be locked; raise the limit (LimitMEMLOCK=infinity) or grant CAP_IPC_LOCK"));
     default:
       return absl::ErrnoToStatus(error,
-                                 absl::StrCat(what, " (AF_XDP asks for Linux 5.10 or newer with CONFIG_XDP_SOCKETS)"));
+                                 absl::StrCat(what, " (AF_XDP asks for Linux 5.12 or newer with CONFIG_XDP_SOCKETS)"));
   }
 }
 

@@ -97,7 +97,7 @@ TEST_CASE("system calls: what the engine has no use for fails, and its own go on
     return error_of(SYS_bpf, command, &attributes, sizeof attributes);
   };
   const char* const arguments[] = {"/bin/true", nullptr};
-  const std::array<Call, 18> calls{{
+  const std::array<Call, 21> calls{{
       {"execve", [&] { return error_of(SYS_execve, arguments[0], arguments, nullptr); }, EPERM},
       {"fork", [] { return error_of(SYS_fork); }, EPERM},
       {"ptrace", [] { return error_of(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0); }, EPERM},
@@ -112,6 +112,9 @@ TEST_CASE("system calls: what the engine has no use for fails, and its own go on
       {"memory", [&] { return anonymous(PROT_READ | PROT_WRITE); }, 0},
       {"a netlink socket", [] { return error_of(SYS_socket, AF_NETLINK, SOCK_RAW, 0); }, 0},
       {"a BPF map", [&] { return bpf(BPF_MAP_LOOKUP_ELEM); }, EINVAL},
+      {"a new BPF map", [&] { return bpf(BPF_MAP_CREATE); }, EINVAL},
+      {"a pin", [&] { return bpf(BPF_OBJ_PIN); }, EINVAL},
+      {"another program for a link", [&] { return bpf(BPF_LINK_UPDATE); }, EINVAL},
       {"a file", [&] { return error_of(SYS_openat, AT_FDCWD, here.c_str(), O_CREAT | O_RDWR, 0600); }, 0},
       {"its new name", [&] { return error_of(SYS_rename, here.c_str(), (here + ".new").c_str()); }, 0},
       {"its end", [&] { return error_of(SYS_unlink, (here + ".new").c_str()); }, 0},

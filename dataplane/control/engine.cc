@@ -21,6 +21,7 @@
 #include "dataplane/control/eal.h"
 #include "dataplane/control/ethdev_port.h"
 #include "log/log.h"
+#include "xdp/pins.h"
 
 namespace guideway::control {
 
@@ -29,6 +30,8 @@ namespace {
 constexpr size_t kSpareFrames = 8'192;  // for workers' bursts, rings and caches
 constexpr uint32_t kSweepStep = 8'192;  // buckets: some hundred microseconds
 constexpr auto kSaveInterval = std::chrono::milliseconds(200);
+constexpr const char* kTakeOverRemedy =
+    "until it is, the kernel balances by an earlier engine's state: restart guideway-engine";
 
 absl::StatusOr<xdp::Fd> locked(const std::string& path, int flags) {
   xdp::Fd fd(::open(path.c_str(), flags | O_CLOEXEC, 0640));
@@ -145,7 +148,22 @@ absl::Status Engine::attach_programs() {
     if (!port.ok()) return port.status();
     af_xdp_.push_back(std::move(*port));
   }
+  if (!af_xdp_.empty()) look_for_others();
   return absl::OkStatus();
+}
+
+// What an earlier engine with other ports left goes on for ever by the state that it had.
+void Engine::look_for_others() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.bpffs, error)) {
+    const bool ours = std::ranges::any_of(
+        af_xdp_, [&](const auto& p) { return xdp::pins_of(options_.bpffs, p->interface().name) == entry.path(); });
+    if (!ours)
+      warn("XDP",
+           absl::StrCat("an earlier engine's program still steers and balances on an interface that is no port: ",
+                        entry.path().filename().string()),
+           absl::StrCat("make it a port again, or take the program away: rm -r ", entry.path().string()));
+  }
 }
 
 // Before DPDK makes threads: each has capabilities of its own, and begins with those of its maker.
@@ -365,8 +383,8 @@ void Engine::announce(Clock::time_point now) {
 
 void Engine::keep_house(Clock::time_point now) {
   reclaimer_->collect();
-  if (const absl::Status s = take_over(); !s.ok())
-    spdlog::error("{}; XDP goes by the state before: restart guideway-engine", std::string(s.message()));
+  if (const absl::Status s = take_over(); s != std::exchange(taking_over_, s) && !s.ok())
+    spdlog::error("{}; {}", std::string(s.message()), kTakeOverRemedy);
   ask_for_neighbors(now);
   announce(now);
   if (state_->unsaved() && now >= next_save_) {
@@ -520,6 +538,7 @@ std::vector<engine::Warning> Engine::troubles() const {
     all.back().set_text(text);
     all.back().set_remedy(remedy);
   };
+  add("XDP", std::string(taking_over_.message()), kTakeOverRemedy);
   add("announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy);
   add("routes", std::string(forwarding_->status().message()),
       "fewer or shorter prefixes in the kernel's table (ip route); it is tried again with every change there");

@@ -58,6 +58,7 @@ class Engine {
   absl::Status lock_pins();
   absl::Status bring_up();
   absl::Status attach_programs();
+  void look_for_others();
   absl::Status drop_privileges();
   absl::Status open_memory();
   absl::Status open_ports();
@@ -107,6 +108,7 @@ class Engine {
   std::unique_ptr<ContractServer> server_;
   std::atomic<bool> stop_workers_{false};
   bool launched_ = false;
+  absl::Status taking_over_;  // why an earlier engine's programs go on
   uint64_t announced_version_ = ~0ULL;
   unsigned announced_ports_ = 0;
   Clock::time_point next_tick_{};

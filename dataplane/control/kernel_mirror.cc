@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstring>
 #include <set>
@@ -26,6 +25,9 @@ static_assert(sizeof(gw_line) == xdp::kLine && sizeof(gw_real) == xdp::kLine && 
 static_assert(lb::kMaxSourceRanges == GW_MAX_RANGES);
 static_assert(uint64_t{GW_SLOT_LINES} * GW_SLOT_SEGMENTS * kSlotsOfLine >= 2 * uint64_t{MaglevTables::kSlots});
 static_assert(GW_ROW_LINES * GW_ROW_SEGMENTS >= kMaxRealRows);
+// Twice, for a service's new ones are written before its old ones go.
+static_assert(uint64_t{GW_ROW_LINES} * GW_RANGE_SEGMENTS * xdp::kLine >=
+              2 * uint64_t{Limits().services} * GW_MAX_RANGES * sizeof(gw_range));
 
 gw_address kernel_address(const net::IpAddress& a) {
   gw_address out;
@@ -39,8 +41,9 @@ gw_address_range kernel_range(const path::AddressRange& r) {
 
 void tell(const absl::Status& status) {
   if (!status.ok())
-    spdlog::error("{}; XDP goes on by the state before: free some memory, then restart guideway-engine",
-                  std::string(status.message()));
+    spdlog::error(
+        "{}; what lacks there is dropped while no engine runs: free some memory, then restart guideway-engine",
+        std::string(status.message()));
 }
 
 // Null if there is no memory for it, which is said.
@@ -101,12 +104,8 @@ KernelLists::Run KernelLists::take(size_t elements, size_t element_size) {
   return run;
 }
 
-void KernelLists::retire(Run run) {
-  if (run.lines > 0) retired_.push_back(run);
-}
-
-void KernelLists::age() {
-  for (const Run& run : std::exchange(retired_, {})) free_[run.lines].push_back(run.first);
+void KernelLists::give_back(Run run) {
+  if (run.lines > 0) free_[run.lines].push_back(run.first);
 }
 
 KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts> ports)
@@ -125,25 +124,26 @@ SlotMemory KernelMirror::slots() {
           }};
 }
 
+// Nobody balances by these rows while we write them; but we may be killed at any moment, and then the kernel goes by
+// what stands there. So what others name comes first.
 void KernelMirror::follow(const Publisher& publisher) {
-  ordinals_.age();
-  ranges_.age();
-  // What others name comes first.
   publisher.next_hops().for_each_edited([&](path::NextHopIndex i, const path::NextHop& hop) { write_next_hop(i, hop); },
                                         [&](path::RouteIndex i, const path::Route& route) { write_route(i, route); });
   for (const path::RealIndex i : publisher.edited_reals()) write_real(i, publisher.real(i));
-  std::atomic_thread_fence(std::memory_order_release);
   const std::set<path::ServiceIndex> services(publisher.edited_services().begin(), publisher.edited_services().end());
   for (const path::ServiceIndex i : services)
-    if (publisher.service(i).present) write_service(i, publisher);
-  // Then those that are gone, whose VIPs may have become another's.
-  for (const path::ServiceIndex i : services)
-    if (!publisher.service(i).present) remove_service(i);
+    if (publisher.service(i).present)
+      write_service(i, publisher);
+    else
+      forget(i);
+  // Last, for a VIP that one service leaves another may have taken, and its packets are steered all the time.
+  for (const path::VipKey& key : std::exchange(left_, {}))
+    if (!owner_.contains(key)) tables_.remove_vip(kernel_key(key));
   if (std::exchange(steering_version_, publisher.steering_version()) == publisher.steering_version()) return;
-  tell(tables_.set_addresses(steered_addresses(publisher)));
   const auto& sources = publisher.encap_sources();
   tell(tables_.set({.hash_seed = publisher.gateway().hash_seed,
                     .encap_sources = {kernel_range(sources[0]), kernel_range(sources[1])}}));
+  tell(tables_.set_addresses(steered_addresses(publisher)));
 }
 
 void KernelMirror::write_next_hop(path::NextHopIndex i, const path::NextHop& hop) {
@@ -186,11 +186,6 @@ void KernelMirror::write_real(path::RealIndex i, const path::Real& real) {
           .zero = {}};
 }
 
-void KernelMirror::retire(const Vip& vip) {
-  ordinals_.retire(vip.ordinals);
-  ranges_.retire(vip.ranges);
-}
-
 void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publisher) {
   const path::Service& row = publisher.service(i);
   const auto [key, reals] = publisher.served(i);
@@ -218,30 +213,23 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
                                                          kernel_address(ranges[n].last)};
   else if (!ranges.empty())
     fresh.table_size = 0;  // nobody may pass who shouldn't
-  std::atomic_thread_fence(std::memory_order_release);
   tell(tables_.put_vip(kernel_key(key), fresh));
+  forget(i);
   owner_[key] = i;
-  const auto [before, first] = services_.try_emplace(i, vip);
-  if (first) return;
-  const Vip old = std::exchange(before->second, vip);
-  retire(old);
-  if (old.key != key) disown(old.key, i);
+  services_.emplace(i, vip);
 }
 
-void KernelMirror::remove_service(path::ServiceIndex i) {
+void KernelMirror::forget(path::ServiceIndex i) {
   const auto it = services_.find(i);
   if (it == services_.end()) return;
-  retire(it->second);
-  disown(it->second.key, i);
+  const Vip& vip = it->second;
+  ordinals_.give_back(vip.ordinals);
+  ranges_.give_back(vip.ranges);
+  if (const auto owner = owner_.find(vip.key); owner != owner_.end() && owner->second == i) {
+    owner_.erase(owner);
+    left_.push_back(vip.key);
+  }
   services_.erase(it);
-}
-
-// Unless it is another's by now.
-void KernelMirror::disown(const path::VipKey& key, path::ServiceIndex i) {
-  const auto owner = owner_.find(key);
-  if (owner == owner_.end() || owner->second != i) return;
-  tables_.remove_vip(kernel_key(key));
-  owner_.erase(owner);
 }
 
 }  // namespace guideway::control

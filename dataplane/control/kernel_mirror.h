@@ -31,16 +31,14 @@ class KernelLists {
 
   explicit KernelLists(xdp::SharedArray& array) : array_(array) {}
 
-  // A run for so many elements of this size. None if there is no memory for it, which is said.
+  // A run for so many elements of this size. None if there is no room for it, which is said.
   Run take(size_t elements, size_t element_size);
-  // Not to be used again before the next publication but one: a program may still be reading it.
-  void retire(Run run);
-  void age();
+  // No row names it any more.
+  void give_back(Run run);
 
  private:
   xdp::SharedArray& array_;
   std::map<uint32_t, std::vector<uint32_t>> free_;  // lines → firsts
-  std::vector<Run> retired_;
   uint32_t end_ = 0;
 };
 
@@ -67,14 +65,13 @@ class KernelMirror {
   void write_route(path::RouteIndex i, const path::Route& route);
   void write_real(path::RealIndex i, const path::Real& real);
   void write_service(path::ServiceIndex i, const Publisher& publisher);
-  void remove_service(path::ServiceIndex i);
-  void disown(const path::VipKey& key, path::ServiceIndex i);
-  void retire(const Vip& vip);
+  void forget(path::ServiceIndex i);
 
   xdp::KernelTables& tables_;
   std::vector<uint32_t> ifindex_;  // by port; 0: the kernel has no such interface
   std::unordered_map<path::ServiceIndex, Vip> services_;
   std::unordered_map<path::VipKey, path::ServiceIndex, KeyHash> owner_;
+  std::vector<path::VipKey> left_;  // by the services of this publication; some may be another's by now
   KernelLists ordinals_;
   KernelLists ranges_;
   uint64_t steering_version_ = ~0ULL;

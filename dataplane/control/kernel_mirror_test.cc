@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint8_t kTcp = 6;
 constexpr uint8_t kUdp = 17;
+constexpr unsigned kSnat = GW_ADDRESS_SNAT | GW_ADDRESS_OURS;  // what comes from there is a loop
 
 ServiceSpec serve(const std::string& name, std::string_view vip, uint16_t port, uint8_t protocol = kTcp) {
   return {.name = name,
@@ -63,9 +64,9 @@ TEST_CASE("SNAT addresses have their ports, and are shared with the host or dedi
                    .dedicated = {false, true, false},
                    .announced = {false, true, false}}) == "");
   CHECK(addresses(p) ==
-        Lines{steered("198.51.100.1", GW_ADDRESS_SNAT, 20'000, 29'999),
-              steered("198.51.100.2", GW_ADDRESS_SNAT | GW_ADDRESS_DEDICATED | GW_ADDRESS_ANNOUNCED, 1'024, 65'535),
-              steered("2001:db8:100::1", GW_ADDRESS_SNAT, 30'000, 30'063)});
+        Lines{steered("198.51.100.1", kSnat, 20'000, 29'999),
+              steered("198.51.100.2", kSnat | GW_ADDRESS_DEDICATED | GW_ADDRESS_ANNOUNCED, 1'024, 65'535),
+              steered("2001:db8:100::1", kSnat, 30'000, 30'063)});
 }
 
 TEST_CASE("an address that is announced by one of its services is, with a backend or without", "[steering]") {
@@ -82,7 +83,7 @@ TEST_CASE("an address that is a VIP and SNAT's is steered as both", "[steering]"
   LonePublisher p;
   REQUIRE(p.apply({.snat = {{net::parse_ip("192.0.2.1").value(), 20'000, 29'999}}, .dedicated = {false}}) == "");
   REQUIRE(p.apply({serve("a", "192.0.2.1", 80)}) == "");
-  CHECK(addresses(p) == Lines{steered("192.0.2.1", GW_ADDRESS_VIP | GW_ADDRESS_SNAT, 20'000, 29'999)});
+  CHECK(addresses(p) == Lines{steered("192.0.2.1", GW_ADDRESS_VIP | kSnat, 20'000, 29'999)});
 }
 
 TEST_CASE("what is withdrawn is the host's again", "[steering]") {
@@ -93,7 +94,7 @@ TEST_CASE("what is withdrawn is the host's again", "[steering]") {
   REQUIRE(p.apply({.snat = {{net::parse_ip("198.51.100.1").value(), 20'000, 29'999}}, .dedicated = {true}}) == "");
   REQUIRE(p.apply({}, false, {"all"}) == "");
   CHECK(addresses(p) == Lines{steered("192.0.2.1", GW_ADDRESS_VIP),
-                              steered("198.51.100.1", GW_ADDRESS_SNAT | GW_ADDRESS_DEDICATED, 20'000, 29'999)});
+                              steered("198.51.100.1", kSnat | GW_ADDRESS_DEDICATED, 20'000, 29'999)});
   REQUIRE(p.apply(GatewaySpec{}) == "");
   REQUIRE(p.apply({}, false, {"one"}) == "");
   CHECK(addresses(p).empty());

@@ -247,6 +247,7 @@ std::optional<Refusal> Publisher::build_tables(const Batch& batch, std::vector<C
 void Publisher::apply_gateway(const GatewaySpec& spec) {
   if (spec.hash_seed != gateway_.hash_seed) forget_exceptions();
   gateway_ = spec;
+  ++steering_version_;
   tables_->hash_seed = spec.hash_seed;
   tables_->idle_timeouts = spec.idle_timeouts;
   affinity_changed_ = true;
@@ -276,8 +277,9 @@ void Publisher::apply_service(Change change) {
     vip_owner_[spec.vip] = spec.name;
     record.vip = spec.vip;
     vips_changed_ = addresses_changed_ = true;
+    ++steering_version_;
   }
-  if (old != desired_.end() && old->second.announce != spec.announce) addresses_changed_ = true;
+  if (old != desired_.end() && old->second.announce != spec.announce) ++steering_version_;
   if (old == desired_.end() || decides_anew(old->second, spec)) ++row.epoch;
   row.present = true;
   row.mode = spec.mode;
@@ -337,6 +339,7 @@ void Publisher::remove_service(const std::string& name) {
   records_.erase(it);
   desired_.erase(name);
   vips_changed_ = addresses_changed_ = sweep_wish_ = affinity_changed_ = true;
+  ++steering_version_;
 }
 
 path::RealIndex Publisher::add_real(const lb::Real& real, path::ServiceIndex service) {
@@ -480,7 +483,7 @@ void Publisher::set_fib(const path::Fib* fib) {
 // The addresses that only we send from: of translation, of the ports and of VLANs on them, and those that the kernel
 // prefers to encapsulate from, which may be another link's (often lo's). Those configured for that are
 // Tables::encap_sources.
-std::set<net::IpAddress> Publisher::own_addresses() const {
+std::set<net::IpAddress> Publisher::find_own_addresses() const {
   std::set<net::IpAddress> own;
   for (const auto& [address, reals] : encap_sources_) own.insert(address);
   for (const path::SnatAddress& s : gateway_.snat) own.insert(s.address);
@@ -504,8 +507,7 @@ void Publisher::rebuild_vips() {
 }
 
 void Publisher::rebuild_addresses() {
-  ++steering_version_;
-  const std::set<net::IpAddress> own = own_addresses();
+  std::set<net::IpAddress> own = find_own_addresses();
   std::vector<path::AddressTable::Entry> places(places_for(records_.size() + own.size()));
   const size_t mask = places.size() - 1;
   const auto add = [&](const net::IpAddress& address, unsigned flags) {
@@ -524,6 +526,8 @@ void Publisher::rebuild_addresses() {
     if (i < gateway_.announced.size() && gateway_.announced[i]) announced.insert(gateway_.snat[i].address);
   }
   for (const net::IpAddress& a : announced) add(a, path::kAddressAnnounced);
+  if (own != own_) ++steering_version_;
+  own_ = std::move(own);
   if (announced != announced_) ++announced_version_;
   announced_ = std::move(announced);
   auto fresh = std::make_shared<Placed<path::AddressTable>>(std::move(places));

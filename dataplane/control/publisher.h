@@ -61,7 +61,7 @@ class Publisher {
   uint32_t real_rows() const { return reals_.used(); }
   const MaglevTables& maglev() const { return *maglev_; }
   ExceptionTable& exceptions() { return exceptions_; }
-  // Counts changes of addresses, and of what is set for all of them: XDP steers by it.
+  // Counts changes of VIPs, SNAT and own addresses, and of the gateway's configuration: XDP goes by them.
   uint64_t steering_version() const { return steering_version_; }
 
   // What is to be answered for on the link; the version counts its changes.
@@ -87,7 +87,7 @@ class Publisher {
   const path::Service& service(path::ServiceIndex i) const { return services_[i]; }
   const std::array<path::AddressRange, 2>& encap_sources() const { return tables_->encap_sources; }
   // The addresses that only we send from.
-  std::set<net::IpAddress> own_addresses() const;
+  const std::set<net::IpAddress>& own_addresses() const { return own_; }
   struct Served {
     path::VipKey vip;
     std::span<const path::RealIndex> ordinals;
@@ -171,6 +171,7 @@ class Publisher {
   void write_real(path::RealIndex i);
   void resolve_real(path::RealIndex i);
   void encapsulate_from(RealRecord& record, const net::IpAddress& source);
+  std::set<net::IpAddress> find_own_addresses() const;
   void rebuild_vips();
   void rebuild_addresses();
 
@@ -199,6 +200,7 @@ class Publisher {
   bool vips_changed_ = true;
   std::shared_ptr<void> addresses_;
   bool addresses_changed_ = true;
+  std::set<net::IpAddress> own_;
   std::set<net::IpAddress> announced_;
   uint64_t announced_version_ = 0;
   uint64_t steering_version_ = 0;

@@ -44,8 +44,8 @@ class Examination {
     const char* end = host_.kernel.data() + host_.kernel.size();
     const auto [dot, error] = std::from_chars(host_.kernel.data(), end, major);
     if (error == std::errc{} && dot != end) std::from_chars(dot + 1, end, minor);
-    if (major < 5 || (major == 5 && minor < 10))
-      problem("kernel", host_.kernel + " is older than 5.10, which ports af_xdp:… need",
+    if (major < 5 || (major == 5 && minor < 12))
+      problem("kernel", host_.kernel + " is older than 5.12, which ports af_xdp:… need",
               "install a newer kernel; Debian 12's is tested");
     else if (major == 5 && minor < 16)
       hint("kernel", host_.kernel + " doesn't keep neighbours resolved by itself: the engine asks for each again",

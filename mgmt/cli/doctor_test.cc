@@ -86,8 +86,8 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          w.set_text("no address");
          w.set_remedy("give it one");
        }},
-      {kHint, "kernel", "5.10.0-8", "5.16", [](Patient& p) { p.host.kernel = "5.10.0-8-amd64"; }},
-      {kProblem, "kernel", "older than 5.10", "newer", [](Patient& p) { p.host.kernel = "4.19.0"; }},
+      {kHint, "kernel", "5.15.0-8", "5.16", [](Patient& p) { p.host.kernel = "5.15.0-8-amd64"; }},
+      {kProblem, "kernel", "older than 5.12", "newer", [](Patient& p) { p.host.kernel = "4.19.0"; }},
       {kHint, "AF_XDP", "no such sockets", "CONFIG_XDP_SOCKETS", [](Patient& p) { p.host.af_xdp = false; }},
       {kHint, "BPF", "interpreted", "bpf_jit_enable=1", [](Patient& p) { p.host.bpf_jit = false; }},
       {kHint, "clock", "synchronised", "timedatectl", [](Patient& p) { p.host.clock_synchronized = false; }},

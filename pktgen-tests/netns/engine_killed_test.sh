@@ -47,6 +47,12 @@ for address in "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}"; do
   equal "UDP to $address" '1 no answer: timed out' "$(lab_ask "$address" 1 100 || true)"
 done
 equal "ssh to the gateway" hello "$(lab_ssh $LAB_GATEWAY4 echo hello)"
+say "an engine that can't start takes nothing over"
+if lab_in gateway timeout 20 "$LAB_BUILD/dataplane/guideway-engine" --port af_xdp:cl0 --port af_xdp:nonesuch \
+  --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_PINS" >"$LAB_RUN/log/refused.log" 2>&1; then
+  fail "an engine starts on an interface that isn't there"
+fi
+equal "the servers behind $vip then" 'web1 web2 web3' "$(servers_behind "$vip")"
 say "load, while an engine takes over from the kernel, is killed, and another takes over"
 load 8 "$vip"
 for round in 1 2 3; do

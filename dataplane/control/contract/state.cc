@@ -123,6 +123,10 @@ absl::Status ContractState::load() {
     return s;
   }
   open_.reset();
+  // Whole, but there is no room for it now: nothing is wrong with the file.
+  if (absl::IsResourceExhausted(s))
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the saved state isn't in force (", s.message(), "); the daemon's is awaited"));
   const std::string aside = file() + ".damaged";
   std::rename(file().c_str(), aside.c_str());
   return absl::DataLossError(absl::StrCat("the saved state is damaged (", s.message(), "); it now is ", aside,
@@ -140,7 +144,10 @@ absl::Status ContractState::load_from(const std::string& file) {
     auto answer = take(**message);
     if (!answer.ok()) return answer.status();
     if (!*answer) continue;
-    if ((*answer)->has_refused()) return absl::DataLossError((*answer)->refused().why());
+    if ((*answer)->has_refused()) {
+      const engine::Refused& r = (*answer)->refused();
+      return r.later() ? absl::ResourceExhaustedError(r.why()) : absl::DataLossError(r.why());
+    }
     return absl::OkStatus();
   }
   return absl::DataLossError("it has no commit");

@@ -29,6 +29,7 @@ class ContractState {
   void abandon() { open_.reset(); }
 
   // Applies the file's state. NotFound: there is none. DataLoss: it is damaged, was set aside, and where it is now.
+  // ResourceExhausted: there is no room for it.
   absl::Status load();
   // Writes the file if the state has changed since: to a new one, then in the old one's place.
   absl::Status save();
