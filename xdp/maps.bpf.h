@@ -99,24 +99,18 @@ struct row_segment {
   __uint(value_size, sizeof(struct gw_line));
 };
 
-// All Maglev tables.
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-  __uint(max_entries, GW_SLOT_SEGMENTS);
-  __type(key, __u32);
-  __array(values, struct slot_segment);
-} slots SEC(".maps");
-
-#define ROWS(name, segments)                  \
+// An array of lines: the numbers of its segments, and these.
+#define LINES(name, segment, segments)        \
   struct {                                    \
     __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); \
     __uint(max_entries, segments);            \
     __type(key, __u32);                       \
-    __array(values, struct row_segment);      \
+    __array(values, struct segment);          \
   } name SEC(".maps")
 
-ROWS(ordinals, GW_ROW_SEGMENTS);  // a service's reals, by ordinal
-ROWS(ranges, GW_RANGE_SEGMENTS);
-ROWS(reals, GW_ROW_SEGMENTS);
-ROWS(routes, GW_ROW_SEGMENTS);
-ROWS(next_hops, GW_ROW_SEGMENTS);
+LINES(slots, slot_segment, GW_SLOT_SEGMENTS);   // all Maglev tables
+LINES(ordinals, row_segment, GW_ROW_SEGMENTS);  // a service's reals, by ordinal
+LINES(ranges, row_segment, GW_RANGE_SEGMENTS);
+LINES(reals, row_segment, GW_ROW_SEGMENTS);
+LINES(routes, row_segment, GW_ROW_SEGMENTS);
+LINES(next_hops, row_segment, GW_ROW_SEGMENTS);

@@ -35,6 +35,10 @@ gw_address kernel_address(const net::IpAddress& a) {
   return out;
 }
 
+gw_vip_key kernel_key(const path::VipKey& vip) {
+  return {kernel_address(vip.address), vip.port.wire(), vip.protocol, 0};
+}
+
 gw_address_range kernel_range(const path::AddressRange& r) {
   return {.value = {r.value[0], r.value[1]}, .mask = {r.mask[0], r.mask[1]}};
 }
@@ -60,10 +64,6 @@ uint32_t first_of(KernelLists::Run run) {
 }
 
 }  // namespace
-
-gw_vip_key kernel_key(const path::VipKey& vip) {
-  return {kernel_address(vip.address), vip.port.wire(), vip.protocol, 0};
-}
 
 std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher) {
   std::map<net::IpAddress, gw_address_value> addresses;

@@ -19,8 +19,6 @@ class Publisher;
 // What is steered beside the VIPs, and what only we send from.
 std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher);
 
-gw_vip_key kernel_key(const path::VipKey& vip);
-
 // Lists in one shared array, each in a run of lines of its own.
 class KernelLists {
  public:

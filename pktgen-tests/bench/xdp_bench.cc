@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pktgen-tests/bench/flows.h"
+#include "pktgen-tests/bench/source.h"
 #include "xdp/fd.h"
 #include "xdp/kernel_tables.h"
 
@@ -63,11 +64,6 @@ int run(int program, const Header& header, uint32_t size, std::array<uint8_t, 25
   options.repeat = 1;
   if (bpf_prog_test_run_opts(program, &options) != 0) give_up("running a program");
   return static_cast<int>(options.retval);
-}
-
-double median(std::vector<double> all) {
-  std::ranges::sort(all);
-  return all[all.size() / 2];
 }
 
 }  // namespace
