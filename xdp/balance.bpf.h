@@ -6,7 +6,7 @@
 #include "net/flow_hash.h"
 #include "xdp/parse.bpf.h"
 
-enum { SCTP_LEAST = 16 };  // its header and a chunk's
+enum { SCTP_HEADER = 12, SCTP_LEAST = 16, SCTP_INIT = 1 };  // the least: its header and a chunk's
 enum { ETHERNET = 14, VLAN = 4, GUE_PORT = 6080, TTL = 64, IPV4_DONT_FRAGMENT = 0x4000 };
 
 static __always_inline int count_drop(__u32 reason) {
@@ -21,6 +21,8 @@ static __always_inline void count(__u32 what) {
 }
 
 // ---- which real
+
+#define NO_REAL 0xffffffffU
 
 static __always_inline void *line_of(void *array, __u32 line, __u32 lines_of_segment) {
   const __u32 segment = line / lines_of_segment;
@@ -61,13 +63,35 @@ static __always_inline const struct gw_service *service_of(const struct packet *
   return bpf_map_lookup_elem(&vips, &key);
 }
 
-static __always_inline const struct gw_real *real_of(const struct gw_service *s, __u64 hash) {
+static __always_inline const struct gw_real *real_at(__u32 index) { return line_of(&reals, index, GW_ROW_LINES); }
+
+// That of a connection off its slot, if this is one's. As gw_admits.
+__noinline __u32 gw_exception_of(const struct packet *p) {
+  if (!p) return NO_REAL;
+  struct gw_flow_key key = {.client = p->client, .vip = p->destination.address};
+  key.client_port = p->client_port;
+  key.vip_port = p->vip_port;
+  key.protocol = p->flow;
+  const __u32 *index = bpf_map_lookup_elem(&exceptions, &key);
+  if (!index) return NO_REAL;
+  if (p->flow != IPPROTO_UDP) return *index;
+  const struct gw_real *real = real_at(*index);
+  return real && !(real->flags & GW_REAL_GONE) ? *index : NO_REAL;
+}
+
+static __always_inline const struct gw_real *real_of(const struct packet *p, const struct gw_service *s, __u64 hash) {
   const __u32 slot = s->table_offset + gw_slot(hash, s->table_size);
   const __u16 *slot_line = line_of(&slots, slot / 32, GW_SLOT_LINES);
   if (!slot_line) return 0;
-  const __u32 ordinal = s->ordinals + (slot_line[slot % 32] & GW_SLOT_ORDINAL);
+  const __u16 value = slot_line[slot % 32];
+  // What opens a connection belongs to none of before.
+  if (value & GW_SLOT_MOVED && !p->opens) {
+    const __u32 index = gw_exception_of(p);
+    if (index != NO_REAL) return real_at(index);
+  }
+  const __u32 ordinal = s->ordinals + (value & GW_SLOT_ORDINAL);
   const __u32 *ordinal_line = line_of(&ordinals, ordinal / 16, GW_ROW_LINES);
-  return ordinal_line ? line_of(&reals, ordinal_line[ordinal % 16], GW_ROW_LINES) : 0;
+  return ordinal_line ? real_at(ordinal_line[ordinal % 16]) : 0;
 }
 
 // ---- who may
@@ -376,8 +400,9 @@ static __always_inline __u32 read_ip(struct xdp_md *ctx, const struct packet *p,
   return GW_DROP_NONE;
 }
 
-// What is behind the IP header, of a datagram's first piece at least its header. A drop reason, or none.
-static __always_inline __u32 read_l4(struct xdp_md *ctx, const struct packet *p, __u16 l3_length) {
+// What is behind the IP header, of a datagram's first piece at least its header: whether that is sound, and opens a
+// connection. A drop reason, or none.
+static __always_inline __u32 read_l4(struct xdp_md *ctx, struct packet *p, __u16 l3_length) {
   void *end = (void *)(long)ctx->data_end;
   void *l4 = (void *)(long)ctx->data + (p->l4 & 0xfff);
   const __u32 length = l3_length - (p->l4 - p->l3);
@@ -387,13 +412,15 @@ static __always_inline __u32 read_l4(struct xdp_md *ctx, const struct packet *p,
     if ((void *)(tcp + 1) > end) return GW_DROP_TRUNCATED;
     if (tcp->doff < 5) return GW_DROP_BAD_L4_HEADER;
     if (tcp->doff * 4 > length) return whole ? GW_DROP_BAD_L4_HEADER : GW_DROP_TRUNCATED;
+    p->opens = tcp->syn && !tcp->ack;
   } else if (p->flow == IPPROTO_UDP) {
     const struct udphdr *udp = l4;
     if ((void *)(udp + 1) > end) return GW_DROP_TRUNCATED;
     const __u16 said = bpf_ntohs(udp->len);
     if (said < sizeof *udp || (whole && said > length)) return GW_DROP_BAD_L4_HEADER;
-  } else if (l4 + SCTP_LEAST > end) {
-    return GW_DROP_TRUNCATED;
+  } else {
+    if (l4 + SCTP_LEAST > end) return GW_DROP_TRUNCATED;
+    p->opens = *(__u8 *)(l4 + SCTP_HEADER) == SCTP_INIT;
   }
   return GW_DROP_NONE;
 }
@@ -447,7 +474,7 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const s
   }
 
   o.hash = hash_of(p, 0);
-  o.real = real_of(&service, service.flags & GW_SERVICE_AFFINITY ? hash_of(p, 1) : o.hash);
+  o.real = real_of(p, &service, service.flags & GW_SERVICE_AFFINITY ? hash_of(p, 1) : o.hash);
   if (!o.real) return count_drop(GW_DROP_NO_SOCKET);
   const struct gw_route *route = line_of(&routes, o.real->route, GW_ROW_LINES);
   if (!route) return count_drop(GW_DROP_NO_ROUTE);

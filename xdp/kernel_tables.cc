@@ -77,6 +77,16 @@ absl::Status KernelTables::put_vip(const gw_vip_key& vip, const gw_service& serv
 
 void KernelTables::remove_vip(const gw_vip_key& vip) { bpf_map_delete_elem(bpf_map__fd(object_->maps.vips), &vip); }
 
+absl::Status KernelTables::put_exception(const gw_flow_key& connection, uint32_t real) {
+  if (bpf_map_update_elem(bpf_map__fd(object_->maps.exceptions), &connection, &real, BPF_ANY) == 0)
+    return absl::OkStatus();
+  return system_error(errno, "can't write to the map exceptions");
+}
+
+void KernelTables::remove_exception(const gw_flow_key& connection) {
+  bpf_map_delete_elem(bpf_map__fd(object_->maps.exceptions), &connection);
+}
+
 absl::Status KernelTables::set_addresses(std::span<const AddressEntry> addresses) { return addresses_.set(addresses); }
 
 absl::Status KernelTables::set(const gw_settings& settings) {

@@ -32,6 +32,9 @@ class KernelTables {
   // A VIP, steered from now on, and what its packets are balanced by; or no longer.
   absl::Status put_vip(const gw_vip_key& vip, const gw_service& service);
   void remove_vip(const gw_vip_key& vip);
+  // A connection off its slot, and the index of its real; or no longer.
+  absl::Status put_exception(const gw_flow_key& connection, uint32_t real);
+  void remove_exception(const gw_flow_key& connection);
   // All addresses that are steered. Writes only what differs; after an error everything is as it was.
   absl::Status set_addresses(std::span<const AddressEntry> addresses);
   absl::Status set(const gw_settings& settings);

@@ -32,6 +32,14 @@ struct {
   __type(value, struct gw_address_value);
 } addresses SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, GW_MAX_EXCEPTIONS);
+  __uint(map_flags, BPF_F_NO_PREALLOC);  // there are few, mostly
+  __type(key, struct gw_flow_key);
+  __type(value, __u32);
+} exceptions SEC(".maps");
+
 // A datagram in fragments: RFC 791 tells them by all four; RFC 8200, 4.5, by the first three.
 struct datagram {
   struct gw_address source;

@@ -22,7 +22,8 @@ struct packet {
   __u8 has_snat_port;
   __u8 fragment;
   __u8 icmp;
-  __u8 asks;  // an ARP request or a neighbour solicitation
+  __u8 opens;  // a connection: TCP's SYN without ACK, SCTP's INIT
+  __u8 asks;   // an ARP request or a neighbour solicitation
 };
 
 enum { MAX_TAGS = 2, MAX_OPTIONS = 4, MAX_OPTIONS_OF_FRAGMENT = 2 };

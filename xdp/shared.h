@@ -65,6 +65,15 @@ struct gw_range {
 };
 enum { GW_MAX_RANGES = 1024 }; /* of one service */
 
+/* Key of `exceptions`, whose values are indices of reals: a connection off its slot, as net::FlowKey6 has it. */
+struct gw_flow_key {
+  struct gw_address client;
+  struct gw_address vip;
+  __be16 client_port;
+  __be16 vip_port;
+  __u32 protocol;
+};
+
 /* A slot: 16 bits, an ordinal in the service's list of reals; top bit: it has exceptions. */
 enum { GW_SLOT_MOVED = 0x8000, GW_SLOT_ORDINAL = 0x7fff };
 
@@ -77,6 +86,7 @@ enum gw_real_flag {
   GW_REAL_IPV4 = 1,
   GW_REAL_ENCAP_SOURCE = 2, /* it has one */
   GW_REAL_ON_LINK = 4,      /* a neighbour, as dsr-l2 needs */
+  GW_REAL_GONE = 8,         /* removed: connections to it may end, nothing else goes there */
 };
 
 struct gw_real {
@@ -132,8 +142,9 @@ enum gw_count {
 };
 
 enum {
-  GW_MAX_VIPS = 65536,      /* entries of `vips` */
-  GW_MAX_ADDRESSES = 65536, /* entries of `addresses` */
-  GW_MAX_DATAGRAMS = 4096,  /* entries of `datagrams` */
-  GW_MAX_QUEUES = 256,      /* receive queues of one interface: entries of `sockets` */
+  GW_MAX_VIPS = 65536,        /* entries of `vips` */
+  GW_MAX_EXCEPTIONS = 262144, /* entries of `exceptions` */
+  GW_MAX_ADDRESSES = 65536,   /* entries of `addresses` */
+  GW_MAX_DATAGRAMS = 4096,    /* entries of `datagrams` */
+  GW_MAX_QUEUES = 256,        /* receive queues of one interface: entries of `sockets` */
 };

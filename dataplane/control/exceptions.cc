@@ -6,7 +6,7 @@
 
 namespace guideway::control {
 
-absl::StatusOr<ExceptionTable> ExceptionTable::create(Reclaimer& reclaimer) {
+absl::StatusOr<ExceptionTable> ExceptionTable::create(Reclaimer& reclaimer, KernelMirror* mirror) {
   static unsigned instance = 0;  // names are the process's
   const std::string name = absl::StrCat("exceptions", instance++);
   rte_hash_parameters parameters{};
@@ -16,7 +16,7 @@ absl::StatusOr<ExceptionTable> ExceptionTable::create(Reclaimer& reclaimer) {
   parameters.socket_id = SOCKET_ID_ANY;
   // Readers never lock, nor does the one writer.
   parameters.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF;
-  ExceptionTable table(rte_hash_create(&parameters));
+  ExceptionTable table(rte_hash_create(&parameters), mirror);
   if (table.hash_ == nullptr)
     return absl::ResourceExhaustedError(
         absl::StrCat("cannot allocate the exception table: ", rte_strerror(rte_errno), "; free some memory"));
@@ -31,14 +31,19 @@ absl::StatusOr<ExceptionTable> ExceptionTable::create(Reclaimer& reclaimer) {
 bool ExceptionTable::put(const net::FlowKey6& key, path::RealIndex real) {
   void* value = reinterpret_cast<void*>(static_cast<uintptr_t>(real));
   const hash_sig_t hash = path::exception_hash(key);
-  const bool fresh = rte_hash_lookup_with_hash(hash_.get(), &key, hash) < 0;
+  void* before = nullptr;
+  const bool fresh = rte_hash_lookup_with_hash_data(hash_.get(), &key, hash, &before) < 0;
+  if (!fresh && before == value) return true;  // as most are, at each sweep
   if (rte_hash_add_key_with_hash_data(hash_.get(), &key, hash, value) != 0) return false;
+  if (mirror_ != nullptr) mirror_->put_exception(key, real);
   size_ += fresh ? 1 : 0;
   return true;
 }
 
 void ExceptionTable::remove(const net::FlowKey6& key) {
-  if (rte_hash_del_key_with_hash(hash_.get(), &key, path::exception_hash(key)) >= 0) --size_;
+  if (rte_hash_del_key_with_hash(hash_.get(), &key, path::exception_hash(key)) < 0) return;
+  if (mirror_ != nullptr) mirror_->remove_exception(key);
+  --size_;
 }
 
 void ExceptionTable::for_each(const std::function<void(const net::FlowKey6&, path::RealIndex)>& visit) const {

@@ -1,5 +1,5 @@
 // Connections off their Maglev slot: one table that all workers read, so that a packet that reaches a worker without
-// an entry still finds its real after the backends have changed.
+// an entry still finds its real after the backends have changed; and the same as a map, for the kernel.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 
+#include "dataplane/control/kernel_mirror.h"
 #include "dataplane/control/reclaim.h"
 #include "dataplane/path/exception.h"
 #include "net/flow.h"
@@ -19,7 +20,8 @@ inline constexpr uint32_t kMaxExceptions = 1U << 18;
 
 class ExceptionTable {
  public:
-  static absl::StatusOr<ExceptionTable> create(Reclaimer& reclaimer);
+  // `mirror`: where the kernel is to know them too, or null.
+  static absl::StatusOr<ExceptionTable> create(Reclaimer& reclaimer, KernelMirror* mirror);
 
   const rte_hash* workers_view() const { return hash_.get(); }
   // False if it is full.
@@ -32,8 +34,9 @@ class ExceptionTable {
   struct Free {
     void operator()(rte_hash* h) const { rte_hash_free(h); }
   };
-  explicit ExceptionTable(rte_hash* h) : hash_(h) {}
+  ExceptionTable(rte_hash* h, KernelMirror* mirror) : hash_(h), mirror_(mirror) {}
   std::unique_ptr<rte_hash, Free> hash_;
+  KernelMirror* mirror_;
   uint32_t size_ = 0;  // rte_hash_count() counts what was removed until workers have passed, and beyond
 };
 

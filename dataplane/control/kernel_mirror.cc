@@ -22,7 +22,8 @@ static_assert(static_cast<int>(path::Mode::kDsrL2) == GW_MODE_DSR_L2 &&
 static_assert(path::kMaxEcmp == GW_MAX_ECMP && path::kSlotMoved == GW_SLOT_MOVED);
 static_assert(sizeof(gw_line) == xdp::kLine && sizeof(gw_real) == xdp::kLine && sizeof(gw_route) == xdp::kLine &&
               2 * sizeof(gw_next_hop) == xdp::kLine && 2 * sizeof(gw_range) == xdp::kLine);
-static_assert(lb::kMaxSourceRanges == GW_MAX_RANGES);
+static_assert(lb::kMaxSourceRanges == GW_MAX_RANGES && kMaxExceptions == GW_MAX_EXCEPTIONS);
+static_assert(sizeof(gw_flow_key) == sizeof(net::FlowKey6));
 static_assert(uint64_t{GW_SLOT_LINES} * GW_SLOT_SEGMENTS * kSlotsOfLine >= 2 * uint64_t{MaglevTables::kSlots});
 static_assert(GW_ROW_LINES * GW_ROW_SEGMENTS >= kMaxRealRows);
 // Twice, for a service's new ones are written before its old ones go.
@@ -37,6 +38,12 @@ gw_address kernel_address(const net::IpAddress& a) {
 
 gw_vip_key kernel_key(const path::VipKey& vip) {
   return {kernel_address(vip.address), vip.port.wire(), vip.protocol, 0};
+}
+
+gw_flow_key kernel_key(const net::FlowKey6& connection) {
+  gw_flow_key out;
+  std::memcpy(&out, &connection, sizeof out);
+  return out;
 }
 
 gw_address_range kernel_range(const path::AddressRange& r) {
@@ -146,6 +153,14 @@ void KernelMirror::follow(const Publisher& publisher) {
   tell(tables_.set_addresses(steered_addresses(publisher)));
 }
 
+void KernelMirror::put_exception(const net::FlowKey6& connection, path::RealIndex real) {
+  tell(tables_.put_exception(kernel_key(connection), static_cast<uint32_t>(real)));
+}
+
+void KernelMirror::remove_exception(const net::FlowKey6& connection) {
+  tables_.remove_exception(kernel_key(connection));
+}
+
 void KernelMirror::write_next_hop(path::NextHopIndex i, const path::NextHop& hop) {
   auto* row = place<gw_next_hop>(tables_.next_hops, static_cast<uint32_t>(i));
   if (row == nullptr) return;
@@ -178,6 +193,7 @@ void KernelMirror::write_real(path::RealIndex i, const path::Real& real) {
   if (real.is_v4) flags |= GW_REAL_IPV4;
   if (real.has_encap_source) flags |= GW_REAL_ENCAP_SOURCE;
   if (real.on_link) flags |= GW_REAL_ON_LINK;
+  if (real.state == lb::RealState::kGone) flags |= GW_REAL_GONE;
   *row = {.address = kernel_address(real.address),
           .encap_source = kernel_address(real.encap_source),
           .source_mask = real.source_mask,

@@ -10,6 +10,7 @@
 
 #include "dataplane/control/maglev_tables.h"
 #include "dataplane/control/next_hops.h"
+#include "net/flow.h"
 #include "xdp/kernel_tables.h"
 
 namespace guideway::control {
@@ -46,6 +47,9 @@ class KernelMirror {
 
   // Before it is published: what workers are about to see.
   void follow(const Publisher& publisher);
+  // A connection off its slot; or no longer one.
+  void put_exception(const net::FlowKey6& connection, path::RealIndex real);
+  void remove_exception(const net::FlowKey6& connection);
   // Maglev tables are built in the kernel's memory.
   SlotMemory slots();
 

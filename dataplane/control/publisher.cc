@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<Publisher>> Publisher::create(Setup setup, Reclai
   auto maglev = MaglevTables::create(reclaimer, setup.limits.maglev_slots,
                                      setup.mirror != nullptr ? setup.mirror->slots() : SlotMemory{});
   if (!maglev.ok()) return maglev.status();
-  auto exceptions = ExceptionTable::create(reclaimer);
+  auto exceptions = ExceptionTable::create(reclaimer, setup.mirror);
   if (!exceptions.ok()) return exceptions.status();
   return std::unique_ptr<Publisher>(
       new Publisher(std::move(setup), reclaimer, std::move(*maglev), std::move(*exceptions)));
