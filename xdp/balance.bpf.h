@@ -23,6 +23,7 @@ static __always_inline void count(__u32 what) {
 // ---- which real
 
 #define NO_REAL 0xffffffffU
+#define MOVED (1ULL << 32)
 
 static __always_inline void *line_of(void *array, __u32 line, __u32 lines_of_segment) {
   const __u32 segment = line / lines_of_segment;
@@ -65,6 +66,9 @@ static __always_inline const struct gw_service *service_of(const struct packet *
 
 static __always_inline const struct gw_real *real_at(__u32 index) { return line_of(&reals, index, GW_ROW_LINES); }
 
+// Of a connection that may stand: its real may be gone, and it goes on.
+static __always_inline int goes_on(const struct packet *p) { return p->flow != IPPROTO_UDP && !p->opens; }
+
 // That of a connection off its slot, if this is one's. As gw_admits.
 __noinline __u32 gw_exception_of(const struct packet *p) {
   if (!p) return NO_REAL;
@@ -74,24 +78,40 @@ __noinline __u32 gw_exception_of(const struct packet *p) {
   key.protocol = p->flow;
   const __u32 *index = bpf_map_lookup_elem(&exceptions, &key);
   if (!index) return NO_REAL;
-  if (p->flow != IPPROTO_UDP) return *index;
+  if (goes_on(p)) return *index;
   const struct gw_real *real = real_at(*index);
   return real && !(real->flags & GW_REAL_GONE) ? *index : NO_REAL;
 }
 
-static __always_inline const struct gw_real *real_of(const struct packet *p, const struct gw_service *s, __u64 hash) {
-  const __u32 slot = s->table_offset + gw_slot(hash, s->table_size);
+// The real that Maglev alone picks, or NO_REAL; with MOVED, if that slot has exceptions. As gw_admits.
+__noinline __u64 gw_pick(const struct gw_table *t, __u64 hash) {
+  if (!t) return NO_REAL;
+  const __u32 slot = t->offset + gw_slot(hash, t->size);
   const __u16 *slot_line = line_of(&slots, slot / 32, GW_SLOT_LINES);
-  if (!slot_line) return 0;
+  if (!slot_line) return NO_REAL;
   const __u16 value = slot_line[slot % 32];
+  const __u32 ordinal = t->ordinals + (value & GW_SLOT_ORDINAL);
+  const __u32 *ordinal_line = line_of(&ordinals, ordinal / 16, GW_ROW_LINES);
+  if (!ordinal_line) return NO_REAL;
+  return ordinal_line[ordinal % 16] | (value & GW_SLOT_MOVED ? MOVED : 0);
+}
+
+static __always_inline const struct gw_real *real_by(const struct packet *p, const struct gw_table *t, __u64 hash) {
+  const __u64 picked = gw_pick(t, hash);
   // What opens a connection belongs to none of before.
-  if (value & GW_SLOT_MOVED && !p->opens) {
+  if (picked & MOVED && !p->opens) {
     const __u32 index = gw_exception_of(p);
     if (index != NO_REAL) return real_at(index);
   }
-  const __u32 ordinal = s->ordinals + (value & GW_SLOT_ORDINAL);
-  const __u32 *ordinal_line = line_of(&ordinals, ordinal / 16, GW_ROW_LINES);
-  return ordinal_line ? real_at(ordinal_line[ordinal % 16]) : 0;
+  return real_at((__u32)picked);
+}
+
+static __always_inline const struct gw_real *real_of(const struct packet *p, const struct gw_service *s, __u64 hash) {
+  if (s->former.size) {
+    const struct gw_real *r = real_by(p, &s->former, s->flags & GW_SERVICE_FORMER_AFFINITY ? hash_of(p, 1) : hash);
+    if (r && (goes_on(p) || !(r->flags & GW_REAL_GONE))) return r;
+  }
+  return real_by(p, &s->table, s->flags & GW_SERVICE_AFFINITY ? hash_of(p, 1) : hash);
 }
 
 // ---- who may
@@ -467,14 +487,14 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const s
   if (unsound) return count_drop(unsound);
   if (is_ours(&p->client)) return count_drop(GW_DROP_LOOP);
   if (service.range_count && !gw_admits(&service, &p->client)) return count_drop(GW_DROP_SOURCE_DENIED);
-  if (!service.table_size) return count_drop(GW_DROP_NO_BACKEND);
+  if (!service.table.size) return count_drop(GW_DROP_NO_BACKEND);
   if (p->fragment == FIRST_FRAGMENT) {
     const struct first_fragment f = {p->client_port, p->vip_port, p->flow};
     bpf_map_update_elem(&datagrams, &p->datagram, &f, BPF_ANY);
   }
 
   o.hash = hash_of(p, 0);
-  o.real = real_of(p, &service, service.flags & GW_SERVICE_AFFINITY ? hash_of(p, 1) : o.hash);
+  o.real = real_of(p, &service, o.hash);
   if (!o.real) return count_drop(GW_DROP_NO_SOCKET);
   const struct gw_route *route = line_of(&routes, o.real->route, GW_ROW_LINES);
   if (!route) return count_drop(GW_DROP_NO_ROUTE);

@@ -40,18 +40,25 @@ struct gw_address_value {
 enum gw_mode { GW_MODE_DSR_L2, GW_MODE_DSR_IPIP, GW_MODE_DSR_GUE, GW_MODE_NAT };
 
 enum gw_service_flag {
-  GW_SERVICE_AFFINITY = 1, /* the client's address alone asks the table */
-  GW_SERVICE_DENY = 2,     /* clients in its ranges may not connect, instead of they alone */
+  GW_SERVICE_AFFINITY = 1,        /* the client's address alone asks the table */
+  GW_SERVICE_DENY = 2,            /* clients in its ranges may not connect, instead of they alone */
+  GW_SERVICE_FORMER_AFFINITY = 4, /* as GW_SERVICE_AFFINITY, for the former table */
+};
+
+/* A Maglev table, and what its slots' ordinals mean. */
+struct gw_table {
+  __u32 offset;   /* of its slots, in all of `slots` */
+  __u32 size;     /* 0: there is none */
+  __u32 ordinals; /* of its first, in all of `ordinals` */
 };
 
 /* Value of `vips`. */
 struct gw_service {
-  __u32 table_offset; /* of its slots, in all of `slots` */
-  __u32 table_size;   /* 0: no backend */
-  __u32 ordinals;     /* of its first, in all of `ordinals` */
-  __u32 ranges;       /* of its first, in all of `ranges` */
-  __u16 range_count;  /* 0: every client may connect */
-  __u16 mtu;          /* of the way to the reals, bytes of IP with the outer header; 0: the link's */
+  struct gw_table table;  /* none: no backend */
+  struct gw_table former; /* asked first, if there is one: some of its connections aren't exceptions yet */
+  __u32 ranges;           /* of its first, in all of `ranges` */
+  __u16 range_count;      /* 0: every client may connect */
+  __u16 mtu;              /* of the way to the reals, bytes of IP with the outer header; 0: the link's */
   __u8 mode;
   __u8 flags;
   __u16 zero;

@@ -204,14 +204,11 @@ void KernelMirror::write_real(path::RealIndex i, const path::Real& real) {
 
 void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publisher) {
   const path::Service& row = publisher.service(i);
-  const auto [key, reals] = publisher.served(i);
+  const auto [key, built, former] = publisher.served(i);
   const std::span ranges(row.ranges, row.range_count);
-  const Vip vip{.key = key,
-                .ordinals = ordinals_.take(row.table_size == 0 ? 0 : reals.size(), sizeof(uint32_t)),
-                .ranges = ranges_.take(ranges.size(), sizeof(gw_range))};
-  gw_service fresh{.table_offset = row.table_offset,
-                   .table_size = vip.ordinals.lines == 0 ? 0 : row.table_size,
-                   .ordinals = first_of<uint32_t>(vip.ordinals),
+  Vip vip{.key = key, .ordinals = {}, .former_ordinals = {}, .ranges = ranges_.take(ranges.size(), sizeof(gw_range))};
+  gw_service fresh{.table = write_ordinals(built, vip.ordinals),
+                   .former = former != nullptr ? write_ordinals(*former, vip.former_ordinals) : gw_table{},
                    .ranges = first_of<gw_range>(vip.ranges),
                    .range_count = static_cast<uint16_t>(row.range_count),
                    .mtu = row.mtu,
@@ -220,19 +217,27 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
                    .zero = 0};
   if (row.affinity != 0) fresh.flags |= GW_SERVICE_AFFINITY;
   if (row.ranges_deny) fresh.flags |= GW_SERVICE_DENY;
-  if (vip.ordinals.lines > 0)
-    for (size_t n = 0; n < reals.size(); ++n)
-      tables_.ordinals.as<uint32_t>()[fresh.ordinals + n] = static_cast<uint32_t>(reals[n]);
+  if (former != nullptr && former->affinity) fresh.flags |= GW_SERVICE_FORMER_AFFINITY;
   if (vip.ranges.lines > 0)
     for (size_t n = 0; n < ranges.size(); ++n)
       tables_.ranges.as<gw_range>()[fresh.ranges + n] = {kernel_address(ranges[n].first),
                                                          kernel_address(ranges[n].last)};
   else if (!ranges.empty())
-    fresh.table_size = 0;  // nobody may pass who shouldn't
+    fresh.table.size = 0;  // nobody may pass who shouldn't
   tell(tables_.put_vip(kernel_key(key), fresh));
   forget(i);
   owner_[key] = i;
   services_.emplace(i, vip);
+}
+
+gw_table KernelMirror::write_ordinals(const BuiltTable& built, KernelLists::Run& run) {
+  if (built.table == nullptr) return {};
+  run = ordinals_.take(built.ordinals->size(), sizeof(uint32_t));
+  if (run.lines == 0) return {};
+  const gw_table table{built.table->offset, built.table->size(), first_of<uint32_t>(run)};
+  for (size_t n = 0; n < built.ordinals->size(); ++n)
+    tables_.ordinals.as<uint32_t>()[table.ordinals + n] = static_cast<uint32_t>((*built.ordinals)[n]);
+  return table;
 }
 
 void KernelMirror::forget(path::ServiceIndex i) {
@@ -240,6 +245,7 @@ void KernelMirror::forget(path::ServiceIndex i) {
   if (it == services_.end()) return;
   const Vip& vip = it->second;
   ordinals_.give_back(vip.ordinals);
+  ordinals_.give_back(vip.former_ordinals);
   ranges_.give_back(vip.ranges);
   if (const auto owner = owner_.find(vip.key); owner != owner_.end() && owner->second == i) {
     owner_.erase(owner);

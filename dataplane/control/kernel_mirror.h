@@ -57,6 +57,7 @@ class KernelMirror {
   struct Vip {
     path::VipKey key;
     KernelLists::Run ordinals;
+    KernelLists::Run former_ordinals;
     KernelLists::Run ranges;
   };
   struct KeyHash {
@@ -67,6 +68,7 @@ class KernelMirror {
   void write_route(path::RouteIndex i, const path::Route& route);
   void write_real(path::RealIndex i, const path::Real& real);
   void write_service(path::ServiceIndex i, const Publisher& publisher);
+  gw_table write_ordinals(const BuiltTable& built, KernelLists::Run& run);
   void forget(path::ServiceIndex i);
 
   xdp::KernelTables& tables_;

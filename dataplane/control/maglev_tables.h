@@ -12,6 +12,7 @@
 
 #include "dataplane/control/memory.h"
 #include "dataplane/control/reclaim.h"
+#include "dataplane/path/index.h"
 #include "lb/selection.h"
 
 namespace guideway::control {
@@ -68,6 +69,19 @@ class MaglevTables {
   std::unordered_multimap<uint64_t, std::weak_ptr<const Table>> by_digest_;
   uint64_t used_ = 0;
   uint64_t builds_ = 0;
+};
+
+// What the slots of a service mean: a table, perhaps shared, and the service's own reals by ordinal; and what asks it.
+struct BuiltTable {
+  MaglevTables::TableRef table;  // none without a backend
+  std::shared_ptr<const std::vector<path::RealIndex>> ordinals;
+  uint64_t seed = 0;
+  bool affinity = false;  // by the hash of the client's address alone
+
+  bool operator==(const BuiltTable& other) const {
+    return table == other.table && seed == other.seed && affinity == other.affinity && ordinals != nullptr &&
+           other.ordinals != nullptr && *ordinals == *other.ordinals;
+  }
 };
 
 }  // namespace guideway::control

@@ -150,7 +150,7 @@ std::vector<Publisher::Change> Publisher::changes_of(const Batch& batch) const {
 std::optional<Refusal> Publisher::check_room(const Batch& batch, const std::vector<Change>& changes) const {
   uint64_t services = desired_.size();
   uint64_t reals = desired_reals_;
-  uint64_t slots = batch.full ? 0 : maglev_->slots_used();
+  uint64_t slots = batch.full ? 0 : maglev_->slots_used() - former_slots();
   std::set<std::string> leaving;
   const auto leave = [&](const std::string& name) {
     const auto it = desired_.find(name);
@@ -334,6 +334,7 @@ void Publisher::remove_service(const std::string& name) {
   row.table_size = 0;
   retired_.services.insert(record.index);
   disown(record.vip, name);
+  drop_former(record.index);
   reclaimer_.later([built = record.built, ranges = record.ranges] {});
   by_index_.erase(record.index);
   records_.erase(it);
@@ -432,11 +433,14 @@ void Publisher::update_table(ServiceRecord& record, Change change) {
     const lb::Real& real = change.spec->reals[n];
     ordinals->push_back(record.reals.at({real.address, real.port}));
   }
-  Built built{.table = std::move(change.table), .ordinals = nullptr};
-  const Built& before = record.built;
-  if (before.ordinals != nullptr && before.table == built.table && *before.ordinals == *ordinals) return;
-  built.ordinals = std::move(ordinals);
+  BuiltTable built{.table = std::move(change.table),
+                   .ordinals = std::move(ordinals),
+                   .seed = gateway_.hash_seed,
+                   .affinity = services_[record.index].affinity != 0};
+  const BuiltTable& before = record.built;
+  if (before == built) return;
   if (before.table != nullptr && built.table != nullptr) mark_moved(*built.table);
+  keep_former(record.index, before, built);
   reclaimer_.later([before] {});
   path::Service& row = services_.edit(record.index, reclaimer_);
   row.table_offset = built.table != nullptr ? built.table->offset : 0;
@@ -444,6 +448,54 @@ void Publisher::update_table(ServiceRecord& record, Change change) {
   row.reals = built.ordinals->data();
   record.built = std::move(built);
   sweep_wish_ = true;
+}
+
+// Without a table there is nothing to go on by, and another seed moves every flow, what the kernel does too.
+void Publisher::keep_former(path::ServiceIndex service, const BuiltTable& before, const BuiltTable& now) {
+  if (mirror_ == nullptr) return;
+  if (before.table == nullptr || now.table == nullptr || before.seed != now.seed) return drop_former(service);
+  const auto [former, fresh] = formers_.try_emplace(service, Former{before, 0});
+  // What the new one decides from now on is off this one's slots.
+  if (fresh) mark_moved(*before.table);
+  former->second.change = ++table_changes_;
+}
+
+void Publisher::drop_former(path::ServiceIndex service) {
+  const auto it = formers_.find(service);
+  if (it == formers_.end()) return;
+  reclaimer_.later([old = std::move(it->second.table)] {});
+  formers_.erase(it);
+}
+
+const BuiltTable* Publisher::former_table(path::ServiceIndex service) const {
+  const auto it = formers_.find(service);
+  return it == formers_.end() ? nullptr : &it->second.table;
+}
+
+// Of tables that nobody but the kernel goes by.
+uint64_t Publisher::former_slots() const {
+  std::map<const MaglevTables::Table*, std::pair<MaglevTables::TableRef, long>> named;
+  for (const auto& [service, former] : formers_) {
+    auto& [table, times] = named[former.table.table.get()];
+    table = former.table.table;
+    ++times;
+  }
+  uint64_t slots = 0;
+  for (const auto& [address, of] : named)
+    if (of.first.use_count() == of.second + 1) slots += of.first->size();
+  return slots;
+}
+
+void Publisher::kernel_may_follow(uint64_t change) {
+  std::vector<path::ServiceIndex> following;
+  for (const auto& [service, former] : formers_)
+    if (former.change <= change) following.push_back(service);
+  if (following.empty()) return;
+  for (const path::ServiceIndex i : following) {
+    services_.edit(i, reclaimer_);  // so that the mirror writes it anew
+    drop_former(i);
+  }
+  publish();
 }
 
 // Until the sweep has seen which connections they concern, all slots ask for exceptions.
@@ -558,6 +610,11 @@ path::RealIndex Publisher::maglev_pick(path::ServiceIndex service, uint64_t flow
   return s.reals[maglev_->base()[s.table_offset + gw_slot(flow_hash, s.table_size)] & path::kSlotOrdinal];
 }
 
+path::RealIndex Publisher::maglev_pick(const BuiltTable& table, uint64_t flow_hash) const {
+  const MaglevTables::Table& t = *table.table;
+  return (*table.ordinals)[maglev_->base()[t.offset + gw_slot(flow_hash, t.size())] & path::kSlotOrdinal];
+}
+
 void Publisher::set_moved(const std::unordered_map<path::ServiceIndex, std::vector<uint64_t>>& flow_hashes) {
   // By table, for services share them: the bits of one are those of all that use it.
   std::map<uint32_t, std::vector<uint32_t>> wanted;
@@ -614,7 +671,7 @@ void Publisher::release_real(path::RealIndex i) {
 
 Publisher::Served Publisher::served(path::ServiceIndex present) const {
   const ServiceRecord& record = by_index_.at(present)->second;
-  return {record.vip, *record.built.ordinals};
+  return {record.vip, record.built, former_table(present)};
 }
 
 std::string Publisher::name_of(path::ServiceIndex i) const {

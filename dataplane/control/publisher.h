@@ -90,7 +90,8 @@ class Publisher {
   const std::set<net::IpAddress>& own_addresses() const { return own_; }
   struct Served {
     path::VipKey vip;
-    std::span<const path::RealIndex> ordinals;
+    const BuiltTable& table;
+    const BuiltTable* former;  // as former_table()
   };
   Served served(path::ServiceIndex present) const;
 
@@ -99,8 +100,15 @@ class Publisher {
   bool take_sweep_wish() { return std::exchange(sweep_wish_, false); }
   const path::IdleTimeouts& idle_timeouts() const { return tables_->idle_timeouts; }
   bool has_affinity(path::ServiceIndex service) const { return services_[service].affinity != 0; }
-  // The real that Maglev alone picks, and whether that slot asks for exceptions; none without a table.
+  // The real that Maglev alone picks; none without a table.
   path::RealIndex maglev_pick(path::ServiceIndex service, uint64_t flow_hash) const;
+  path::RealIndex maglev_pick(const BuiltTable& table, uint64_t flow_hash) const;
+  // The table that the kernel goes by until kernel_may_follow(), if that isn't the one that workers have.
+  const BuiltTable* former_table(path::ServiceIndex service) const;
+  // Counts changes of tables. Once all connections that one of them or an earlier one has moved are exceptions, the
+  // kernel goes by what it has changed.
+  uint64_t table_changes() const { return table_changes_; }
+  void kernel_may_follow(uint64_t change);
   // Sets the slots' `moved` bits to just those of `flows`, by service.
   void set_moved(const std::unordered_map<path::ServiceIndex, std::vector<uint64_t>>& flow_hashes);
   // Rows removed before the sweep began and seen by it nowhere may be used again; those of reals that came back
@@ -123,16 +131,11 @@ class Publisher {
     lb::TableInput input;          // until the table is built
     MaglevTables::TableRef table;  // none without a backend
   };
-  // What a service's slots mean: a table, perhaps shared, and the service's own reals by ordinal.
-  struct Built {
-    MaglevTables::TableRef table;
-    std::shared_ptr<const std::vector<path::RealIndex>> ordinals;
-  };
   struct ServiceRecord {
     path::ServiceIndex index;
     path::VipKey vip;
     bool announced = false;  // asked for, and it has a backend
-    Built built;
+    BuiltTable built;
     std::map<RealKey, path::RealIndex> reals;
     std::map<RealKey, path::RealIndex> gone;  // removed; connections may still name them
     std::shared_ptr<const std::vector<lb::SourceRange>> ranges;
@@ -161,6 +164,9 @@ class Publisher {
   void update_reals(ServiceRecord& record, const ServiceSpec& spec);
   void update_ranges(ServiceRecord& record, const ServiceSpec& spec);
   void update_table(ServiceRecord& record, Change change);
+  void keep_former(path::ServiceIndex service, const BuiltTable& before, const BuiltTable& now);
+  void drop_former(path::ServiceIndex service);
+  uint64_t former_slots() const;
   void change_affinity(const ServiceRecord& record);
   path::Tick longest_affinity() const;
   void mark_moved(const MaglevTables::Table& table);
@@ -207,6 +213,12 @@ class Publisher {
   bool affinity_changed_ = false;
   bool sweep_wish_ = false;
   std::map<uint32_t, uint32_t> marked_;  // offset → size of the tables that have `moved` bits
+  struct Former {
+    BuiltTable table;
+    uint64_t change;  // the last one since
+  };
+  std::unordered_map<path::ServiceIndex, Former> formers_;
+  uint64_t table_changes_ = 0;
   Retired retired_;
   uint64_t removals_ = 0;
   unsigned workers_;

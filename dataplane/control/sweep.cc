@@ -34,6 +34,7 @@ void Sweep::begin() {
   overflows_ = false;
   table_ = bucket_ = 0;
   retired_ = publisher_.retired();
+  change_ = publisher_.table_changes();
   seen_reals_.clear();
   seen_services_.clear();
   off_slot_.clear();
@@ -57,22 +58,29 @@ void Sweep::note(const Entry& entry) {
   // A nat flow has an owner, who has its entry.
   if (entry.mode == path::Mode::kNat || entry.direction == path::Direction::kNone) return;
   const uint64_t seed = publisher_.gateway().hash_seed;
-  const uint64_t hash =
-      publisher_.has_affinity(entry.service) ? path::client_hash(entry.key, seed) : net::flow_hash(entry.key, seed);
+  const auto hash_of = [&](bool affinity) {
+    return affinity ? path::client_hash(entry.key, seed) : net::flow_hash(entry.key, seed);
+  };
+  const uint64_t hash = hash_of(publisher_.has_affinity(entry.service));
   const path::RealIndex maglev = publisher_.maglev_pick(entry.service, hash);
-  if (maglev == entry.real || maglev == path::kNone<path::RealIndex>) return;
+  if (maglev == path::kNone<path::RealIndex>) return;
+  const BuiltTable* const former = publisher_.former_table(entry.service);
+  const bool off = maglev != entry.real;
+  if (!off && (former == nullptr || publisher_.maglev_pick(*former, hash_of(former->affinity)) == entry.real)) return;
   const net::FlowKey6 key = net::widen(entry.key);
   if (!publisher_.exceptions().put(key, entry.real)) {
     overflows_ = true;
     return;
   }
-  if (off_slot_.insert(key).second) off_slot_hashes_[entry.service].push_back(hash);
+  if (off_slot_.insert(key).second && off) off_slot_hashes_[entry.service].push_back(hash);
 }
 
 void Sweep::finish() {
   running_ = false;
   ++walks_;
   overflowed_ = overflows_;
+  // Before anything is forgotten that it goes by.
+  publisher_.kernel_may_follow(change_);
   std::vector<net::FlowKey6> ended;
   publisher_.exceptions().for_each([&](const net::FlowKey6& key, path::RealIndex) {
     if (!off_slot_.contains(key)) ended.push_back(key);

@@ -43,6 +43,7 @@ class Sweep {
   size_t table_ = 0;  // worker × 2 + family
   uint32_t bucket_ = 0;
   Publisher::Retired retired_;  // when the walk began
+  uint64_t change_ = 0;         // of tables: the last one then
   std::unordered_set<path::RealIndex> seen_reals_;
   std::unordered_set<path::ServiceIndex> seen_services_;
   std::unordered_set<net::FlowKey6, FlowHash> off_slot_;

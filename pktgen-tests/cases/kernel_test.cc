@@ -269,6 +269,110 @@ TEST_CASE("the kernel knows connections off their slot, once a sweep has found t
   for (uint16_t port = kFirst; port < kLast; ++port) CHECK(meets(flow(port, net::kTcpAck)) == 11);
 }
 
+// A service of two protocols whose table changes, with or without a sweep behind it; by the last bytes of the reals.
+class Changing {
+ public:
+  Changing() : rig_({.kernel = &kernel_.tables()}) { network(rig_); }
+
+  Rig& rig() { return rig_; }
+  void serve(std::initializer_list<std::string_view> reals, uint32_t affinity = 0) {
+    for (const auto protocol : {Protocol::kTcp, Protocol::kUdp}) {
+      auto s = service(kVip, 80, protocol, Mode::kDsrL2, reals);
+      s.name = protocol == Protocol::kTcp ? "tcp" : "udp";
+      s.affinity_seconds = affinity;
+      rig_.service(s);
+    }
+  }
+  unsigned kernel(const Frame& f) {
+    const Answer a = kernel_.run(f.bytes());
+    return a.kind == Answer::kSent ? a.sent[5] : 0;
+  }
+  unsigned engine(const Frame& f) {
+    const auto out = rig_.send(f.bytes());
+    return out.size() == 1 ? out[0].bytes[5] : 0;
+  }
+  // How many of so many flows the kernel sends to the real.
+  template <typename Make>
+  unsigned count(unsigned real, Make make) {
+    unsigned n = 0;
+    for (uint16_t port = kFirst; port < kFirst + kFlows; ++port) n += kernel(make(port)) == real;
+    return n;
+  }
+  static constexpr uint16_t kFirst = 1'000, kFlows = 40;
+
+ private:
+  Kernel kernel_;
+  Rig rig_;
+};
+
+Frame syn(uint16_t port) { return flow(port, net::kTcpSyn); }
+Frame ack(uint16_t port) { return flow(port, net::kTcpAck); }
+
+TEST_CASE("the kernel goes by a service's former table until a sweep has found whom the new one moves", "[kernel]") {
+  if (geteuid() != 0) return;
+  Changing c;
+  constexpr auto kAll = Changing::kFlows;
+  c.serve({"10.0.1.10"});
+  for (uint16_t port = c.kFirst; port < c.kFirst + kAll; ++port) {
+    REQUIRE(c.engine(syn(port)) == 10);
+    REQUIRE(c.engine(datagram(port)) == 10);
+  }
+  c.serve({"10.0.1.10", "10.0.1.11"});
+  for (const auto make : {ack, syn, datagram}) CHECK(c.count(10, make) == kAll);
+  // A change while the sweep is under way: what that one finds isn't all.
+  c.rig().sweep_part(0);
+  c.serve({"10.0.1.11", "10.0.1.12"});
+  const auto begun = static_cast<uint16_t>(c.kFirst + kAll);  // and what workers begin meanwhile
+  const unsigned real = c.engine(syn(begun));
+  REQUIRE(real != 10);
+  c.rig().sweep_part(1U << 20);
+  REQUIRE(c.rig().sweeper().walks() == 1);
+  CHECK(c.count(10, ack) == kAll);
+  CHECK(c.kernel(ack(begun)) == real);
+  // Of a real that is gone only what stands goes by the former table.
+  CHECK(c.count(10, syn) + c.count(10, datagram) == 0);
+  CHECK(c.count(11, syn) + c.count(12, syn) == kAll);
+  CHECK(c.count(11, datagram) + c.count(12, datagram) == kAll);
+  c.rig().sweep_rest();
+  CHECK(c.count(10, ack) == kAll);
+  CHECK(c.kernel(ack(begun)) == real);
+  CHECK(c.count(10, syn) + c.count(10, datagram) == 0);
+}
+
+TEST_CASE("a table that follows another before a sweep doesn't replace the one that connections were made by",
+          "[kernel]") {
+  if (geteuid() != 0) return;
+  Changing c;
+  c.serve({"10.0.1.10", "10.0.1.11"});
+  std::map<uint16_t, unsigned> made;
+  for (uint16_t port = c.kFirst; port < c.kFirst + c.kFlows; ++port) made[port] = c.engine(syn(port));
+  const auto all_stand = [&] {
+    return std::ranges::all_of(made, [&](const auto& flow) { return c.kernel(ack(flow.first)) == flow.second; });
+  };
+  for (int round = 0; round < 3; ++round) {
+    c.serve({"10.0.1.11", "10.0.1.12"});
+    CHECK(all_stand());
+    c.serve({"10.0.1.10", "10.0.1.12"});
+    CHECK(all_stand());
+    c.rig().sweep();
+    CHECK(all_stand());
+    // Another hash asks.
+    c.serve({"10.0.1.10", "10.0.1.12"}, 100);
+    CHECK(all_stand());
+    c.rig().sweep();
+    CHECK(all_stand());
+    c.serve({"10.0.1.10", "10.0.1.11"});
+    CHECK(all_stand());
+    c.rig().sweep();
+    CHECK(all_stand());
+  }
+  // No table, and one again: at once.
+  c.serve({});
+  CHECK(c.kernel(ack(c.kFirst)) == 0);
+  c.serve({"10.0.1.12"});
+  CHECK(c.count(12, syn) == c.kFlows);
+}
+
 // Services and packets of all kinds that the kernel serves, by a seed; some belong to connections that stand.
 class Chance {
  public:
