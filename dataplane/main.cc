@@ -101,6 +101,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> port_texts;
   unsigned workers = 1;
   guideway::log::Options log;
+  unsigned heartbeat_ms = 10;
   bool no_huge = false;
   bool no_seccomp = false;
   app.add_option("--port", port_texts,
@@ -128,6 +129,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(64U, 1U << 26, "64 to 67108864"))
       ->capture_default_str()
       ->type_name("N");
+  app.add_option("--heartbeat-ms", heartbeat_ms,
+                 "the kernel balances for a worker that is away for longer; 0: for none")
+      ->check(CLI::Range(0U, 60'000U, "0 to 60000"))
+      ->capture_default_str()
+      ->type_name("N");
   app.add_flag("--no-huge", no_huge, "plain memory, even where there are 2 MB pages");
   app.add_flag("--no-seccomp", no_seccomp, "don't filter system calls: for debuggers and sanitizers");
   app.add_flag("--yield", options.yield, "give the core away when there is nothing to do: for tests on few cores");
@@ -140,6 +146,7 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   guideway::log::start("guideway-engine", log);
+  options.heartbeat = std::chrono::milliseconds(heartbeat_ms);
   options.huge = !no_huge;
   options.seccomp = !no_seccomp;
   std::ranges::sort(options.cores);

@@ -40,6 +40,9 @@ LAB_GATEWAY=gateway
 LAB_HOME=$LAB_RUN
 LAB_PINS=$LAB_RUN/bpf/guideway
 
+# On a core that it shares a worker is away for longer than on its own, and tests count what the engine forwards: 0 has
+# the kernel balance only where there is no engine.
+LAB_HEARTBEAT=${LAB_HEARTBEAT:-0}
 LAB_QUEUES=${LAB_QUEUES:-1}  # of every link: a flow stays in its own all the way
 
 LAB_SPACES=(client gateway router return web1 web2 web3)
@@ -372,7 +375,7 @@ lab_wait_until() {
 # (Not by lab_in: in the background a function is a shell of its own, and $! would be that shell.)
 lab_start_engine() {
   ip netns exec "$LAB_PREFIX-$LAB_GATEWAY" "$LAB_ROOT/pktgen-tests/supervise.sh" "$LAB_HOME/pids/engine" \
-    "$LAB_BUILD/dataplane/guideway-engine" --port af_xdp:cl0 --port af_xdp:srv0 --yield \
+    "$LAB_BUILD/dataplane/guideway-engine" --port af_xdp:cl0 --port af_xdp:srv0 --yield --heartbeat-ms "$LAB_HEARTBEAT" \
     --socket "$LAB_HOME/engine.sock" --state-dir "$LAB_HOME/engine" --bpffs "$LAB_PINS" "$@" \
     >>"$LAB_HOME/log/engine.log" 2>&1 </dev/null &
   echo $! >"$LAB_HOME/pids/supervisor"

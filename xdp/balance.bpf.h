@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-// VIP → real → out, as the engine's path does it and by the same tables, while no engine listens. It keeps no state but
-// what a datagram's first fragment tells; what needs more (nat) is dropped.
+// VIP → real → out, as the engine's path does it and by the same tables, while no worker takes what comes. It keeps no
+// state but what a datagram's first fragment tells; what needs more (nat) waits for the worker, or is dropped if there
+// is none.
 #pragma once
 
 #include "net/flow_hash.h"
@@ -18,6 +19,13 @@ static __always_inline int count_drop(__u32 reason) {
 static __always_inline void count(__u32 what) {
   __u64 *counter = bpf_map_lookup_elem(&counts, &what);
   if (counter) ++*counter;
+}
+
+// What only an engine serves: into the socket that its worker will come back to, or dropped where there is none.
+static __always_inline int leave(struct xdp_md *ctx, __u32 reason) {
+  const __u32 queue = ctx->rx_queue_index;
+  if (bpf_map_lookup_elem(&sockets, &queue)) return bpf_redirect_map(&sockets, queue, XDP_DROP);
+  return count_drop(reason);
 }
 
 // ---- which real
@@ -475,12 +483,12 @@ static __always_inline int know_ports(struct packet *p) {
 // `found`: the packet's service, if that is known already.
 static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const struct gw_service *found) {
   if (!found) {
-    if (!know_ports(p)) return count_drop(GW_DROP_NO_SOCKET);
+    if (!know_ports(p)) return leave(ctx, GW_DROP_NO_SOCKET);
     found = service_of(p);
-    if (!found) return count_drop(GW_DROP_NO_SOCKET);
+    if (!found) return leave(ctx, GW_DROP_NO_SOCKET);
   }
   const struct gw_service service = *found;
-  if (service.mode == GW_MODE_NAT) return count_drop(GW_DROP_NO_SOCKET);
+  if (service.mode == GW_MODE_NAT) return leave(ctx, GW_DROP_NO_SOCKET);
   struct outgoing o = {.mode = service.mode};
   __u32 unsound = read_ip(ctx, p, &o);
   if (!unsound && p->fragment != LATER_FRAGMENT && !p->icmp) unsound = read_l4(ctx, p, o.length);
@@ -495,7 +503,7 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const s
 
   o.hash = hash_of(p, 0);
   o.real = real_of(p, &service, o.hash);
-  if (!o.real) return count_drop(GW_DROP_NO_SOCKET);
+  if (!o.real) return leave(ctx, GW_DROP_NO_SOCKET);
   const struct gw_route *route = line_of(&routes, o.real->route, GW_ROW_LINES);
   if (!route) return count_drop(GW_DROP_NO_ROUTE);
   if (service.mode == GW_MODE_DSR_L2 && !(o.real->flags & GW_REAL_ON_LINK)) return count_drop(GW_DROP_NOT_ON_LINK);
@@ -507,7 +515,7 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const s
   if (service.mode != GW_MODE_DSR_L2 && !(o.real->flags & GW_REAL_ENCAP_SOURCE))
     return count_drop(GW_DROP_NO_ENCAP_SOURCE);
   const __u16 mtu = service.mtu && service.mtu < o.hop->mtu ? service.mtu : o.hop->mtu;
-  if (o.length + overhead(&o) > mtu) return count_drop(GW_DROP_MTU_EXCEEDED);
+  if (o.length + overhead(&o) > mtu) return leave(ctx, GW_DROP_MTU_EXCEEDED);
   if (service.mode == GW_MODE_DSR_GUE && !(o.real->flags & GW_REAL_IPV4)) o.sum = sum_of_packet(ctx, p, o.length);
   return transmit(ctx, p, &o);
 }

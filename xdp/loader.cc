@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -60,6 +61,8 @@ absl::StatusOr<LinkTarget> target_of(int link, const std::filesystem::path& path
         absl::StrCat(path.string(), " isn't the link of an XDP program: remove it or choose another --bpffs"));
   return LinkTarget{info.xdp.ifindex, info.prog_id};
 }
+
+constexpr size_t kHeartbeats = GW_MAX_QUEUES * sizeof(gw_heartbeat);
 
 // The kernel says more only over netlink; these two are veth's.
 std::string refusal(int error) {
@@ -121,7 +124,18 @@ absl::Status Program::load(const KernelTables& tables) {
     if (auto reused = reuse_pinned_map(map, pins_of(bpffs_, ifname_) / bpf_map__name(map)); !reused.ok())
       return reused.status();
   if (const int error = steer_bpf__load(object_.get()); error != 0) return load_error(-error, what);
+  void* const lines =
+      mmap(nullptr, kHeartbeats, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(object_->maps.heartbeats), 0);
+  if (lines == MAP_FAILED) return load_error(errno, what);
+  heartbeats_.reset(static_cast<gw_heartbeat*>(lines));
   return absl::OkStatus();
+}
+
+void Program::Unmap::operator()(gw_heartbeat* lines) const { munmap(lines, kHeartbeats); }
+
+uint64_t* Program::heartbeat(uint32_t queue) const {
+  static_assert(sizeof(uint64_t) == sizeof heartbeats_->time);
+  return reinterpret_cast<uint64_t*>(&heartbeats_.get()[queue].time);
 }
 
 absl::Status Program::attach_new(int ifindex, const KernelTables& tables) {

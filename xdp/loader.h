@@ -59,6 +59,9 @@ class Program {
   // Packets of the receive queue go to this AF_XDP socket. A socket that closes leaves the map by itself.
   absl::Status set_socket(uint32_t queue, int socket);
 
+  // Where the receive queue's worker says that it is there: gw_heartbeat::time. As long as this.
+  uint64_t* heartbeat(uint32_t queue) const;
+
   // What becomes of a packet that comes in by the first queue: the kernel runs the program over a copy of it. Not for
   // fragments, of which the program would remember something.
   absl::StatusOr<Verdict> ask(std::span<const uint8_t> packet) const;
@@ -79,9 +82,13 @@ class Program {
   absl::Status adopt(int ifindex, const LinkTarget& target, const KernelTables& tables);
   absl::Status pin_maps() const;
 
+  struct Unmap {
+    void operator()(gw_heartbeat* lines) const;
+  };
   std::string ifname_;
   std::filesystem::path bpffs_;
   Object object_;
+  std::unique_ptr<gw_heartbeat, Unmap> heartbeats_;  // of GW_MAX_QUEUES
   Fd link_;
   Mode mode_ = Mode::kDriver;
   bool adopted_ = false;

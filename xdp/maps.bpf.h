@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-// The maps of the XDP program. All interfaces share those that the engine fills; sockets and counters are each one's
-// own.
+// The maps of the XDP program. All interfaces share those that the engine fills; sockets, heartbeats and counters are
+// each one's own.
 #pragma once
 
 // clang-format off
@@ -69,6 +69,14 @@ struct {
   __type(key, __u32);
   __type(value, __u32);
 } sockets SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, GW_MAX_QUEUES);
+  __type(key, __u32);
+  __type(value, struct gw_heartbeat);
+} heartbeats SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -138,8 +138,15 @@ struct gw_address_range {
   __u64 mask[2];
 };
 
+/* Of a receive queue. */
+struct gw_heartbeat {
+  __u64 time; /* of its worker's last: ns of CLOCK_MONOTONIC_COARSE; 0: there was none yet */
+  __u64 zero[7];
+};
+
 struct gw_settings {
-  __u64 hash_seed;                          /* the group's */
+  __u64 hash_seed; /* the group's */
+  __u64 heartbeat; /* ns: the age from which a heartbeat is one too few; 0: none is asked for */
   struct gw_address_range encap_sources[2]; /* what comes from there, we have encapsulated */
 };
 
@@ -153,5 +160,5 @@ enum {
   GW_MAX_EXCEPTIONS = 262144, /* entries of `exceptions` */
   GW_MAX_ADDRESSES = 65536,   /* entries of `addresses` */
   GW_MAX_DATAGRAMS = 4096,    /* entries of `datagrams` */
-  GW_MAX_QUEUES = 256,        /* receive queues of one interface: entries of `sockets` */
+  GW_MAX_QUEUES = 256,        /* receive queues of one interface: entries of `sockets` and `heartbeats` */
 };

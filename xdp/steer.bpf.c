@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // Steers what is the engine's to its AF_XDP sockets and passes everything else to the host, so that SSH, BGP and the
-// kubelet go on. Where no engine listens, it balances itself.
+// kubelet go on. Where no engine listens, or its worker doesn't come, it balances itself.
 #include "xdp/balance.bpf.h"
 
 // To an address that is both ours, for some ports, and the host's.
@@ -37,6 +37,16 @@ static __always_inline int is_for_engine(struct packet *p, const struct gw_servi
   return (a->flags & GW_ADDRESS_ANY_PORT) && p->has_port && is_any_port_vip(p);
 }
 
+// Whether the worker that takes what comes to the queue's socket is there. One that hasn't begun will be: until then
+// the tables are being written.
+static __always_inline int is_alive(__u32 queue) {
+  const struct gw_settings *s = the_settings();
+  const struct gw_heartbeat *last = bpf_map_lookup_elem(&heartbeats, &queue);
+  if (!s || !s->heartbeat || !last) return 1;
+  const __u64 time = *(volatile const __u64 *)&last->time;  // before the clock
+  return !time || (__s64)(bpf_ktime_get_coarse_ns() - time) <= (__s64)s->heartbeat;
+}
+
 SEC("xdp")
 int gw_steer(struct xdp_md *ctx) {
   struct packet p = {};
@@ -45,7 +55,7 @@ int gw_steer(struct xdp_md *ctx) {
   if (!is_for_engine(&p, &service)) return XDP_PASS;
   // A socket leaves the map when its engine ends, however that came.
   const __u32 queue = ctx->rx_queue_index;
-  if (bpf_map_lookup_elem(&sockets, &queue)) return bpf_redirect_map(&sockets, queue, XDP_DROP);
+  if (bpf_map_lookup_elem(&sockets, &queue) && is_alive(queue)) return bpf_redirect_map(&sockets, queue, XDP_DROP);
   // Never the host instead: it would answer a VIP's clients with RST.
   return balance(ctx, &p, service);
 }

@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -142,7 +144,8 @@ struct Unload {
 
 // The program with VIPs 192.0.2.1:80/tcp and [2001:db8::1]:53/udp, SNAT addresses 192.0.2.2 and 2001:db8::2 with
 // ports 40000 to 40999, the dedicated ones 192.0.2.3 and 2001:db8::3, announced all of them, the VIPs
-// 192.0.2.5 and 2001:db8::5 with every port of TCP, and VIP 192.0.2.6:80/tcp, which isn't announced.
+// 192.0.2.5 and 2001:db8::5 with every port of TCP, and VIP 192.0.2.6:80/tcp, which isn't announced: of nat all of
+// them. And 192.0.2.7:80/tcp, of DSR and without a backend.
 class Steering {
  public:
   Steering() : object_(steer_bpf__open_and_load()) {
@@ -153,6 +156,7 @@ class Steering {
     vip("192.0.2.5", 0, IPPROTO_TCP, GW_ADDRESS_ANY_PORT);
     vip("2001:db8::5", 0, IPPROTO_TCP, GW_ADDRESS_ANY_PORT);
     vip("192.0.2.6", 80, IPPROTO_TCP, 0);
+    vip("192.0.2.7", 80, IPPROTO_TCP, 0, GW_MODE_DSR_L2);
     steer("192.0.2.2", {40000, 40999, GW_ADDRESS_SNAT});
     steer("2001:db8::2", {40000, 40999, GW_ADDRESS_SNAT});
     steer("192.0.2.3", {0, 0, GW_ADDRESS_DEDICATED | GW_ADDRESS_ANNOUNCED});
@@ -186,11 +190,27 @@ class Steering {
     REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.sockets), &queue, &fd, BPF_ANY) == 0);
   }
 
+  // A queue's worker's last.
+  void add_heartbeat(uint32_t queue, std::chrono::nanoseconds age) {
+    timespec now;
+    REQUIRE(clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0);
+    const auto time = std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec) - age;
+    const gw_heartbeat heartbeat{.time = static_cast<uint64_t>(time.count()), .zero = {}};
+    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.heartbeats), &queue, &heartbeat, BPF_ANY) == 0);
+  }
+  void ask_for_heartbeats(std::chrono::nanoseconds limit) {
+    const uint32_t zero = 0;
+    gw_settings settings{};
+    settings.heartbeat = static_cast<uint64_t>(limit.count());
+    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.settings), &zero, &settings, BPF_ANY) == 0);
+  }
+
  private:
-  void vip(const char* ip, uint16_t port, int protocol, uint32_t flags = GW_ADDRESS_ANNOUNCED) {
+  void vip(const char* ip, uint16_t port, int protocol, uint32_t flags = GW_ADDRESS_ANNOUNCED,
+           gw_mode mode = GW_MODE_NAT) {
     const gw_vip_key key{address(ip), Be16{port}.wire(), static_cast<uint8_t>(protocol), 0};
     gw_service service{};
-    service.mode = GW_MODE_NAT;  // which the kernel doesn't balance
+    service.mode = static_cast<uint8_t>(mode);  // nat the kernel doesn't balance
     REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.vips), &key, &service, BPF_ANY) == 0);
     steer(ip, {0, 0, GW_ADDRESS_VIP | flags});
   }
@@ -424,6 +444,28 @@ TEST_CASE("the steering program gives the engine what is its own and the host th
     CHECK(steering.run(c.packet) == (c.engine ? XDP_REDIRECT : XDP_PASS));
   }
   CHECK(steering.drops(GW_DROP_NO_SOCKET) == before);
+}
+
+TEST_CASE("what comes for a worker that is away is balanced, or waits for it") {
+  if (geteuid() != 0) return;
+  using std::chrono_literals::operator""s;
+  Steering steering;
+  const Packet dsr = tcp(ipv4("192.0.2.7", kTcp), 80);
+  steering.add_socket(0);
+  steering.ask_for_heartbeats(1s);
+  CHECK(steering.run(dsr) == XDP_REDIRECT);  // it hasn't begun
+  steering.add_heartbeat(1, 2s);             // another queue's
+  CHECK(steering.run(dsr) == XDP_REDIRECT);
+  steering.add_heartbeat(0, 0s);
+  CHECK(steering.run(dsr) == XDP_REDIRECT);
+  steering.add_heartbeat(0, 2s);
+  CHECK(steering.run(dsr) == XDP_DROP);  // as it has no backend
+  for (const Case& c : cases()) {
+    INFO(c.description);
+    CHECK(steering.run(c.packet) == (c.engine ? XDP_REDIRECT : XDP_PASS));
+  }
+  steering.ask_for_heartbeats(0s);
+  CHECK(steering.run(dsr) == XDP_REDIRECT);
 }
 
 }  // namespace

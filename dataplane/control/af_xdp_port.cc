@@ -115,6 +115,7 @@ absl::StatusOr<AfXdpPort::Queue> AfXdpPort::open_queue(const path::FrameMemory& 
   for (;;) {
     Queue queue;
     queue.rings.reset(new path::AfXdpRings(memory, mbuf_port_));
+    queue.rings->heartbeat = program_.heartbeat(index);
     const int error = bind(queue, name, index);
     if (error == EBUSY && std::chrono::steady_clock::now() < deadline) {
       std::this_thread::sleep_for(kBusyPause);

@@ -259,7 +259,7 @@ absl::Status Engine::open_tables() {
           net::to_string(key.address), std::string(s.message()));
   };
   wanted_neighbors_ = std::make_unique<WantedNeighbors>(routes_->rib(), keep);
-  if (kernel_tables_ != nullptr) kernel_mirror_.emplace(*kernel_tables_, facts);
+  if (kernel_tables_ != nullptr) kernel_mirror_.emplace(*kernel_tables_, facts, options_.heartbeat);
   auto publisher = Publisher::create({.workers = workers,
                                       .limits = {},
                                       .rib = &routes_->rib(),

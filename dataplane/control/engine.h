@@ -35,7 +35,8 @@ struct EngineOptions {
   std::string socket = "/run/guideway/engine.sock";
   std::string state_dir = "/var/lib/guideway/engine";
   std::string bpffs = "/sys/fs/bpf/guideway";
-  uint32_t connections = 1U << 20;  // of each family, a worker
+  uint32_t connections = 1U << 20;          // of each family, a worker
+  std::chrono::milliseconds heartbeat{10};  // the kernel balances for a worker that is away for longer; 0: for none
   bool huge = true;
   bool yield = false;
   bool seccomp = true;

@@ -111,12 +111,14 @@ KernelLists::Run KernelLists::take(size_t elements, size_t element_size) {
   return run;
 }
 
-void KernelLists::give_back(Run run) {
-  if (run.lines > 0) free_[run.lines].push_back(run.first);
+void KernelLists::settle() {
+  for (const Run run : std::exchange(given_back_, {}))
+    if (run.lines > 0) free_[run.lines].push_back(run.first);
 }
 
-KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts> ports)
-    : tables_(tables), ordinals_(tables.ordinals), ranges_(tables.ranges) {
+KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts> ports,
+                           std::chrono::nanoseconds heartbeat)
+    : tables_(tables), heartbeat_(heartbeat), ordinals_(tables.ordinals), ranges_(tables.ranges) {
   for (const PortFacts& p : ports) {
     ifindex_.resize(std::max<size_t>(ifindex_.size(), p.index + 1U));
     ifindex_[p.index] = static_cast<uint32_t>(std::max(p.ifindex, 0));
@@ -131,9 +133,11 @@ SlotMemory KernelMirror::slots() {
           }};
 }
 
-// Nobody balances by these rows while we write them; but we may be killed at any moment, and then the kernel goes by
-// what stands there. So what others name comes first.
+// A worker may be away while we write these rows, or we may be killed at any moment, and then the kernel goes by what
+// stands there. So what others name comes first.
 void KernelMirror::follow(const Publisher& publisher) {
+  ordinals_.settle();
+  ranges_.settle();
   publisher.next_hops().for_each_edited([&](path::NextHopIndex i, const path::NextHop& hop) { write_next_hop(i, hop); },
                                         [&](path::RouteIndex i, const path::Route& route) { write_route(i, route); });
   for (const path::RealIndex i : publisher.edited_reals()) write_real(i, publisher.real(i));
@@ -149,6 +153,7 @@ void KernelMirror::follow(const Publisher& publisher) {
   if (std::exchange(steering_version_, publisher.steering_version()) == publisher.steering_version()) return;
   const auto& sources = publisher.encap_sources();
   tell(tables_.set({.hash_seed = publisher.gateway().hash_seed,
+                    .heartbeat = static_cast<uint64_t>(heartbeat_.count()),
                     .encap_sources = {kernel_range(sources[0]), kernel_range(sources[1])}}));
   tell(tables_.set_addresses(steered_addresses(publisher)));
 }

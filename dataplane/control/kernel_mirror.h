@@ -2,6 +2,7 @@
 // writes what that changed into the maps that all programs read.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -32,18 +33,22 @@ class KernelLists {
 
   // A run for so many elements of this size. None if there is no room for it, which is said.
   Run take(size_t elements, size_t element_size);
-  // No row names it any more.
-  void give_back(Run run);
+  // No row names it any more; but a program under way may have read one that did, so it is used again only after the
+  // next settle().
+  void give_back(Run run) { given_back_.push_back(run); }
+  void settle();
 
  private:
   xdp::SharedArray& array_;
+  std::vector<Run> given_back_;
   std::map<uint32_t, std::vector<uint32_t>> free_;  // lines → firsts
   uint32_t end_ = 0;
 };
 
 class KernelMirror {
  public:
-  KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts> ports);
+  // `heartbeat`: the kernel balances what comes for a worker that was away for longer; 0: nothing.
+  KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts> ports, std::chrono::nanoseconds heartbeat = {});
 
   // Before it is published: what workers are about to see.
   void follow(const Publisher& publisher);
@@ -72,6 +77,7 @@ class KernelMirror {
   void forget(path::ServiceIndex i);
 
   xdp::KernelTables& tables_;
+  std::chrono::nanoseconds heartbeat_;
   std::vector<uint32_t> ifindex_;  // by port; 0: the kernel has no such interface
   std::unordered_map<path::ServiceIndex, Vip> services_;
   std::unordered_map<path::VipKey, path::ServiceIndex, KeyHash> owner_;

@@ -10,6 +10,7 @@
 #include <rte_mbuf.h>
 #include <xdp/xsk.h>
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -48,6 +49,7 @@ struct alignas(64) AfXdpRings {
   uint32_t sending = 0;            // frames sent and not yet completed
   bool tx_rung = true;             // no packet was queued since the last doorbell
   AfXdpCounters counters;
+  uint64_t* heartbeat = nullptr;  // read by the XDP program
 
   bool hold(uint64_t frame) {
     uint64_t& word = held[frame / 64];
@@ -78,6 +80,8 @@ class AfXdpQueue {
   unsigned send(std::span<rte_mbuf*> packets);
   // Rings the doorbell for what was queued, and frees what has been sent. Call once a round, sent or not.
   void flush();
+  // Somebody polls it: nanoseconds of CLOCK_MONOTONIC_COARSE. Soon enough after the last time, or the kernel balances.
+  void stamp(uint64_t now) { std::atomic_ref(*r_->heartbeat).store(now, std::memory_order_relaxed); }
 
   const AfXdpCounters& counters() const { return r_->counters; }
   const AfXdpRings& rings() const { return *r_; }

@@ -1,5 +1,5 @@
 // The kinds of port that a worker polls, told apart by a variant. Each queue belongs to one worker, which alone calls
-// receive, send and flush. What is sent is no longer the caller's; what isn't accepted still is.
+// its methods. What is sent is no longer the caller's; what isn't accepted still is.
 #pragma once
 
 #include <rte_ethdev.h>
@@ -25,6 +25,7 @@ class EthdevQueue {
     return rte_eth_tx_burst(ethdev_, queue_, packets.data(), static_cast<uint16_t>(packets.size()));
   }
   void flush() {}
+  void stamp(uint64_t) {}
 
  private:
   uint16_t ethdev_;

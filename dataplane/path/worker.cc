@@ -4,6 +4,7 @@
 #include <rte_cycles.h>
 #include <rte_pause.h>
 #include <sched.h>
+#include <time.h>
 
 #include <algorithm>
 #include <utility>
@@ -117,6 +118,15 @@ void Worker::ring_doorbells() {
     if (auto* const* port = std::get_if<PortQueue*>(&q.source)) with(**port, [](auto& p) { p.flush(); });
 }
 
+// The kernel's clock tick, as the kernel compares it: read from memory, by the vDSO.
+void Worker::stamp() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+  const uint64_t now = static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+  for (const RxQueue& q : rx_)
+    if (auto* const* port = std::get_if<PortQueue*>(&q.source)) with(**port, [now](auto& p) { p.stamp(now); });
+}
+
 void Worker::housekeep(Tick now, uint32_t milliseconds) {
   own_.counters.tick.set(now);
   own_.icmp_errors.refill(tables().icmp_rate);
@@ -189,6 +199,7 @@ void Worker::run(const std::atomic<bool>& stop) {
     const uint64_t tsc = rte_rdtsc();
     if (tsc < next) continue;
     next = tsc + millisecond;
+    stamp();
     now = static_cast<Tick>((tsc - start) / second);
     const uint64_t milliseconds = (tsc - start) / millisecond;
     housekeep(now, static_cast<uint32_t>(milliseconds - std::exchange(kept, milliseconds)));

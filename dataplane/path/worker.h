@@ -92,6 +92,7 @@ class Worker {
   void flush(size_t port);
   bool forward();
   void ring_doorbells();
+  void stamp();
   void rehearse(Trace& trace, Tick now);
   void prepare(Trace& trace);
   void drop(rte_mbuf* mbuf, net::DropReason why);

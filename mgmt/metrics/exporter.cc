@@ -69,7 +69,7 @@ void add_engine(const v1::EngineStatus& s, Families& f) {
   f.gauge("port_up", "Whether the port has a link.");
   for (const auto& p : s.ports()) f.add(p.up(), {{"port", p.name()}});
   f.counter("kernel_balanced_packets_total",
-            "Packets that the kernel balanced, for no engine listened; by port they came in.");
+            "Packets that the kernel balanced, for no worker listened; by port they came in.");
   for (const auto& p : s.ports()) f.add(p.balanced(), {{"port", p.name()}});
   f.counter("received_packets_total", "Packets that workers took from ports.");
   add_workers(s, f, [](const W& w) { return w.received(); });

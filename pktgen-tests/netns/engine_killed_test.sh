@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The engine is killed, with no daemon to help: the kernel balances DSR from the same tables, its supervisor starts it
-# again, and it forwards from its own snapshot. No DSR connection breaks, whoever has it; what only the engine can serve
+# again, and it forwards from its own snapshot; or it is stopped, and goes on. No DSR connection breaks, whoever has it; what only the engine can serve
 # (nat) XDP drops, and doesn't pass up. The host's own traffic is never cut.
 . "$(dirname "$0")/prologue.sh"
 
@@ -71,6 +71,21 @@ equal "pings to the gateway in all of this" '0% packet loss' "$lost"
 equal "the servers afterwards" 'web1 web2 web3' "$(servers_behind "$vip")"
 wait $download || fail "a DSR connection broke when the engine was killed"
 equal "what it carried" "$checksum" "$(sha256sum <"$LAB_RUN/download")"
+
+say "load, while the engine is stopped and goes on: the kernel doesn't wait for its heartbeat"
+kill -9 "$(cat "$LAB_RUN/pids/supervisor")" "$(cat "$LAB_RUN/pids/engine")"
+LAB_HEARTBEAT=10 lab_start_engine
+lab_wait_until 10 lab_gateway_answers || fail "an engine whose heartbeat is asked for doesn't forward"
+for address in "$vip" "${LAB_VIP6[dsr-gue]}"; do
+  load 4 "$address"
+  sleep 1
+  kill -STOP "$(cat "$LAB_RUN/pids/engine")"
+  equal "the servers behind $address, of an engine that is stopped" 'web1 web2 web3' "$(servers_behind "$address")"
+  sleep 1
+  kill -CONT "$(cat "$LAB_RUN/pids/engine")"
+  load_ended
+done
+get "${LAB_VIP4[nat]}" / -o /dev/null || fail "the engine doesn't go on"
 
 say "an engine that has lost its saved state: the kernel goes on until the daemon brings one"
 kill -9 "$(cat "$LAB_RUN/pids/supervisor")" "$(cat "$LAB_RUN/pids/engine")"
