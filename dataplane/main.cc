@@ -16,7 +16,8 @@ namespace {
 
 // As the rest of --help is laid out: the man page is made of it.
 constexpr const char* kFooter = R"(Signals:
-  SIGTERM, SIGINT             The XDP programs are taken away, and it ends
+  SIGTERM, SIGINT             It ends. The XDP programs stay, and balance DSR until the next engine takes over;
+                              `guideway-engine detach` takes them away
 
 Exit status:
   0                           It was ended by a signal
@@ -26,11 +27,13 @@ Exit status:
 Files:
   /run/guideway/engine.sock   Where guidewayd connects, as root or of group guideway
   /var/lib/guideway/engine    The last commit, by which it starts without guidewayd
+  /run/guideway/tables        Connections, which the next engine goes on with
   /sys/fs/bpf/guideway        The XDP program and its maps, which outlive it if it is killed
 
 Examples:
   guideway-engine --port af_xdp:eth0 --port af_xdp:eth1 --cores 2,3
                               Two interfaces, two workers
+  guideway-engine detach      After a stop: interfaces and memory as they were before the first start
 
 See also:
   guideway(1), guidewayd(8)
@@ -107,7 +110,6 @@ int main(int argc, char** argv) {
   app.add_option("--port", port_texts,
                  "af_xdp:IFNAME[:QUEUES], or dpdk:DEVARGS@NEXT_HOP_MAC for DPDK's memif, pcap, ring and null, such as "
                  "dpdk:net_memif0,role=server,socket=/run/memif.sock@02:00:00:00:00:01; repeat for more")
-      ->required()
       ->type_name("SPEC");
   auto* count =
       app.add_option("--workers", workers, "how many, on the machine's last cores")
@@ -125,6 +127,11 @@ int main(int argc, char** argv) {
   app.add_option("--bpffs", options.bpffs, "directory on a BPF file system for the XDP program's pins")
       ->capture_default_str()
       ->type_name("DIR");
+  app.add_option("--table-dir", options.table_dir,
+                 "on a tmpfs: keeps connections for the next engine, on 2 MB pages where "
+                 "a hugetlbfs is mounted at DIR/huge")
+      ->capture_default_str()
+      ->type_name("DIR");
   app.add_option("--connections", options.connections, "entries for each worker and family")
       ->check(CLI::Range(64U, 1U << 26, "64 to 67108864"))
       ->capture_default_str()
@@ -137,6 +144,12 @@ int main(int argc, char** argv) {
   app.add_flag("--no-huge", no_huge, "plain memory, even where there are 2 MB pages");
   app.add_flag("--no-seccomp", no_seccomp, "don't filter system calls: for debuggers and sanitizers");
   app.add_flag("--yield", options.yield, "give the core away when there is nothing to do: for tests on few cores");
+  auto* detach =
+      app.add_subcommand("detach", "take away what an engine that has ended left: XDP programs and connections")
+          ->fallthrough();
+  app.callback([&] {
+    if (port_texts.empty() && !detach->parsed()) throw CLI::RequiredError("--port");
+  });
   guideway::log::add_options(app, log);
   app.set_version_flag("--version", "guideway-engine " GUIDEWAY_VERSION);
   app.footer(kFooter);
@@ -149,6 +162,10 @@ int main(int argc, char** argv) {
   options.heartbeat = std::chrono::milliseconds(heartbeat_ms);
   options.huge = !no_huge;
   options.seccomp = !no_seccomp;
+  if (detach->parsed()) {
+    const absl::Status s = guideway::control::Engine::detach(options);
+    return s.ok() ? 0 : fail(std::string(s.message()), 1);
+  }
   std::ranges::sort(options.cores);
   auto ports = guideway::control::parse_ports(port_texts);
   if (!ports.ok()) return fail(std::string(ports.status().message()), 2);

@@ -39,6 +39,7 @@ LAB_FILE=${BASH_SOURCE[0]}  # a lab of another shape sources this one, defines a
 LAB_GATEWAY=gateway
 LAB_HOME=$LAB_RUN
 LAB_PINS=$LAB_RUN/bpf/guideway
+LAB_TABLES=$LAB_RUN/tables/guideway
 
 # On a core that it shares a worker is away for longer than on its own, and tests count what the engine forwards: 0 has
 # the kernel balance only where there is no engine.
@@ -104,8 +105,9 @@ lab_up() {
 }
 
 lab_build() {
-  mkdir -p "$LAB_RUN"/{pids,log,bpf}
+  mkdir -p "$LAB_RUN"/{pids,log,bpf,tables}
   mount -t bpf bpf "$LAB_RUN/bpf"  # `ip netns exec` hides /sys/fs/bpf
+  mount -t tmpfs -o mode=700 tables "$LAB_RUN/tables"  # /run isn't one everywhere
   lab_make_spaces
   lab_make_links
   lab_make_addresses
@@ -132,7 +134,7 @@ lab_make_home() {
 
 # `lab_at gw1 lab_start_engine`: a function for another gateway than `gateway`, in labs that have more.
 lab_at() {
-  local LAB_GATEWAY=$1 LAB_HOME=$LAB_RUN/$1 LAB_PINS=$LAB_RUN/bpf/$1
+  local LAB_GATEWAY=$1 LAB_HOME=$LAB_RUN/$1 LAB_PINS=$LAB_RUN/bpf/$1 LAB_TABLES=$LAB_RUN/tables/$1
   shift
   "$@"
 }
@@ -376,7 +378,7 @@ lab_wait_until() {
 lab_start_engine() {
   ip netns exec "$LAB_PREFIX-$LAB_GATEWAY" "$LAB_ROOT/pktgen-tests/supervise.sh" "$LAB_HOME/pids/engine" \
     "$LAB_BUILD/dataplane/guideway-engine" --port af_xdp:cl0 --port af_xdp:srv0 --yield --heartbeat-ms "$LAB_HEARTBEAT" \
-    --socket "$LAB_HOME/engine.sock" --state-dir "$LAB_HOME/engine" --bpffs "$LAB_PINS" "$@" \
+    --socket "$LAB_HOME/engine.sock" --state-dir "$LAB_HOME/engine" --bpffs "$LAB_PINS" --table-dir "$LAB_TABLES" "$@" \
     >>"$LAB_HOME/log/engine.log" 2>&1 </dev/null &
   echo $! >"$LAB_HOME/pids/supervisor"
 }
@@ -433,6 +435,7 @@ lab_down() {
     rm -rf "$LAB_RUN"/bpf/*/  # a pinned link outlives its owner
     umount "$LAB_RUN/bpf"
   fi
+  ! mountpoint -q "$LAB_RUN/tables" || umount "$LAB_RUN/tables"
   rm -rf "$LAB_RUN"
 }
 

@@ -231,6 +231,24 @@ absl::StatusOr<DropCounters> Program::drops() const {
 
 absl::StatusOr<uint64_t> Program::balanced() const { return summed(object_->maps.counts, GW_COUNT_BALANCED); }
 
+absl::StatusOr<int> Program::detach_all(const std::filesystem::path& bpffs) {
+  int programs = 0;
+  std::error_code error;
+  std::vector<std::filesystem::path> interfaces;
+  for (const auto& entry : std::filesystem::directory_iterator(bpffs, error))
+    if (entry.is_directory(error)) interfaces.push_back(entry.path());
+  for (const std::filesystem::path& pins : interfaces) {
+    const Fd link{bpf_obj_get((pins / "link").c_str())};
+    if (!link && errno != ENOENT) return system_error(errno, absl::StrCat("can't open ", (pins / "link").string()));
+    if (link && bpf_link_detach(link.get()) != 0 && errno != ENOLINK)
+      return system_error(errno, absl::StrCat("can't detach the XDP program of ", pins.filename().string()));
+    programs += link ? 1 : 0;
+    std::filesystem::remove_all(pins, error);
+  }
+  rmdir(bpffs.c_str());  // fails, as it should, where it is the mount itself
+  return programs;
+}
+
 absl::Status Program::detach() {
   const int error = bpf_link_detach(link_.get()) == 0 ? 0 : errno;
   link_.reset();

@@ -73,6 +73,8 @@ class Program {
 
   // Takes program, link and pins away.
   absl::Status detach();
+  // Likewise what engines that have ended left on any interface; gives how many programs. Nobody may hold them.
+  static absl::StatusOr<int> detach_all(const std::filesystem::path& bpffs);
 
  private:
   Program(std::string ifname, std::filesystem::path bpffs) : ifname_(std::move(ifname)), bpffs_(std::move(bpffs)) {}

@@ -79,6 +79,7 @@ absl::Status Engine::bring_up() {
                     &Engine::open_ports, &Engine::open_tables})
     if (const absl::Status s = (this->*step)(); !s.ok()) return s;
   load_state();
+  carry_over();
   trace_site_ = {.workers = workers_.get(),
                  .publisher = publisher_.get(),
                  .tally = tally_.get(),
@@ -118,6 +119,14 @@ absl::Status Engine::lock() {
   auto fd = locked(options_.state_dir + "/lock", O_RDWR | O_CREAT);
   if (!fd.ok()) return fd.status();
   locks_.push_back(std::move(*fd));
+  auto directory = TableDirectory::open(options_.table_dir);
+  if (directory.ok())
+    directory_ = *std::move(directory);
+  else if (absl::IsAlreadyExists(directory.status()))
+    return directory.status();
+  else
+    warn("tables", absl::StrCat("connections won't outlive this engine: ", directory.status().message()),
+         "give a --table-dir that is root's alone, on a tmpfs, as /run is on most hosts; then restart guideway-engine");
   return absl::OkStatus();
 }
 
@@ -266,7 +275,8 @@ absl::Status Engine::open_tables() {
                                       .tally = tally_.get(),
                                       .ports = facts,
                                       .keep = keep,
-                                      .mirror = kernel_mirror_ ? &*kernel_mirror_ : nullptr},
+                                      .mirror = kernel_mirror_ ? &*kernel_mirror_ : nullptr,
+                                      .directory = directory_.get()},
                                      *reclaimer_);
   if (!publisher.ok()) return publisher.status();
   publisher_ = std::move(*publisher);
@@ -276,17 +286,7 @@ absl::Status Engine::open_tables() {
   if (const absl::Status s = forwarding_->update(Changes{.all = true}); !s.ok())
     spdlog::error("routes: {}", std::string(s.message()));
   routes_->take_changes();
-  auto made = Workers::create({.count = workers,
-                               .connections = options_.connections,
-                               .huge = huge_,
-                               .yield = options_.yield,
-                               .tally = tally_.get()},
-                              ports_, publisher_->tables(), *reclaimer_);
-  if (!made.ok()) return made.status();
-  workers_ = std::move(*made);
-  if (huge_ && !workers_->huge())
-    warn("memory", "too few free 2 MB pages for the connection tables: plain memory is used, which is slower",
-         "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine");
+  if (const absl::Status s = open_workers(); !s.ok()) return s;
   std::vector<Announcer::Way> ways;
   for (const PortFacts& f : facts) ways.push_back({f, workers_->inject(f.index)});
   announcer_ = std::make_unique<Announcer>(std::move(ways), memory_->pool());
@@ -296,6 +296,38 @@ absl::Status Engine::open_tables() {
   solicited_nodes_ = std::make_unique<SolicitedNodes>(std::move(interfaces));
   sweep_ = std::make_unique<Sweep>(*publisher_, *reclaimer_, workers_->all());
   return absl::OkStatus();
+}
+
+absl::Status Engine::open_workers() {
+  auto made = Workers::create({.count = static_cast<unsigned>(options_.cores.size()),
+                               .connections = options_.connections,
+                               .huge = huge_,
+                               .yield = options_.yield,
+                               .tally = tally_.get(),
+                               .directory = directory_.get()},
+                              ports_, publisher_->tables(), *reclaimer_);
+  if (!made.ok()) return made.status();
+  workers_ = std::move(*made);
+  if (!workers_->complaint().empty())
+    warn("memory", absl::StrCat("connection tables aren't where they should be: ", workers_->complaint()),
+         "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine");
+  else if (huge_ && !workers_->huge())
+    warn("memory", "the connection tables are on plain memory, which is slower",
+         directory_ == nullptr || directory_->has_huge()
+             ? "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine"
+             : absl::StrCat("mkdir -p ", directory_->huge_path(), "; mount -t hugetlbfs -o pagesize=2M none ",
+                            directory_->huge_path(), "; then restart guideway-engine"));
+  if (directory_ != nullptr)
+    for (const std::string& text : directory_->damaged()) spdlog::warn("tables: {}", text);
+  return absl::OkStatus();
+}
+
+// What an earlier engine had in tables of other shapes, now that it is known what owns what.
+void Engine::carry_over() {
+  if (directory_ == nullptr) return;
+  const uint32_t lost = workers_->carry_over(directory_->take_former(), *publisher_->tables().load());
+  if (lost > 0) spdlog::warn("tables: no room for {} of an earlier engine's connections: raise --connections", lost);
+  if (workers_->recovered() > 0) spdlog::info("took up {} entries of connections", workers_->recovered());
 }
 
 void Engine::load_state() {
@@ -395,6 +427,7 @@ void Engine::keep_house(Clock::time_point now) {
   }
   if (now < next_tick_) return;
   next_tick_ = now + std::chrono::seconds(1);
+  if (directory_ != nullptr) directory_->stamp();
   log::limit();
   if (const absl::Status s = routes_->tick(); !s.ok())
     spdlog::warn("routes: {}; it is tried again", std::string(s.message()));
@@ -421,13 +454,27 @@ absl::Status Engine::run() {
     more = sweep_->step(kSweepStep);
     keep_house(Clock::now());
   }
-  spdlog::info("stopping");
+  spdlog::info("stopping; the kernel goes on with DSR: `guideway-engine detach` ends that");
   if (state_->unsaved()) state_->save().IgnoreError();
   stop_workers_ = true;
   rte_eal_mp_wait_lcore();
-  absl::Status result;
-  for (const auto& port : af_xdp_) result.Update(port->detach());
-  return result;
+  if (directory_ != nullptr) directory_->stamp();
+  return absl::OkStatus();
+}
+
+absl::Status Engine::detach(const EngineOptions& options) {
+  int programs = 0;
+  std::error_code error;
+  if (std::filesystem::is_directory(options.bpffs, error)) {
+    const auto lock = locked(options.bpffs, O_RDONLY | O_DIRECTORY);
+    if (!lock.ok()) return lock.status();
+    const auto detached = xdp::Program::detach_all(options.bpffs);
+    if (!detached.ok()) return detached.status();
+    programs = *detached;
+  }
+  if (absl::Status s = remove_tables(options.table_dir); !s.ok()) return s;
+  spdlog::info("took away {} XDP program(s), and the connections", programs);
+  return absl::OkStatus();
 }
 
 // Null if the port has none.
@@ -542,6 +589,9 @@ std::vector<engine::Warning> Engine::troubles() const {
   add("announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy);
   add("routes", std::string(forwarding_->status().message()),
       "fewer or shorter prefixes in the kernel's table (ip route); it is tried again with every change there");
+  if (!publisher_->identities_whole())
+    add("tables", "there is no room to note which backends connections are with: some won't outlive this engine",
+        "free memory, or room on the tmpfs of --table-dir, then restart guideway-engine");
   if (sweep_->overflowed())
     add("connections",
         absl::StrCat("more than ", kMaxExceptions,

@@ -35,6 +35,7 @@ struct EngineOptions {
   std::string socket = "/run/guideway/engine.sock";
   std::string state_dir = "/var/lib/guideway/engine";
   std::string bpffs = "/sys/fs/bpf/guideway";
+  std::string table_dir = "/run/guideway/tables";
   uint32_t connections = 1U << 20;          // of each family, a worker
   std::chrono::milliseconds heartbeat{10};  // the kernel balances for a worker that is away for longer; 0: for none
   bool huge = true;
@@ -48,8 +49,13 @@ class Engine {
   static absl::StatusOr<std::unique_ptr<Engine>> start(const EngineOptions& options);
   ~Engine();
 
-  // Until SIGTERM or SIGINT; then the ports are given back to the host.
+  // Until SIGTERM or SIGINT. The kernel then goes on with what it can balance, and the next engine with the
+  // connections.
   absl::Status run();
+
+  // Takes away what an engine that has ended left: XDP programs, their pins, and connections. AlreadyExists: it
+  // hasn't.
+  static absl::Status detach(const EngineOptions& options);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -66,7 +72,9 @@ class Engine {
   absl::Status open_af_xdp(AfXdpPort& port, uint8_t index);
   absl::Status open_dpdk(const PortSpec& spec, uint8_t index);
   absl::Status open_tables();
+  absl::Status open_workers();
   void load_state();
+  void carry_over();
   absl::Status take_over();
   absl::Status launch();
 
@@ -86,6 +94,7 @@ class Engine {
   EngineOptions options_;
   Clock::time_point started_ = Clock::now();
   std::vector<xdp::Fd> locks_;
+  std::unique_ptr<TableDirectory> directory_;  // null: what we know ends with us
   std::vector<engine::Warning> warnings_;
   bool huge_ = false;
   // In the order of life: what is below uses what is above.

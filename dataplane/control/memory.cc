@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kHuge2M = 21 << 26;  // MAP_HUGE_2MB of linux/mman.h: other sizes may be the default
 constexpr size_t kHugePage = 2 << 20;
+constexpr size_t kPage = 4'096;
 
 size_t rounded(size_t size) { return (size + kHugePage - 1) / kHugePage * kHugePage; }
 
@@ -33,8 +34,10 @@ Mapping::~Mapping() {
   if (base_ != nullptr) munmap(base_, size_);
 }
 
-void Mapping::populate(size_t from, size_t bytes) const {
-  madvise(static_cast<std::byte*>(base_) + from, bytes, MADV_POPULATE_WRITE);
+bool Mapping::populate(size_t from, size_t bytes) const {
+  const size_t page = from & ~(kPage - 1);
+  return madvise(static_cast<std::byte*>(base_) + page, from + bytes - page, MADV_POPULATE_WRITE) == 0 ||
+         errno == EINVAL;
 }
 
 absl::StatusOr<Mapping> map_memory(size_t size, bool huge, std::string_view what) {

@@ -10,7 +10,7 @@
 
 namespace guideway::control {
 
-// Zeroed, shared with nobody, unmapped at the end of its life.
+// Unmapped at the end of its life.
 class Mapping {
  public:
   Mapping() = default;
@@ -26,8 +26,9 @@ class Mapping {
   std::span<T> as(size_t count) const {
     return {static_cast<T*>(base_), count};
   }
-  // Has the pages of a part there before they are first touched, where the kernel can (Linux 5.14).
-  void populate(size_t from, size_t bytes) const;
+  // Has the pages of a part there before they are first touched, where the kernel can (Linux 5.14). False: there is no
+  // room for them.
+  bool populate(size_t from, size_t bytes) const;
   void* base() const { return base_; }
   size_t size() const { return size_; }
   bool huge() const { return huge_; }

@@ -54,11 +54,14 @@ absl::StatusOr<std::unique_ptr<Publisher>> Publisher::create(Setup setup, Reclai
   if (!maglev.ok()) return maglev.status();
   auto exceptions = ExceptionTable::create(reclaimer, setup.mirror);
   if (!exceptions.ok()) return exceptions.status();
+  auto identities = RowIdentities::open(setup.directory);
+  if (!identities.ok()) return identities.status();
   return std::unique_ptr<Publisher>(
-      new Publisher(std::move(setup), reclaimer, std::move(*maglev), std::move(*exceptions)));
+      new Publisher(std::move(setup), reclaimer, std::move(*maglev), std::move(*exceptions), std::move(*identities)));
 }
 
-Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTables> maglev, ExceptionTable exceptions)
+Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTables> maglev, ExceptionTable exceptions,
+                     RowIdentities identities)
     : limits_(setup.limits),
       mirror_(setup.mirror),
       rib_(*setup.rib),
@@ -67,6 +70,7 @@ Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTa
       maglev_(std::move(maglev)),
       exceptions_(std::move(exceptions)),
       next_hops_(*setup.rib, setup.ports, reclaimer, std::move(setup.keep)),
+      identities_(std::move(identities)),
       tables_(std::make_unique<path::Tables>()),
       workers_(setup.workers) {
   for (const PortFacts& p : setup.ports) {
@@ -79,7 +83,56 @@ Publisher::Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTa
   tables_->icmp_rate = gateway_.icmp_rate;
   for (unsigned block = 0; block < path::kSnatBlocks; ++block)
     tables_->snat_owner[block] = static_cast<uint8_t>(block % workers_);
+  restore();
   publish();
+}
+
+// What an earlier engine's connections name keeps its row: as if it had been removed, until the state names it again or
+// the sweep finds that no connection does.
+void Publisher::restore() {
+  std::vector<path::ServiceIndex> services;
+  identities_.for_each_service([&](path::ServiceIndex i, const RowIdentities::Service&) { services.push_back(i); });
+  services_.claim(services);
+  identities_.for_each_service([&](path::ServiceIndex i, const RowIdentities::Service& s) {
+    path::Service& row = services_.edit(i, reclaimer_);
+    row = {};
+    row.epoch = s.epoch;
+    retired_.services.insert(i);
+    if (s.present) left_services_[s.vip] = i;
+  });
+  std::vector<path::RealIndex> reals;
+  std::vector<path::RealIndex> orphans;
+  identities_.for_each_real([&](path::RealIndex i, const RowIdentities::Real& r) {
+    (retired_.services.contains(r.service) ? reals : orphans).push_back(i);
+  });
+  for (const path::RealIndex i : orphans) identities_.clear(i);
+  reals_.claim(reals);
+  identities_.for_each_real([&](path::RealIndex i, const RowIdentities::Real& r) {
+    fill_real(i, {.address = r.address, .port = r.port}, r.service);
+    real_records_[i].gone = true;
+    write_real(i);
+    left_reals_[r.service][{r.address, r.port}] = i;
+    retired_.reals.emplace(i, ++removals_);
+  });
+  sweep_wish_ |= !retired_.services.empty();
+}
+
+// A service that an earlier engine served has its row again, and its reals theirs. Whatever has been decided by its
+// former state is judged anew.
+void Publisher::allocate_service(ServiceRecord& record, const path::VipKey& vip) {
+  const auto left = left_services_.find(vip);
+  if (left == left_services_.end()) {
+    record.index = services_.allocate();
+    services_.edit(record.index, reclaimer_) = {};
+    return;
+  }
+  record.index = left->second;
+  left_services_.erase(left);
+  retired_.services.erase(record.index);
+  if (const auto reals = left_reals_.find(record.index); reals != left_reals_.end()) {
+    record.gone = std::move(reals->second);
+    left_reals_.erase(reals);
+  }
 }
 
 Publisher::~Publisher() {
@@ -265,10 +318,9 @@ void Publisher::apply_service(Change change) {
   auto [it, fresh] = records_.try_emplace(spec.name);
   ServiceRecord& record = it->second;
   if (fresh) {
-    record.index = services_.allocate();
+    allocate_service(record, spec.vip);
     record.removed.resize(tally_.workers());
     by_index_[record.index] = it;
-    services_.edit(record.index, reclaimer_) = {};
   }
   const auto old = desired_.find(spec.name);
   path::Service& row = services_.edit(record.index, reclaimer_);
@@ -285,6 +337,7 @@ void Publisher::apply_service(Change change) {
   row.mode = spec.mode;
   row.mtu = spec.mtu;
   row.owners_moved |= !fresh && (row.affinity == 0) != (spec.affinity_seconds == 0);
+  identities_.set(record.index, {.vip = spec.vip, .epoch = row.epoch, .present = true});
   const bool affinity = std::exchange(row.affinity, spec.affinity_seconds) != spec.affinity_seconds;
   update_ranges(record, spec);
   update_reals(record, spec);
@@ -333,6 +386,7 @@ void Publisher::remove_service(const std::string& name) {
   row.present = false;
   row.table_size = 0;
   retired_.services.insert(record.index);
+  identities_.set(record.index, {.vip = record.vip, .epoch = row.epoch, .present = false});
   disown(record.vip, name);
   drop_former(record.index);
   reclaimer_.later([built = record.built, ranges = record.ranges] {});
@@ -345,13 +399,18 @@ void Publisher::remove_service(const std::string& name) {
 
 path::RealIndex Publisher::add_real(const lb::Real& real, path::ServiceIndex service) {
   const path::RealIndex i = reals_.allocate();
+  identities_.set(i, {.address = real.address, .port = real.port, .service = service});
+  fill_real(i, real, service);
+  return i;
+}
+
+void Publisher::fill_real(path::RealIndex i, const lb::Real& real, path::ServiceIndex service) {
   tally_.prepare(i);
   path::Real& row = reals_.edit(i, reclaimer_);
   row = {};
   row.service = service;
   real_records_[i] = {real, {}};
   resolve_real(i);
-  return i;
 }
 
 // The real's row. One that comes back gets its own back, and its connections go on.
@@ -646,13 +705,20 @@ void Publisher::reuse(const Retired& unseen) {
   }
   for (const path::ServiceIndex i : unseen.services) {
     retired_.services.erase(i);
-    reclaimer_.later([this, i] { services_.release(i); });
+    std::erase_if(left_services_, [&](const auto& s) { return s.second == i; });
+    left_reals_.erase(i);
+    reclaimer_.later([this, i] {
+      identities_.clear(i);
+      services_.release(i);
+    });
   }
   if (!unseen.reals.empty() || !unseen.services.empty()) publish();
 }
 
 void Publisher::release_real(path::RealIndex i) {
   const lb::Real& real = real_records_.at(i).real;
+  if (const auto left = left_reals_.find(reals_[i].service); left != left_reals_.end())
+    left->second.erase({real.address, real.port});
   if (const auto record = by_index_.find(reals_[i].service); record != by_index_.end()) {
     ServiceRecord& owner = record->second->second;
     owner.gone.erase({real.address, real.port});
@@ -665,6 +731,7 @@ void Publisher::release_real(path::RealIndex i) {
   retired_.reals.erase(i);
   reclaimer_.later([this, i] {
     tally_.begin_anew(i);
+    identities_.clear(i);
     reals_.release(i);
   });
 }

@@ -23,6 +23,7 @@
 #include "dataplane/control/maglev_tables.h"
 #include "dataplane/control/next_hops.h"
 #include "dataplane/control/reclaim.h"
+#include "dataplane/control/row_identities.h"
 #include "dataplane/control/rows.h"
 #include "dataplane/control/tally.h"
 
@@ -37,7 +38,8 @@ class Publisher {
     Tally* tally = nullptr;
     std::vector<PortFacts> ports;
     NextHops::Keep keep;
-    KernelMirror* mirror = nullptr;  // where programs are to go by the same tables
+    KernelMirror* mirror = nullptr;       // where programs are to go by the same tables
+    TableDirectory* directory = nullptr;  // where rows' identities outlive us
   };
 
   static absl::StatusOr<std::unique_ptr<Publisher>> create(Setup setup, Reclaimer& reclaimer);
@@ -95,6 +97,9 @@ class Publisher {
   };
   Served served(path::ServiceIndex present) const;
 
+  // False once connections of some rows can't outlive us.
+  bool identities_whole() const { return identities_.whole(); }
+
   // For the sweep.
   // True once tables were rebuilt, or rows removed, since the last call.
   bool take_sweep_wish() { return std::exchange(sweep_wish_, false); }
@@ -148,7 +153,9 @@ class Publisher {
     bool gone = false;
   };
 
-  Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTables> maglev, ExceptionTable exceptions);
+  Publisher(Setup setup, Reclaimer& reclaimer, std::unique_ptr<MaglevTables> maglev, ExceptionTable exceptions,
+            RowIdentities identities);
+  void restore();
 
   bool reseeds(const Batch& batch) const;
   std::optional<Refusal> settle(Batch& batch) const;
@@ -159,6 +166,7 @@ class Publisher {
   std::optional<Refusal> build_tables(const Batch& batch, std::vector<Change>& changes);
   void apply_gateway(const GatewaySpec& spec);
   void apply_service(Change change);
+  void allocate_service(ServiceRecord& record, const path::VipKey& vip);
   void disown(const path::VipKey& vip, const std::string& service);
   void remove_service(const std::string& name);
   void update_reals(ServiceRecord& record, const ServiceSpec& spec);
@@ -173,6 +181,7 @@ class Publisher {
   void forget_exceptions();
   path::RealIndex real_of(ServiceRecord& record, const lb::Real& real);
   path::RealIndex add_real(const lb::Real& real, path::ServiceIndex service);
+  void fill_real(path::RealIndex i, const lb::Real& real, path::ServiceIndex service);
   void release_real(path::RealIndex i);
   void write_real(path::RealIndex i);
   void resolve_real(path::RealIndex i);
@@ -191,6 +200,10 @@ class Publisher {
   NextHops next_hops_;
   RowStore<path::ServiceIndex, path::Service> services_;
   RowStore<path::RealIndex, path::Real> reals_;
+  RowIdentities identities_;
+  // Of an earlier engine: rows of services that no state has named yet, and their reals.
+  std::map<path::VipKey, path::ServiceIndex> left_services_;
+  std::map<path::ServiceIndex, std::map<RealKey, path::RealIndex>> left_reals_;
 
   std::map<std::string, ServiceSpec> desired_;
   uint32_t desired_reals_ = 0;  // of all of them

@@ -2,6 +2,7 @@
 // first change since the last publication, and the copy that workers may still read is handed to the reclaimer.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <unordered_set>
 #include <utility>
@@ -48,6 +49,17 @@ class RowStore {
     }
     ++used_;
     return static_cast<Index>(next_++);
+  }
+
+  // Rows that an earlier engine has given out, before any other; those between are free.
+  void claim(const std::vector<Index>& rows) {
+    const std::unordered_set<Index> taken(rows.begin(), rows.end());
+    const Index end =
+        rows.empty() ? Index{} : static_cast<Index>(static_cast<uint32_t>(*std::ranges::max_element(rows)) + 1);
+    std::vector<Index> between;
+    while (static_cast<Index>(next_) < end)
+      if (const Index i = allocate(); !taken.contains(i)) between.push_back(i);
+    for (const Index i : between) release(i);
   }
 
   // Only once no connection entry and no published row names it.

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "dataplane/path/affinity.h"
+
 namespace guideway::control {
 
 namespace {
@@ -16,11 +18,13 @@ namespace {
 // Less than the spare frames, so that one ring alone can't starve a port.
 constexpr unsigned kRingSize = 4096;
 
+uint32_t buckets_for(uint32_t connections) { return std::bit_ceil(std::max(connections / 2, 4U)); }
+
 // One table's memory, in one mapping: entries, buckets (of half their alignment), free list.
 template <typename Entry>
-path::ConnectionTable<Entry> carve(const Mapping& memory, uint32_t buckets, uint32_t entries) {
+path::ConnectionTable<Entry> carve(void* memory, uint32_t buckets, uint32_t entries) {
   using Table = path::ConnectionTable<Entry>;
-  auto* first_entry = static_cast<Entry*>(memory.base());
+  auto* first_entry = static_cast<Entry*>(memory);
   auto* first_bucket = reinterpret_cast<path::Bucket*>(first_entry + entries + Table::kSpareEntries);
   auto* free = reinterpret_cast<uint32_t*>(first_bucket + buckets + Table::kSpareBuckets);
   return {
@@ -32,6 +36,36 @@ size_t table_size(uint32_t buckets, uint32_t entries) {
   using Table = path::ConnectionTable<Entry>;
   return (buckets + Table::kSpareBuckets) * sizeof(path::Bucket) + (entries + Table::kSpareEntries) * sizeof(Entry) +
          entries * sizeof(uint32_t);
+}
+
+template <typename Entry>
+TableDirectory::Wanted wanted_file(unsigned worker, const Workers::Options& options) {
+  const uint32_t buckets = buckets_for(options.connections);
+  return {.name = absl::StrCat("worker", worker, sizeof(Entry) == sizeof(path::Connection4) ? ".ipv4" : ".ipv6"),
+          .shape = {.entry_size = sizeof(Entry),
+                    .entries = options.connections,
+                    .buckets = buckets,
+                    .worker = worker,
+                    .workers = options.count},
+          .bytes = table_size<Entry>(buckets, options.connections)};
+}
+
+// A table's times until it was last seen, with some room for when that was said.
+path::Left left_by(uint64_t seed, uint64_t away) {
+  constexpr uint64_t kRoom = 2;
+  return {.table_seed = seed,
+          .last = static_cast<path::Tick>(seconds_since_boot() - away + kRoom),
+          .away = static_cast<uint32_t>(std::min<uint64_t>(away, path::kMaxIdle))};
+}
+
+std::optional<uint64_t> kept_seed(const Workers::Options& options) {
+  if (options.directory == nullptr) return std::nullopt;
+  std::vector<TableDirectory::Wanted> wanted;
+  for (unsigned i = 0; i < options.count; ++i) {
+    wanted.push_back(wanted_file<path::Connection4>(i, options));
+    wanted.push_back(wanted_file<path::Connection6>(i, options));
+  }
+  return options.directory->take_stock(wanted);
 }
 
 // Of SNAT ports only the pages that are used are there: a part of what there may be of destinations.
@@ -69,29 +103,29 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
   std::unique_ptr<Workers> w(new Workers);
   w->connections_ = options.connections;
   uint64_t seed = 0;
-  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return absl::InternalError("the kernel gives no random bytes");
+  const auto kept = kept_seed(options);
+  if (kept)
+    seed = *kept;
+  else if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+    return absl::InternalError("the kernel gives no random bytes");
   const auto metadata = handed_over_field();
   if (!metadata.ok()) return metadata.status();
   w->metadata_ = *metadata;
-  const uint32_t buckets = std::bit_ceil(std::max(options.connections / 2, 4U));
   for (unsigned i = 0; i < options.count; ++i) {
-    std::vector<Mapping>& m = w->memory_;
-    for (const size_t size : {table_size<path::Connection4>(buckets, options.connections),
-                              table_size<path::Connection6>(buckets, options.connections)}) {
-      auto memory = map_memory(size, options.huge, "connection tables");
-      if (!memory.ok()) return memory.status();
-      m.push_back(std::move(*memory));
-    }
     auto& setup = w->wirings_.emplace_back().setup;
     setup.id = i;
     setup.tables = &tables;
-    setup.connections.emplace(carve<path::Connection4>(m[m.size() - 2], buckets, options.connections),
-                              carve<path::Connection6>(m[m.size() - 1], buckets, options.connections));
+    auto v4 = w->open_table<path::Connection4>(options, i, seed);
+    if (!v4.ok()) return v4.status();
+    auto v6 = w->open_table<path::Connection6>(options, i, seed);
+    if (!v6.ok()) return v6.status();
+    setup.connections.emplace(*v4, *v6);
+    setup.first_tick = static_cast<path::Tick>(seconds_since_boot());
     setup.reals = path::RealCounterRows(options.tally->rows(i));
     auto ports = reserve_memory(snat_ports_size(options.count), "SNAT ports");
     if (!ports.ok()) return ports.status();
     setup.snat_ports = snat_ports(*ports, options.count);
-    m.push_back(std::move(*ports));
+    w->memory_.push_back(std::move(*ports));
     setup.fragments = w->fragments_.emplace_back(std::make_unique<path::Fragments>(*metadata)).get();
     setup.table_seed = seed;
     setup.handover = {.self = i, .workers = options.count, .to = {}, .metadata = *metadata};
@@ -102,9 +136,86 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
   for (Wiring& wiring : w->wirings_) {
     wiring.setup.rx = wiring.rx;
     wiring.setup.forwarding = wiring.forwarding;
-    w->workers_.push_back(std::make_unique<path::Worker>(wiring.setup));
+    path::Worker& worker = *w->workers_.emplace_back(std::make_unique<path::Worker>(wiring.setup));
+    if (wiring.left) w->recovered_ += w->recover(worker, seed, *wiring.left, *tables.load());
   }
   return w;
+}
+
+template <typename Entry>
+absl::StatusOr<path::ConnectionTable<Entry>> Workers::open_table(const Options& options, unsigned worker,
+                                                                 uint64_t seed) {
+  const TableDirectory::Wanted wanted = wanted_file<Entry>(worker, options);
+  const auto carved = [&](void* memory) { return carve<Entry>(memory, wanted.shape.buckets, wanted.shape.entries); };
+  if (options.directory == nullptr) {
+    auto memory = map_memory(wanted.bytes, options.huge, "connection tables");
+    if (!memory.ok()) return memory.status();
+    return carved(memory_.emplace_back(*std::move(memory)).base());
+  }
+  auto table = options.directory->map(wanted, seed, options.huge);
+  if (!table.ok()) return table.status();
+  if (table->kept) wirings_[worker].left = table->away;
+  if (complaint_.empty()) complaint_ = table->complaint;
+  void* const body = table->body();
+  memory_.push_back(std::move(table->memory));
+  return carved(body);
+}
+
+uint32_t Workers::recover(path::Worker& worker, uint64_t seed, uint64_t away, const path::Tables& tables) {
+  const path::Left left = left_by(seed, away);
+  const path::Recovered r = worker.recover(left, tables);
+  return r.v4 + r.v6;
+}
+
+uint32_t Workers::carry_over(std::vector<TableDirectory::Former> former, const path::Tables& tables) {
+  uint32_t lost = 0;
+  for (const TableDirectory::Former& f : former) {
+    if (f.shape.entry_size == sizeof(path::Connection4)) lost += carry_over<path::Connection4>(f, tables);
+    if (f.shape.entry_size == sizeof(path::Connection6)) lost += carry_over<path::Connection6>(f, tables);
+  }
+  return lost;
+}
+
+template <typename Entry>
+uint32_t Workers::carry_over(const TableDirectory::Former& former, const path::Tables& tables) {
+  const TableShape& shape = former.shape;
+  if (shape.buckets != buckets_for(shape.entries) || former.bytes < table_size<Entry>(shape.buckets, shape.entries))
+    return 0;
+  auto table = carve<Entry>(former.body.base(), shape.buckets, shape.entries);
+  const path::Left left = left_by(former.seed, former.away);
+  table.recover(former.seed, path::seconds_of(left),
+                [&](const Entry& one, const Entry* other) { return path::is_sound(one, other, tables); });
+  const auto now = static_cast<path::Tick>(seconds_since_boot());
+  uint32_t lost = 0;
+  table.for_each([&](const path::Found<Entry>& found) {
+    if (found.entry->direction == path::Direction::kReply || found.entry->direction == path::Direction::kNext) return;
+    const path::SlotRef back = table.partner(found.slot);
+    const path::Age age{found.state, static_cast<path::Tick>(now - path::seconds_of(left)(found.time))};
+    const bool settled = settle(*found.entry, back ? &table.entry(back) : nullptr, age, tables);
+    (settled ? recovered_ : lost) += 1;
+  });
+  return lost;
+}
+
+// With the worker that owns it now: of nat, who has the block of its SNAT port, and those before it in line lead there.
+template <typename Entry>
+bool Workers::settle(const Entry& forward, const Entry* reply, path::Age age, const path::Tables& tables) {
+  const bool by_client = forward.direction == path::Direction::kNone || tables.services[forward.service].affinity != 0;
+  const uint64_t hash =
+      by_client ? path::client_hash(forward.key, tables.hash_seed) : net::flow_hash(forward.key, tables.hash_seed);
+  unsigned owner = gw_slot(hash, count());
+  if (reply == nullptr) return workers_[owner]->take_in<Entry>(forward, nullptr, age);
+  const unsigned keeper = tables.snat_owner[reply->key.destination_port.host() >> path::kSnatBlockBits];
+  if (!workers_[keeper]->take_in(forward, reply, age)) return false;
+  for (; owner != keeper; owner = (owner + 1) % count()) {
+    Entry next;
+    next.key = forward.key;
+    next.service = forward.service;
+    next.epoch = forward.epoch;
+    next.direction = path::Direction::kNext;
+    workers_[owner]->take_in<Entry>(next, nullptr, age);
+  }
+  return true;
 }
 
 absl::StatusOr<rte_ring*> Workers::new_ring() {

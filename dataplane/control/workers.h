@@ -7,12 +7,15 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "dataplane/control/engine_port.h"
 #include "dataplane/control/memory.h"
 #include "dataplane/control/reclaim.h"
+#include "dataplane/control/table_directory.h"
 #include "dataplane/control/tally.h"
 #include "dataplane/path/worker.h"
 
@@ -25,7 +28,8 @@ class Workers {
     uint32_t connections = 1U << 20;  // of each family, a worker
     bool huge = true;                 // try 2 MB pages
     bool yield = false;
-    const Tally* tally = nullptr;  // has the rows that they count in; outlives them
+    const Tally* tally = nullptr;         // has the rows that they count in; outlives them
+    TableDirectory* directory = nullptr;  // where connections outlive us; outlives them
   };
 
   // Queue q of each port goes to worker q mod count; a worker without a queue of a port reaches it over a ring to one
@@ -33,6 +37,10 @@ class Workers {
   static absl::StatusOr<std::unique_ptr<Workers>> create(const Options& options, std::span<const EnginePort> ports,
                                                          const std::atomic<const path::Tables*>& tables,
                                                          Reclaimer& reclaimer);
+
+  // Once the state is known, before they run: what tables of other engines held that couldn't be mapped again, as those
+  // of other numbers of workers or connections. Gives how many connections there was no room for.
+  uint32_t carry_over(std::vector<TableDirectory::Former> former, const path::Tables& tables);
 
   path::Worker& operator[](unsigned i) { return *workers_[i]; }
   unsigned count() const { return static_cast<unsigned>(workers_.size()); }
@@ -45,6 +53,10 @@ class Workers {
   uint32_t connection_limit() const { return connections_; }
   bool huge() const;  // whether all tables are on 2 MB pages
   size_t bytes() const;
+  // Connections that an earlier engine had left.
+  uint32_t recovered() const { return recovered_; }
+  // Why tables aren't on 2 MB pages, or won't outlive us; empty if all is as was asked.
+  const std::string& complaint() const { return complaint_; }
 
  private:
   struct FreeRing {
@@ -58,12 +70,22 @@ class Workers {
     path::Worker::Setup setup;
     std::vector<path::RxQueue> rx;
     std::vector<path::Forwarding> forwarding;
+    std::optional<uint64_t> left;  // what its tables hold is an earlier engine's, who ran so many seconds ago
   };
+  template <typename Entry>
+  absl::StatusOr<path::ConnectionTable<Entry>> open_table(const Options& options, unsigned worker, uint64_t seed);
+  uint32_t recover(path::Worker& worker, uint64_t seed, uint64_t away, const path::Tables& tables);
+  template <typename Entry>
+  uint32_t carry_over(const TableDirectory::Former& former, const path::Tables& tables);
+  template <typename Entry>
+  bool settle(const Entry& forward, const Entry* reply, path::Age age, const path::Tables& tables);
   absl::StatusOr<rte_ring*> new_ring();
   absl::Status connect(std::span<const EnginePort> ports);
   absl::Status connect_port(const EnginePort& port);
 
   uint32_t connections_ = 0;
+  uint32_t recovered_ = 0;
+  std::string complaint_;
   int metadata_ = 0;
   std::vector<Mapping> memory_;
   std::vector<Ring> rings_;

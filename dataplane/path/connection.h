@@ -1,5 +1,5 @@
 // What a worker remembers of a flow: its key and the whole decision, so that its next packet asks nothing else.
-// Entries are read-only after `learn`; no pointers, for the table will live in a file.
+// Entries are read-only after `learn`; no pointers, for the table lives in a file.
 #pragma once
 
 #include <array>
@@ -30,6 +30,7 @@ struct Translation {
   net::Be16 destination_port;
   uint16_t l3_delta = 0;  // of the IPv4 header checksum
   uint16_t l4_delta = 0;
+  friend bool operator==(const Translation&, const Translation&) = default;
 };
 
 template <typename Key, typename Address, size_t Size>

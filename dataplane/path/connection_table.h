@@ -217,6 +217,63 @@ class ConnectionTable {
   // By which entries idle out from now on, standing ones too.
   void set_idle_timeouts(const IdleTimeouts& idle) { idle_ = idle; }
 
+  // Every entry: before its worker runs.
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for_each_entry([&](SlotRef s) { visit(at(s)); });
+  }
+
+  // Takes up what stands in this memory, of a table that hashed by `seed`: what isn't whole, has idled for
+  // longer than `kMaxIdle`, or that `adopt(Entry&)` doesn't want, is forgotten. `seconds` gives how long ago a time
+  // was. Before anything else is asked of the table; gives how many entries stay.
+  template <typename Seconds, typename Adopt>
+  uint32_t recover(uint64_t seed, Seconds seconds, Adopt adopt) {
+    std::fill_n(free_, capacity_, 0U);  // 1: taken
+    for_each_slot([&](SlotRef s) {
+      if (s.slot == 0) buckets_[s.bucket].reference[0] &= ~kOverflow;
+      if (buckets_[s.bucket].tag[s.slot] == 0) return;
+      const Found<Entry> f = at(s);
+      const uint32_t i = index_of(s);
+      const bool whole = i < capacity_ && free_[i] == 0 && f.state <= ConnectionState::kClient &&
+                         stands_right(s, net::flow_hash(entries_[i].key, seed)) && seconds(f.time) < kMaxIdle;
+      if (whole)
+        free_[i] = 1;
+      else
+        buckets_[s.bucket].tag[s.slot] = 0;
+    });
+    // Each direction must know the other, or neither stays.
+    const auto forget = [&](SlotRef s) {
+      free_[index_of(s)] = 0;
+      buckets_[s.bucket].tag[s.slot] = 0;
+    };
+    const auto lonely = [&](SlotRef s) {
+      if (entry(s).partner == kNoPartner)
+        return entry(s).mode == Mode::kNat && entry(s).direction != Direction::kNone &&
+               entry(s).direction != Direction::kNext;
+      const SlotRef p = partner(s);
+      return !p || p == s || entry(p).partner == kNoPartner || !(partner(p) == s);
+    };
+    for_each_entry([&](SlotRef s) {
+      if (lonely(s)) forget(s);
+    });
+    for_each_entry([&](SlotRef s) {
+      const SlotRef p = partner(s);
+      if (p && s.bucket * 8 + s.slot > p.bucket * 8 + p.slot) return;  // looked at with its partner
+      if (adopt(entries_[index_of(s)], p ? &entries_[index_of(p)] : nullptr)) return;
+      if (p) forget(p);
+      forget(s);
+    });
+    for_each_entry([&](SlotRef s) {
+      const uint32_t at = home(net::flow_hash(entry(s).key, seed));
+      if (at != s.bucket) buckets_[at].reference[0] |= kOverflow;
+    });
+    free_count_ = 0;
+    // In place: what is written is never ahead of what is read.
+    for (uint32_t i = 0; i < capacity_; ++i)
+      if (free_[i] == 0) free_[free_count_++] = i;
+    return size();
+  }
+
   // What a reader beside the worker may see: a copy of the entry in a slot, and nothing if it changed meanwhile.
   bool peek(uint32_t bucket, uint32_t slot, Peeked<Entry>* out, Tick now, const IdleTimeouts& idle) const {
     Bucket& b = buckets_[bucket];
@@ -245,6 +302,22 @@ class ConnectionTable {
   static bool overflowed(const Bucket& b) { return (b.reference[0] & kOverflow) != 0; }
   static uint16_t tag_of(uint64_t hash) { return static_cast<uint16_t>(hash >> 48 | 1); }
   uint32_t home(uint64_t hash) const { return static_cast<uint32_t>(hash) & mask_; }
+
+  template <typename Visit>
+  void for_each_slot(Visit visit) const {
+    for (uint32_t bucket = 0; bucket <= mask_; ++bucket)
+      for (uint32_t slot = 0; slot < 8; ++slot) visit(SlotRef{bucket, slot});
+  }
+  template <typename Visit>
+  void for_each_entry(Visit visit) const {
+    for_each_slot([&](SlotRef s) {
+      if (buckets_[s.bucket].tag[s.slot] != 0) visit(s);
+    });
+  }
+  // Whether an entry of that hash may stand there.
+  bool stands_right(SlotRef s, uint64_t hash) const {
+    return (home(hash) ^ s.bucket) < kGroup && buckets_[s.bucket].tag[s.slot] == tag_of(hash);
+  }
 
   static bool is_over(Tick time, ConnectionState state, Tick now, const IdleTimeouts& idle) {
     return static_cast<Tick>(now - time) >= idle[static_cast<size_t>(state)];

@@ -22,6 +22,14 @@ class Ledger {
       ports_.take(e.snat_destination, e.key.destination_port.host());
     }
   }
+  // An earlier engine opened it.
+  template <typename Entry>
+  void resumed(const Entry& e) {
+    if (e.direction == Direction::kForward)
+      reals_[e.real].live.add(1);
+    else
+      opened(e);
+  }
   template <typename Entry>
   void closed(const Entry& e) {
     if (e.direction == Direction::kForward)

@@ -211,6 +211,18 @@ DropReason open_nat(Burst& burst, Entry& forward, const Packet& p, ConnectionTab
   return DropReason::NONE;
 }
 
+template <typename Entry>
+bool is_nat_pair(const Entry& forward, const Entry& reply) {
+  using Key = typename Entry::KeyType;
+  using Address = typename Entry::AddressType;
+  return forward.mode == Mode::kNat && reply.mode == Mode::kNat && forward.direction == Direction::kForward &&
+         reply.direction == Direction::kReply && forward.service == reply.service && forward.real == reply.real &&
+         forward.translation == translation<Key, Address>(forward.key, reversed(reply.key)) &&
+         reply.translation == translation<Key, Address>(reply.key, reversed(forward.key));
+}
+
+template bool is_nat_pair(const Connection4&, const Connection4&);
+template bool is_nat_pair(const Connection6&, const Connection6&);
 template DropReason open_nat(Burst&, Connection4&, const Packet&, ConnectionTable<Connection4>&, const Tables&,
                              const Learner&, Tick, SlotRef*);
 template DropReason open_nat(Burst&, Connection6&, const Packet&, ConnectionTable<Connection6>&, const Tables&,

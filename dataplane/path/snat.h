@@ -18,6 +18,12 @@ template <typename Entry>
 net::DropReason open_nat(Burst& burst, Entry& forward, const Packet& p, ConnectionTable<Entry>& table, const Tables& t,
                          const Learner& learner, Tick now, SlotRef* slot);
 
+// Whether two entries are those that open_nat() makes of a flow: what another engine's memory holds may be damaged.
+template <typename Entry>
+bool is_nat_pair(const Entry& forward, const Entry& reply);
+
+extern template bool is_nat_pair(const Connection4&, const Connection4&);
+extern template bool is_nat_pair(const Connection6&, const Connection6&);
 extern template net::DropReason open_nat(Burst&, Connection4&, const Packet&, ConnectionTable<Connection4>&,
                                          const Tables&, const Learner&, Tick, SlotRef*);
 extern template net::DropReason open_nat(Burst&, Connection6&, const Packet&, ConnectionTable<Connection6>&,

@@ -42,9 +42,14 @@ Worker::Worker(const Setup& s)
       tx_(s.tx),
       forwarding_(s.forwarding),
       quiescence_(s.quiescence),
-      yield_(s.yield) {
+      yield_(s.yield),
+      first_tick_(s.first_tick) {
   own_.connections.v4.set_ledger(&ledger_);
   own_.connections.v6.set_ledger(&ledger_);
+}
+
+Recovered Worker::recover(const Left& left, const Tables& tables) {
+  return path::recover(own_.connections, left, tables, own_.learner.worker, ledger_);
 }
 
 unsigned Worker::receive(const RxQueue& queue) {
@@ -191,7 +196,7 @@ void Worker::run(const std::atomic<bool>& stop) {
   const uint64_t millisecond = second / 1'000;
   uint64_t kept = 0;  // milliseconds, by the last housekeeping
   uint64_t next = start;
-  Tick now = 0;
+  Tick now = first_tick_;
   while (!stop.load(std::memory_order_relaxed)) {
     const bool busy = round(now);
     rte_rcu_qsbr_quiescent(quiescence_, own_.learner.worker);
@@ -200,7 +205,7 @@ void Worker::run(const std::atomic<bool>& stop) {
     if (tsc < next) continue;
     next = tsc + millisecond;
     stamp();
-    now = static_cast<Tick>((tsc - start) / second);
+    now = static_cast<Tick>(first_tick_ + (tsc - start) / second);
     const uint64_t milliseconds = (tsc - start) / millisecond;
     housekeep(now, static_cast<uint32_t>(milliseconds - std::exchange(kept, milliseconds)));
   }

@@ -10,12 +10,14 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <variant>
 
 #include "dataplane/path/burst.h"
 #include "dataplane/path/holdings.h"
 #include "dataplane/path/ledger.h"
 #include "dataplane/path/port.h"
+#include "dataplane/path/recover.h"
 #include "dataplane/path/tables.h"
 
 namespace guideway::path {
@@ -50,6 +52,7 @@ class Worker {
     SnatPorts::Memory snat_ports;
     Fragments* fragments = nullptr;
     uint64_t table_seed = 0;
+    Tick first_tick = 0;                  // when run() begins
     std::span<const RxQueue> rx;          // these two outlive the worker
     std::array<TxQueue, kMaxPorts> tx{};  // by port index
     std::span<const Forwarding> forwarding;
@@ -61,6 +64,15 @@ class Worker {
   explicit Worker(const Setup& setup);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
+
+  // Before it runs, of what its tables' memory held before: see recover.h.
+  Recovered recover(const Left& left, const Tables& tables);
+
+  // Likewise, of what other tables held; false if there is no room.
+  template <typename Entry>
+  bool take_in(const Entry& forward, const Entry* reply, Age age) {
+    return path::take_in(forward, reply, age, table<Entry>(), own_.learner.table_seed, ledger_);
+  }
 
   // All queues once. True if there was anything.
   bool round(Tick now);
@@ -87,6 +99,13 @@ class Worker {
   using Outbox = std::array<rte_mbuf*, kBurst + kMade>;
 
   const Tables& tables() const { return *tables_->load(std::memory_order_acquire); }
+  template <typename Entry>
+  ConnectionTable<Entry>& table() {
+    if constexpr (std::is_same_v<Entry, Connection4>)
+      return own_.connections.v4;
+    else
+      return own_.connections.v6;
+  }
   unsigned receive(const RxQueue& queue);
   void send(Burst& burst);
   void flush(size_t port);
@@ -105,6 +124,7 @@ class Worker {
   std::span<const Forwarding> forwarding_;
   rte_rcu_qsbr* quiescence_;
   bool yield_;
+  Tick first_tick_;
   uint32_t expire4_ = 0;
   uint32_t expire6_ = 0;
   std::atomic<Trace*> asked_{nullptr};

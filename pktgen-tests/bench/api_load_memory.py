@@ -76,7 +76,8 @@ class Memory:
     def start_engine(self, *devices):
         ports = [word for d in devices for word in ("--port", f"dpdk:{d}@{NEXT_HOP}")]
         return self.start("engine", self.build / "dataplane/guideway-engine", *ports, "--socket",
-                          self.directory / "engine.sock", "--state-dir", self.directory / "engine")
+                          self.directory / "engine.sock", "--state-dir", self.directory / "engine", "--table-dir",
+                          self.directory / "tables")
 
     def end(self, process):
         process.send_signal(signal.SIGTERM)

@@ -50,7 +50,7 @@ YAML
 
 start_engine() {  # DEVARGS [WORKERS]
   ip netns exec "$space" "$LAB_BUILD/dataplane/guideway-engine" --port "$1@$next_hop" --workers "${2:-1}" --no-huge --yield \
-    --socket "$run/engine.sock" --state-dir "$run/engine" >>"$run/engine.log" 2>&1 </dev/null &
+    --socket "$run/engine.sock" --state-dir "$run/engine" --table-dir "$run/tables" >>"$run/engine.log" 2>&1 </dev/null &
   engine=$!
 }
 end_engine() {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The engine is killed, with no daemon to help: the kernel balances DSR from the same tables, its supervisor starts it
-# again, and it forwards from its own snapshot; or it is stopped, and goes on. No DSR connection breaks, whoever has it; what only the engine can serve
-# (nat) XDP drops, and doesn't pass up. The host's own traffic is never cut.
+# again, and it forwards from its own snapshot; or it is stopped, and goes on. No DSR connection breaks, whoever has it. What
+# only the engine can serve (nat) XDP drops, and doesn't pass up; the next engine goes on with those connections. The host's
+# own traffic is never cut.
 . "$(dirname "$0")/prologue.sh"
 
 needs_gateway
@@ -10,8 +11,12 @@ lab_start_gateway || fail "the gateway doesn't start"
 vip=${LAB_VIP4[dsr-ipip]}
 checksum=$(lab_big_file | sha256sum)
 
-get "$vip" /slow -m 60 >"$LAB_RUN/download" &
-download=$!
+addresses=("$vip" "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}")
+downloads=()
+for i in "${!addresses[@]}"; do
+  get "${addresses[i]}" /slow -m 120 >"$LAB_RUN/download$i" &
+  downloads+=($!)
+done
 sleep 1
 kill -9 "$(cat "$LAB_RUN/pids/daemon")"
 rm "$LAB_RUN/pids/daemon"
@@ -49,7 +54,8 @@ done
 equal "ssh to the gateway" hello "$(lab_ssh $LAB_GATEWAY4 echo hello)"
 say "an engine that can't start takes nothing over"
 if lab_in gateway timeout 20 "$LAB_BUILD/dataplane/guideway-engine" --port af_xdp:cl0 --port af_xdp:nonesuch \
-  --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_PINS" >"$LAB_RUN/log/refused.log" 2>&1; then
+  --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_PINS" --table-dir "$LAB_TABLES" \
+  >"$LAB_RUN/log/refused.log" 2>&1; then
   fail "an engine starts on an interface that isn't there"
 fi
 equal "the servers behind $vip then" 'web1 web2 web3' "$(servers_behind "$vip")"
@@ -69,8 +75,11 @@ wait $ping || true
 lost=$(grep -oE '[0-9.]+% packet loss' "$LAB_RUN/log/ping.log")
 equal "pings to the gateway in all of this" '0% packet loss' "$lost"
 equal "the servers afterwards" 'web1 web2 web3' "$(servers_behind "$vip")"
-wait $download || fail "a DSR connection broke when the engine was killed"
-equal "what it carried" "$checksum" "$(sha256sum <"$LAB_RUN/download")"
+for i in "${!addresses[@]}"; do
+  wait "${downloads[i]}" || fail "a connection to ${addresses[i]} broke when the engine was killed"
+  equal "what it carried" "$checksum" "$(sha256sum <"$LAB_RUN/download$i")"
+done
+has 'took up .* entries of connections' <"$LAB_RUN/log/engine.log" || fail "the engine doesn't say what it took up"
 
 say "load, while the engine is stopped and goes on: the kernel doesn't wait for its heartbeat"
 kill -9 "$(cat "$LAB_RUN/pids/supervisor")" "$(cat "$LAB_RUN/pids/engine")"

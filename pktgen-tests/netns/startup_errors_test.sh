@@ -6,7 +6,7 @@ needs_gateway
 begin
 engine=$LAB_BUILD/dataplane/guideway-engine
 foreign=$LAB_BUILD/pktgen-tests/decap/decap.bpf.o
-places=(--socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_RUN/bpf/guideway")
+places=(--socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_RUN/bpf/guideway" --table-dir "$LAB_TABLES")
 
 xdp_programs() { lab_in gateway ip -o link show | grep -c ' xdp' || true; }
 engines() { pgrep -c -x guideway-engine --ns "$(gateway_process)" --nslist net || true; }
@@ -71,7 +71,7 @@ refused 1 "the privilege to drop privileges missing" 'CAP_SETPCAP.*root' \
   setpriv --inh-caps=-setpcap --bounding-set=-setpcap "$engine" --port af_xdp:cl0 "${places[@]}"
 mkdir -p "$LAB_RUN/others" && chown nobody "$LAB_RUN/others"
 refused 1 "a state directory of another user" 'others.*chown root' "$engine" --port af_xdp:cl0 --socket "$LAB_RUN/engine.sock" \
-  --state-dir "$LAB_RUN/others" --bpffs "$LAB_RUN/bpf/guideway"
+  --state-dir "$LAB_RUN/others" --table-dir "$LAB_TABLES" --bpffs "$LAB_RUN/bpf/guideway"
 refused 1 "an unknown interface" 'nosuch0.*ip link' "$engine" --port af_xdp:nosuch0 "${places[@]}"
 refused 1 "one good port, one unknown" 'nosuch0.*ip link' "$engine" --port af_xdp:cl0 --port af_xdp:nosuch0 "${places[@]}"
 refused 1 "an interface that is down" 'ip link set dev down0 up' "$engine" --port af_xdp:down0 "${places[@]}"
@@ -80,13 +80,13 @@ refused 1 "more queues than there are" 'two0 can have at most 2.*fewer' "$engine
 refused 1 "queues that would be without a socket" 'four0 can.t be set to 1 .*ethtool -L' \
   "$engine" --port af_xdp:four0:1 "${places[@]}"
 refused 1 "no BPF file system" 'mount -t bpf' \
-  "$engine" --port af_xdp:cl0 --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_RUN/nosuch"
+  "$engine" --port af_xdp:cl0 --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/engine" --table-dir "$LAB_TABLES" --bpffs "$LAB_RUN/nosuch"
 refused 1 "a state directory that can't be" 'state-dir' \
-  "$engine" --port af_xdp:cl0 --socket "$LAB_RUN/engine.sock" --state-dir /proc/nosuch --bpffs "$LAB_RUN/bpf/guideway"
+  "$engine" --port af_xdp:cl0 --socket "$LAB_RUN/engine.sock" --state-dir /proc/nosuch --table-dir "$LAB_TABLES" --bpffs "$LAB_RUN/bpf/guideway"
 refused 1 "a socket that can't be" 'nosuch.*--socket' \
-  "$engine" --port af_xdp:cl0 --socket /proc/nosuch/engine.sock --state-dir "$LAB_RUN/engine" --bpffs "$LAB_RUN/bpf/guideway"
+  "$engine" --port af_xdp:cl0 --socket /proc/nosuch/engine.sock --state-dir "$LAB_RUN/engine" --table-dir "$LAB_TABLES" --bpffs "$LAB_RUN/bpf/guideway"
 refused 1 "a file in the socket's place" 'is there and no socket' \
-  "$engine" --port af_xdp:cl0 --socket "$LAB_RUN/ssh/host_key" --state-dir "$LAB_RUN/engine" --bpffs "$LAB_RUN/bpf/guideway"
+  "$engine" --port af_xdp:cl0 --socket "$LAB_RUN/ssh/host_key" --state-dir "$LAB_RUN/engine" --table-dir "$LAB_TABLES" --bpffs "$LAB_RUN/bpf/guideway"
 [ -s "$LAB_RUN/ssh/host_key" ] || fail "a file of somebody's was removed for the socket"
 refused 1 "a DPDK device that can't be" 'net_nosuch0.*net_memif0' \
   "$engine" --port af_xdp:cl0 --port dpdk:net_nosuch0@02:00:00:00:00:01 "${places[@]}"
@@ -101,14 +101,16 @@ lab_in gateway ip link set dev cl0 xdpdrv off
 lab_start_gateway || fail "the engine doesn't start after all that"
 keeps_running=yes
 ports=(--port af_xdp:cl0 --port af_xdp:srv0 --yield)
-other=(--socket "$LAB_RUN/other.sock" --state-dir "$LAB_RUN/other")
+other=(--socket "$LAB_RUN/other.sock" --state-dir "$LAB_RUN/other" --table-dir "$LAB_RUN/tables/other")
 refused 1 "a second engine" 'another guideway-engine runs' "$engine" "${ports[@]}" "${places[@]}"
+refused 1 "a second engine with only its tables the same" 'another guideway-engine runs.*tables/guideway' \
+  "$engine" "${ports[@]}" "${other[@]:0:4}" --table-dir "$LAB_TABLES" --bpffs "$LAB_RUN/bpf/other"
 refused 1 "a second engine with a state directory of its own" 'another guideway-engine runs' \
   "$engine" "${ports[@]}" "${other[@]}" --bpffs "$LAB_RUN/bpf/guideway"
 refused 1 "a second engine with pins of its own" 'cl0.*XDP' "$engine" "${ports[@]}" "${other[@]}" --bpffs "$LAB_RUN/bpf/other"
 [ ! -e "$LAB_RUN/other.sock" ] || fail "a second engine left its socket"
 [ ! -e "$LAB_RUN/bpf/other" ] || fail "a second engine left its pins"
 refused 1 "a second engine at the same socket" 'engine.sock' "$engine" --port af_xdp:two0 --yield \
-  --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/other" --bpffs "$LAB_RUN/bpf/other"
+  --socket "$LAB_RUN/engine.sock" --state-dir "$LAB_RUN/other" --table-dir "$LAB_RUN/tables/other" --bpffs "$LAB_RUN/bpf/other"
 [ -S "$LAB_RUN/engine.sock" ] && lab_cli status -o json | has '"connected": *true' || fail "its socket was taken away"
 lab_gateway_answers || fail "the second engine harmed the first"

@@ -63,14 +63,16 @@ Rig::Rig(const RigOptions& options)
                                                 .tally = tally_.get(),
                                                 .ports = facts,
                                                 .keep = [](const auto&, bool) {},
-                                                .mirror = mirror_ ? &*mirror_ : nullptr},
+                                                .mirror = mirror_ ? &*mirror_ : nullptr,
+                                                .directory = options.directory},
                                                reclaimer_));
   forwarding_ = must(control::Forwarding::create(rib_, *publisher_, reclaimer_, {}));
   workers_ = must(control::Workers::create({.count = options.workers,
                                             .connections = options.connections,
                                             .huge = options.huge,
                                             .yield = false,
-                                            .tally = tally_.get()},
+                                            .tally = tally_.get(),
+                                            .directory = options.directory},
                                            ports_, publisher_->tables(), reclaimer_));
   sweep_ = std::make_unique<control::Sweep>(*publisher_, reclaimer_, workers_->all());
   trace_site_ = {.workers = workers_.get(),
@@ -80,6 +82,7 @@ Rig::Rig(const RigOptions& options)
                  .pool = pool_.get(),
                  .steering = {}};
   routes_changed();
+  if (options.directory != nullptr) now_ = static_cast<path::Tick>(control::seconds_since_boot());
   pass(0);
 }
 

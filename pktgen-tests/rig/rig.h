@@ -28,9 +28,10 @@ struct RigOptions {
   unsigned ports = 2;
   unsigned queues = 0;  // of each port; 0: one for each worker
   uint32_t connections = 4096;
-  bool huge = false;                    // tables on 2 MB pages
-  unsigned memory_mb = 256;             // DPDK's, told by the first rig of the process
-  xdp::KernelTables* kernel = nullptr;  // what is published is mirrored there
+  bool huge = false;                             // tables on 2 MB pages
+  unsigned memory_mb = 256;                      // DPDK's, told by the first rig of the process
+  xdp::KernelTables* kernel = nullptr;           // what is published is mirrored there
+  control::TableDirectory* directory = nullptr;  // where tables outlive the rig
 };
 
 // Port i is interface 10 + i, "p<i>", MAC 02:00:00:00:00:0<i+1>, with the addresses 10.0.i.1/24 and 2001:db8:i::1/64.
