@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# SIGTERM: the engine gives everything back (XDP programs, pins, socket, hugepages), and the host's own traffic is not cut
-# for a moment by start or stop. DPDK's ports start, are counted and stop as well.
+# SIGTERM: the engine ends, and the kernel goes on with DSR; `guideway-engine detach` gives everything back (XDP programs,
+# pins, hugepages). The host's own traffic is not cut for a moment by any of that. DPDK's ports start, are counted and stop
+# as well.
 . "$(dirname "$0")/prologue.sh"
 
 needs_gateway
@@ -8,7 +9,9 @@ begin
 hugepages() { cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages 2>/dev/null || echo none; }
 before=$(hugepages)
 
-# `stopped SIGNAL`: the engine is asked (its supervisor would start it again), and goes with all that it had.
+detach() { lab_in gateway "$LAB_BUILD/dataplane/guideway-engine" detach --bpffs "$LAB_PINS" --table-dir "$LAB_TABLES"; }
+
+# `stopped SIGNAL`: the engine is asked (its supervisor would start it again), and goes; then what it left is taken away.
 stopped() {
   local pid
   pid=$(cat "$LAB_RUN/pids/engine")
@@ -16,10 +19,15 @@ stopped() {
   kill "-$1" "$pid"
   engine_gone() { ! grep -q guideway-engine "/proc/$pid/comm"; }
   lab_wait_until 5 engine_gone || fail "the engine doesn't stop on SIG$1: $(tail -n 3 "$LAB_RUN/log/engine.log")"
+  grep 'guideway-engine:' "$LAB_RUN/log/engine.log" | tail -n 1 | has stopping ||
+    fail "the engine's last words aren't that it stops"
+  [ ! -e "$LAB_RUN/engine.sock" ] || fail "the socket is left after SIG$1"
+  load 1s "${LAB_VIP4[dsr-ipip]}"
+  load_ended
+  detach || fail "what the engine left can't be taken away"
   ! lab_in gateway ip -o link show | grep ' xdp' || fail "an XDP program is left after SIG$1"
   [ ! -e "$LAB_RUN/bpf/guideway" ] || fail "pins are left after SIG$1: $(find "$LAB_RUN/bpf/guideway")"
-  tail -n 1 "$LAB_RUN/log/engine.log" | has stopping || fail "the engine's last words aren't that it stops"
-  [ ! -e "$LAB_RUN/engine.sock" ] || fail "the socket is left after SIG$1"
+  [ ! -e "$LAB_TABLES" ] || fail "tables are left after SIG$1: $(find "$LAB_TABLES")"
   given_back() { [ "$(hugepages)" = "$before" ]; }
   lab_wait_until 5 given_back || fail "hugepages are kept after SIG$1: $before before, $(hugepages) now"
 }
@@ -33,6 +41,8 @@ for signal in TERM INT; do
   lab_start_gateway || fail "the gateway doesn't start"
   load 1s "${LAB_VIP4[nat]}"
   load_ended
+  refusal=$(detach 2>&1) && fail "an engine that runs is detached"
+  has 'another guideway-engine runs' <<<"$refusal" || fail "$refusal"
   stopped $signal
   lab_stop daemon
 done

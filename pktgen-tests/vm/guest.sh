@@ -10,7 +10,7 @@ export SYSTEMD_BUS_TIMEOUT=300  # seconds; emulated machines are slow
 say() { printf '[%s s] %s\n' "$(cut -d. -f1 /proc/uptime)" "$*"; }
 fail() {
   say "FAILED: $*"
-  journalctl --no-pager -n 60 -u 'guideway*' -u run-guideway-bpf.mount || true
+  journalctl --no-pager -n 60 -u 'guideway*' -u 'run-guideway*' || true
   exit 1
 }
 equal() { [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"; }
@@ -119,6 +119,10 @@ equal "who serves the VIP" 1 "$(guideway services -o json | jq '.services | leng
 equal "the tables' pages" true "$(guideway status -o json | jq .engine.status.hugepages)"
 active run-guideway-bpf.mount && [ -e /run/guideway/bpf/cl0/link ] ||
   fail "the program isn't pinned: $(find /run/guideway)"
+
+findmnt -no FSTYPE,OPTIONS /run/guideway/tables/huge | has 'hugetlbfs.*pagesize=2M' || fail "no hugetlbfs for the tables"
+[ -s /run/guideway/tables/huge/worker0.ipv4 ] && [ -s /run/guideway/tables/rows ] ||
+  fail "the tables aren't in files: $(find /run/guideway/tables)"
 
 say "privileges"
 status_of() { awk -v name="$2:" '$1 == name {print $2}' /proc/"$1"/task/*/status | sort -u | paste -sd' '; }
