@@ -24,7 +24,8 @@ within() {  # SECONDS COMMAND...
 }
 has() { grep "$@" >/dev/null; }
 apt() {
-  apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" \
+  apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    -o Dpkg::Options::=--force-unsafe-io "$@" \
     >/tmp/apt.log 2>&1 || { cat /tmp/apt.log; fail "apt-get $*"; }
 }
 pid_of() { systemctl show -P MainPID "$1"; }
@@ -144,16 +145,7 @@ setpriv --reuid nobody --regid guideway --clear-groups guideway status >/dev/nul
 ! setpriv --reuid nobody --regid nogroup --clear-groups guideway status >/dev/null 2>&1 ||
   fail "anybody can ask"
 
-say "a killed engine is started again, and takes its program over"
-link() { ip -o link show cl0 | grep -o ' xdp'; }
-link >/dev/null || fail "no XDP program: $(ip link show cl0)"
-kill -9 "$engine"
-again() { [ "$(pid_of guideway-engine)" != "$engine" ] && answers; }
-within 120 again || fail "it isn't"
-link >/dev/null || fail "the program is gone"
-engine=$(pid_of guideway-engine)
-
-say "upgraded, while a connection through the VIP stands"
+say "a killed engine is started again, takes its program over, and a connection by nat goes on"
 ip netns exec client timeout 900 bash -c '
   exec 3<>/dev/tcp/192.0.2.10/80
   touch /tmp/connected
@@ -162,18 +154,27 @@ ip netns exec client timeout 900 bash -c '
   timeout 30 cat <&3' >/tmp/answer &
 connection=$!
 within 60 test -e /tmp/connected || fail "no connection"
+link() { ip -o link show cl0 | grep -o ' xdp'; }
+link >/dev/null || fail "no XDP program: $(ip link show cl0)"
+kill -9 "$engine"
+again() { [ "$(pid_of guideway-engine)" != "$engine" ] && answers; }
+within 120 again || fail "it isn't"
+link >/dev/null || fail "the program is gone"
+engine=$(pid_of guideway-engine)
+
+say "upgraded, and the engine restarted, while that connection stands"
 apt install /mnt/next.deb
 equal "the version" "$version+next" "$(dpkg-query -W -f '${Version}' guideway)"
 equal "the engine" "$engine" "$(pid_of guideway-engine)"
 within 60 guideway status || fail "the daemon doesn't answer"
 [ "$(pid_of guidewayd)" != "$daemon" ] || fail "the daemon is still the old one"
-touch /tmp/upgraded
-wait $connection && has -x server </tmp/answer || fail "the connection broke: $(cat /tmp/answer)"
 has -F "OPTIONS=\"$options\"" </etc/default/guideway-engine || fail "the configuration of the engine was overwritten"
 has 'A new default' </etc/default/guidewayd || fail "what nobody had changed isn't the new version's"
 [ -s /etc/guideway/manifests/web.yaml ] || fail "the manifest is gone"
 systemctl restart guideway-engine
 within 120 answers || fail "the VIP doesn't answer after the engine's restart"
+touch /tmp/upgraded
+wait $connection && has -x server </tmp/answer || fail "the connection broke: $(cat /tmp/answer)"
 
 # Of the engine's system calls none was refused, and systemd understood all of the units.
 ! dmesg | grep 'type=1326.*guideway' || fail "system calls were refused"
@@ -183,7 +184,9 @@ say "removed: nothing runs or is mounted, and the configuration stays"
 apt remove guideway
 ! ip -o link show cl0 | has xdp || fail "the XDP program is left"
 ! pgrep -l guideway || fail "processes are left"
-! findmnt /run/guideway/bpf || fail "the mount is left"
+! findmnt /run/guideway/bpf || fail "the mount of pins is left"
+! findmnt /run/guideway/tables/huge || fail "the mount of tables is left"
+[ ! -e /run/guideway/tables ] || fail "tables are left"
 ! answers || fail "the VIP still answers"
 has -F -e "$options" </etc/default/guideway-engine || fail "the configuration is gone"
 [ -s /etc/guideway/manifests/web.yaml ] || fail "the manifest is gone"

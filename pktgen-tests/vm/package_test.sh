@@ -88,7 +88,7 @@ cp "$package" "$work/disk/first.deb"
 dpkg-deb -R "$package" "$work/next"
 sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
 for file in guideway-engine guidewayd; do echo '# A new default.' >>"$work/next/etc/default/$file"; done
-dpkg-deb --root-owner-group -b "$work/next" "$work/disk/next.deb" >/dev/null
+dpkg-deb --root-owner-group -Zgzip -b "$work/next" "$work/disk/next.deb" >/dev/null
 mke2fs -q -t ext4 -d "$work/disk" "$work/disk.ext4" 256M
 
 echo "starting the machine"
@@ -96,7 +96,7 @@ touch "$work/report"
 TMPDIR=$work timeout 1500 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 \
   -nodefaults -no-reboot -display none -device virtio-rng-pci \
   -kernel "$base/kernel" -initrd "$base/initrd" -append "root=/dev/vda rw console=ttyS0 panic=-1 quiet" \
-  -drive "file=$base/root.ext4,format=raw,if=virtio,snapshot=on" \
+  -drive "file=$base/root.ext4,format=raw,if=virtio,snapshot=on,cache=unsafe" \
   -drive "file=$work/disk.ext4,format=raw,if=virtio,readonly=on" \
   -serial "file:$work/console" -serial "file:$work/report" </dev/null 2>"$work/qemu.log" &
 qemu=$!
