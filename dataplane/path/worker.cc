@@ -19,6 +19,7 @@ namespace {
 using net::DropReason;
 
 constexpr unsigned kHousekeepingParts = 8'192;
+constexpr unsigned kAwake = 10;  // milliseconds after the last packet
 
 unsigned receive_from(PortQueue* queue, std::span<rte_mbuf*> out) {
   return with(*queue, [&](auto& q) { return q.receive(out); });
@@ -132,6 +133,19 @@ void Worker::stamp() {
     if (auto* const* port = std::get_if<PortQueue*>(&q.source)) with(**port, [now](auto& p) { p.stamp(now); });
 }
 
+void Worker::find_sockets() {
+  for (const RxQueue& q : rx_) {
+    auto* const* port = std::get_if<PortQueue*>(&q.source);
+    if (port == nullptr) continue;
+    const auto* queue = std::get_if<AfXdpQueue>(*port);
+    if (queue == nullptr || socket_count_ == kMaxSockets) {
+      socket_count_ = 0;
+      return;
+    }
+    sockets_[socket_count_++] = {queue->rings().socket, POLLIN, 0};
+  }
+}
+
 void Worker::housekeep(Tick now, uint32_t milliseconds) {
   own_.counters.tick.set(now);
   own_.icmp_errors.refill(tables().icmp_rate);
@@ -194,6 +208,8 @@ void Worker::run(const std::atomic<bool>& stop) {
   const uint64_t second = rte_get_tsc_hz();
   const uint64_t start = rte_rdtsc();
   const uint64_t millisecond = second / 1'000;
+  find_sockets();
+  uint64_t awake_until = start;
   uint64_t kept = 0;  // milliseconds, by the last housekeeping
   uint64_t next = start;
   Tick now = first_tick_;
@@ -201,7 +217,13 @@ void Worker::run(const std::atomic<bool>& stop) {
     const bool busy = round(now);
     rte_rcu_qsbr_quiescent(quiescence_, own_.learner.worker);
     if (!busy) yield_ ? static_cast<void>(sched_yield()) : rte_pause();
-    const uint64_t tsc = rte_rdtsc();
+    uint64_t tsc = rte_rdtsc();
+    if (busy) {
+      awake_until = tsc + kAwake * millisecond;
+    } else if (tsc >= awake_until && socket_count_ > 0) {
+      poll(sockets_.data(), socket_count_, 1);
+      tsc = rte_rdtsc();
+    }
     if (tsc < next) continue;
     next = tsc + millisecond;
     stamp();

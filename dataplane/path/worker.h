@@ -2,6 +2,7 @@
 // and transmit buffers; shares nothing with the others but the published tables and the rings between them.
 #pragma once
 
+#include <poll.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 
@@ -42,6 +43,9 @@ struct Forwarding {
 
 struct Trace;
 
+// With more queues than this a worker never sleeps.
+inline constexpr unsigned kMaxSockets = 64;
+
 class Worker {
  public:
   struct Setup {
@@ -81,7 +85,8 @@ class Worker {
   void housekeep(Tick now, uint32_t milliseconds = 1);
   // Housekeeping's last part: the packet that is to be traced, if there is one.
   void trace_asked(Tick now);
-  // Rounds until `stop`; housekeeping every millisecond.
+  // Rounds until `stop`; housekeeping every millisecond. With nothing to do for a while it sleeps, until one of its
+  // sockets has something, or for a millisecond: so long may wait what comes over a ring then.
   void run(const std::atomic<bool>& stop);
 
   // From control: housekeeping traces the packet. False while another waits for that.
@@ -112,6 +117,7 @@ class Worker {
   bool forward();
   void ring_doorbells();
   void stamp();
+  void find_sockets();
   void rehearse(Trace& trace, Tick now);
   void prepare(Trace& trace);
   void drop(rte_mbuf* mbuf, net::DropReason why);
@@ -125,6 +131,9 @@ class Worker {
   rte_rcu_qsbr* quiescence_;
   bool yield_;
   Tick first_tick_;
+  // Of all its queues; none if there are others than sockets.
+  std::array<pollfd, kMaxSockets> sockets_{};
+  unsigned socket_count_ = 0;
   uint32_t expire4_ = 0;
   uint32_t expire6_ = 0;
   std::atomic<Trace*> asked_{nullptr};

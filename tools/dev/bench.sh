@@ -7,6 +7,7 @@ usage: ./dev bench lb [--filter TEXT] [--runs N] [--json FILE]
        ./dev bench flood [--runs N] [--json FILE]
        ./dev bench api [--lab] [--runs N] [--seconds S]
        ./dev bench xdp [--runs N] [--json FILE]
+       ./dev bench idle [--seconds S]
        ./dev bench maglev | commit | scale
 
 lb      pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor
@@ -21,6 +22,7 @@ api     the real engine and daemon: what a worker sends while weights and object
         a fixed rate, and how much of that arrives
 xdp     the XDP program as it balances while no engine listens, by the kernel's own statistics, net of an empty program: one
         packet a call, flows in random order. Is root's
+idle    in the lab: how much of a core the engine takes without traffic, and how long the first packet waits then; root's
 maglev  builds Maglev tables
 commit  changes manifests of 100 objects under the real guidewayd and guideway-engine, and prints how long after the
         file's close they are in force
@@ -41,7 +43,7 @@ dev_bench() {
   ensure_packages
   [ $# != 0 ] || set -- lb
   case $1 in
-  commit | scale | api) build_kind release || exit 1 ;;
+  commit | scale | api | idle) build_kind release || exit 1 ;;
   *) build_kind release pktgen-tests/guideway-bench || exit 1 ;;
   esac
   trap give_back_hugepages EXIT
@@ -49,6 +51,7 @@ dev_bench() {
   reserve_hugepages
   case $1 in
   api) bench_api "${@:2}" ;;
+  idle) bench_idle "${@:2}" ;;
   *) build/pktgen-tests/guideway-bench "$@" ;;
   esac
 }
@@ -72,6 +75,14 @@ bench_api() {
     # shellcheck disable=SC2016
     unshare -n sh -c 'ip link set lo up && exec "$@"' - "${load[@]}" memory build "$@"
   fi
+}
+
+bench_idle() {
+  needs_root "bench idle"
+  begin_lab
+  trap 'lab_ended; give_back_hugepages' EXIT
+  lab_start_gateway || exit 1
+  /usr/bin/python3 -B pktgen-tests/bench/idle.py "$LAB_RUN" "$LAB_PREFIX" "$@"
 }
 
 reserve_hugepages() {
