@@ -54,6 +54,17 @@ bool is_only_ours(int directory) {
   return fstat(directory, &s) == 0 && s.st_uid == geteuid() && (s.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+// For what isn't there yet, in half of what is free. Sets errno.
+bool has_room(int file, size_t size) {
+  struct stat s{};
+  struct statfs fs{};
+  if (fstat(file, &s) != 0 || fstatfs(file, &fs) != 0) return false;
+  const size_t taken = static_cast<size_t>(s.st_blocks) * 512;
+  const size_t room = static_cast<size_t>(fs.f_bavail) * static_cast<size_t>(fs.f_bsize) / 2;
+  errno = ENOSPC;
+  return size <= taken + room;
+}
+
 absl::Status refused(const std::string& what) {
   return absl::FailedPreconditionError(absl::StrCat(what, ": ", std::strerror(errno)));
 }
@@ -170,6 +181,8 @@ absl::StatusOr<TableDirectory::Table> TableDirectory::map_file(const std::string
   };
   const xdp::Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return fail("can't make");
+  // A tmpfs such as /run is the host's as well.
+  if (!huge && !has_room(fd.get(), size)) return fail("half of what is free there is less than");
   if (ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return fail("can't make");
   // Now, for where no room is left the first write would be SIGBUS.
   if (fallocate(fd.get(), 0, 0, static_cast<off_t>(size)) != 0) return fail("no room for");

@@ -11,14 +11,19 @@ before=$(hugepages)
 
 detach() { lab_in gateway "$LAB_BUILD/dataplane/guideway-engine" detach --bpffs "$LAB_PINS" --table-dir "$LAB_TABLES"; }
 
-# `stopped SIGNAL`: the engine is asked (its supervisor would start it again), and goes; then what it left is taken away.
-stopped() {
+# `stop SIGNAL`: the engine is asked (its supervisor would start it again), and goes.
+stop() {
   local pid
   pid=$(cat "$LAB_RUN/pids/engine")
   kill -9 "$(cat "$LAB_RUN/pids/supervisor")"
   kill "-$1" "$pid"
   engine_gone() { ! grep -q guideway-engine "/proc/$pid/comm"; }
   lab_wait_until 5 engine_gone || fail "the engine doesn't stop on SIG$1: $(tail -n 3 "$LAB_RUN/log/engine.log")"
+}
+
+# Then what it left is taken away.
+stopped() {
+  stop "$1"
   grep 'guideway-engine:' "$LAB_RUN/log/engine.log" | tail -n 1 | has stopping ||
     fail "the engine's last words aren't that it stops"
   [ ! -e "$LAB_RUN/engine.sock" ] || fail "the socket is left after SIG$1"
@@ -51,6 +56,18 @@ wait $ping4 $ping6 || true
 for log in ping4 ping6; do
   grep -q ' 0% packet loss' "$LAB_RUN/log/$log.log" || fail "pings to the gateway were lost: $(tail -n 3 "$LAB_RUN/log/$log.log")"
 done
+
+say "no room for tables: it forwards all the same, and says what that means"
+mkdir -p "$LAB_TABLES"
+mount -t tmpfs -o size=64m,mode=700 small "$LAB_TABLES"
+lab_start_gateway || fail "the engine doesn't start without room for its tables"
+lab_gateway_answers || fail "it doesn't forward"
+has "connection tables aren't where they should be: half of what is free" <<<"$(lab_cli status)" ||
+  fail "status doesn't tell: $(lab_cli status)"
+stop TERM
+lab_stop daemon
+umount "$LAB_TABLES"
+detach
 
 say "ports of DPDK beside those of AF_XDP"
 lab_start_gateway --port dpdk:net_null0,size=60@02:00:00:00:00:01 --port dpdk:net_ring0@02:00:00:00:00:02 ||
