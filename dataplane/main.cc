@@ -28,7 +28,7 @@ Files:
   /run/guideway/engine.sock   Where guidewayd connects, as root or of group guideway
   /var/lib/guideway/engine    The last commit, by which it starts without guidewayd
   /run/guideway/tables        Connections, which the next engine goes on with
-  /sys/fs/bpf/guideway        The XDP program and its maps, which outlive it if it is killed
+  /sys/fs/bpf/guideway        The XDP program and its maps, which outlive it
 
 Examples:
   guideway-engine --port af_xdp:eth0 --port af_xdp:eth1 --cores 2,3
@@ -163,6 +163,7 @@ int main(int argc, char** argv) {
   options.huge = !no_huge;
   options.seccomp = !no_seccomp;
   if (detach->parsed()) {
+    if (const std::string why = check_privileges(); !why.empty()) return fail(why, 1);
     const absl::Status s = guideway::control::Engine::detach(options);
     return s.ok() ? 0 : fail(std::string(s.message()), 1);
   }

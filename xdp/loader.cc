@@ -232,21 +232,23 @@ absl::StatusOr<DropCounters> Program::drops() const {
 absl::StatusOr<uint64_t> Program::balanced() const { return summed(object_->maps.counts, GW_COUNT_BALANCED); }
 
 absl::StatusOr<int> Program::detach_all(const std::filesystem::path& bpffs) {
-  int programs = 0;
+  if (!is_bpf_file_system(bpffs))
+    return absl::FailedPreconditionError(
+        absl::StrCat(bpffs.string(), " isn't on a BPF file system: name the engine's --bpffs"));
+  std::vector<std::filesystem::path> ours;
   std::error_code error;
-  std::vector<std::filesystem::path> interfaces;
   for (const auto& entry : std::filesystem::directory_iterator(bpffs, error))
-    if (entry.is_directory(error)) interfaces.push_back(entry.path());
-  for (const std::filesystem::path& pins : interfaces) {
+    if (std::filesystem::exists(entry.path() / "link", error)) ours.push_back(entry.path());
+  for (const std::filesystem::path& pins : ours) {
     const Fd link{bpf_obj_get((pins / "link").c_str())};
-    if (!link && errno != ENOENT) return system_error(errno, absl::StrCat("can't open ", (pins / "link").string()));
-    if (link && bpf_link_detach(link.get()) != 0 && errno != ENOLINK)
+    if (!link) return load_error(errno, absl::StrCat("opening ", (pins / "link").string()));
+    if (const auto target = target_of(link.get(), pins / "link"); !target.ok()) return target.status();
+    if (bpf_link_detach(link.get()) != 0 && errno != ENOLINK)
       return system_error(errno, absl::StrCat("can't detach the XDP program of ", pins.filename().string()));
-    programs += link ? 1 : 0;
     std::filesystem::remove_all(pins, error);
   }
   rmdir(bpffs.c_str());  // fails, as it should, where it is the mount itself
-  return programs;
+  return static_cast<int>(ours.size());
 }
 
 absl::Status Program::detach() {

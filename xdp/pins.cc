@@ -14,11 +14,6 @@
 namespace guideway::xdp {
 namespace {
 
-bool is_bpf_file_system(const std::filesystem::path& directory) {
-  struct statfs fs{};
-  return statfs(directory.c_str(), &fs) == 0 && static_cast<unsigned long>(fs.f_type) == BPF_FS_MAGIC;
-}
-
 bool same_shape(const bpf_map* map, const bpf_map_info& info) {
   return bpf_map__type(map) == info.type && bpf_map__key_size(map) == info.key_size &&
          bpf_map__value_size(map) == info.value_size && bpf_map__max_entries(map) == info.max_entries &&
@@ -26,6 +21,11 @@ bool same_shape(const bpf_map* map, const bpf_map_info& info) {
 }
 
 }  // namespace
+
+bool is_bpf_file_system(const std::filesystem::path& directory) {
+  struct statfs fs{};
+  return statfs(directory.c_str(), &fs) == 0 && static_cast<unsigned long>(fs.f_type) == BPF_FS_MAGIC;
+}
 
 absl::Status system_error(int error, const std::string& what) { return absl::ErrnoToStatus(error, what); }
 

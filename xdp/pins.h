@@ -12,6 +12,8 @@
 
 namespace guideway::xdp {
 
+bool is_bpf_file_system(const std::filesystem::path& directory);
+
 // Makes `directory` if its parent is a BPF file system. An error names the mount to make.
 absl::Status make_bpf_directory(const std::filesystem::path& directory);
 

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 
 #include "dataplane/control/confine.h"
@@ -39,13 +40,22 @@ absl::StatusOr<xdp::Fd> locked(const std::string& path, int flags) {
   if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
     return absl::AlreadyExistsError(absl::StrCat("another guideway-engine runs here (it holds ", path,
                                                  "); stop it, or give this one a --state-dir, "
-                                                 "--socket and --bpffs of its own"));
+                                                 "--socket, --bpffs and --table-dir of its own"));
   return fd;
 }
 
 engine::LogLevel log_level(engine::LogLevel wanted) {
   if (wanted != engine::LOG_LEVEL_UNSPECIFIED) log::set_level(static_cast<log::Level>(wanted));
   return static_cast<engine::LogLevel>(log::level());
+}
+
+// At least two ticks of the clock that it is told by: one is no sign of anything.
+std::chrono::nanoseconds heartbeat(const EngineOptions& options) {
+  timespec tick{};
+  clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+  const std::chrono::nanoseconds least(2 * tick.tv_nsec);
+  return options.heartbeat.count() == 0 ? std::chrono::nanoseconds(0)
+                                        : std::max<std::chrono::nanoseconds>(options.heartbeat, least);
 }
 
 sigset_t ending_signals() {
@@ -268,7 +278,7 @@ absl::Status Engine::open_tables() {
           net::to_string(key.address), std::string(s.message()));
   };
   wanted_neighbors_ = std::make_unique<WantedNeighbors>(routes_->rib(), keep);
-  if (kernel_tables_ != nullptr) kernel_mirror_.emplace(*kernel_tables_, facts, options_.heartbeat);
+  if (kernel_tables_ != nullptr) kernel_mirror_.emplace(*kernel_tables_, facts, heartbeat(options_));
   auto publisher = Publisher::create({.workers = workers,
                                       .limits = {},
                                       .rib = &routes_->rib(),
@@ -317,17 +327,21 @@ absl::Status Engine::open_workers() {
              ? "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine"
              : absl::StrCat("mkdir -p ", directory_->huge_path(), "; mount -t hugetlbfs -o pagesize=2M none ",
                             directory_->huge_path(), "; then restart guideway-engine"));
-  if (directory_ != nullptr)
-    for (const std::string& text : directory_->damaged()) spdlog::warn("tables: {}", text);
   return absl::OkStatus();
 }
 
 // What an earlier engine had in tables of other shapes, now that it is known what owns what.
 void Engine::carry_over() {
   if (directory_ == nullptr) return;
-  const uint32_t lost = workers_->carry_over(directory_->take_former(), *publisher_->tables().load());
+  const uint32_t lost = workers_->carry_over(*publisher_->tables().load());
   if (lost > 0) spdlog::warn("tables: no room for {} of an earlier engine's connections: raise --connections", lost);
-  if (workers_->recovered() > 0) spdlog::info("took up {} entries of connections", workers_->recovered());
+  for (const std::string& text : directory_->damaged()) spdlog::warn("tables: {}", text);
+  if (workers_->recovered() == 0) return;
+  spdlog::info("took up {} entries of connections", workers_->recovered());
+  // Which of them are off their slot is known before anybody forwards by these tables.
+  sweep_->wish();
+  while (sweep_->step(kSweepStep)) {
+  }
 }
 
 void Engine::load_state() {
@@ -454,7 +468,8 @@ absl::Status Engine::run() {
     more = sweep_->step(kSweepStep);
     keep_house(Clock::now());
   }
-  spdlog::info("stopping; the kernel goes on with DSR: `guideway-engine detach` ends that");
+  spdlog::info("stopping; the kernel goes on with DSR: `guideway-engine detach --bpffs {} --table-dir {}` ends that",
+               options_.bpffs, options_.table_dir);
   if (state_->unsaved()) state_->save().IgnoreError();
   stop_workers_ = true;
   rte_eal_mp_wait_lcore();
@@ -473,7 +488,8 @@ absl::Status Engine::detach(const EngineOptions& options) {
     programs = *detached;
   }
   if (absl::Status s = remove_tables(options.table_dir); !s.ok()) return s;
-  spdlog::info("took away {} XDP program(s), and the connections", programs);
+  spdlog::info("took away {} XDP program(s) pinned at {}, and the connections in {}", programs, options.bpffs,
+               options.table_dir);
   return absl::OkStatus();
 }
 

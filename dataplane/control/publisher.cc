@@ -97,8 +97,9 @@ void Publisher::restore() {
     path::Service& row = services_.edit(i, reclaimer_);
     row = {};
     row.epoch = s.epoch;
-    retired_.services.insert(i);
-    if (s.present) left_services_[s.vip] = i;
+    retired_.services.emplace(i, ++removals_);
+    left_[i].vip = s.vip;
+    if (s.present) left_vips_[s.vip] = i;
   });
   std::vector<path::RealIndex> reals;
   std::vector<path::RealIndex> orphans;
@@ -111,7 +112,7 @@ void Publisher::restore() {
     fill_real(i, {.address = r.address, .port = r.port}, r.service);
     real_records_[i].gone = true;
     write_real(i);
-    left_reals_[r.service][{r.address, r.port}] = i;
+    left_[r.service].reals[{r.address, r.port}] = i;
     retired_.reals.emplace(i, ++removals_);
   });
   sweep_wish_ |= !retired_.services.empty();
@@ -120,19 +121,17 @@ void Publisher::restore() {
 // A service that an earlier engine served has its row again, and its reals theirs. Whatever has been decided by its
 // former state is judged anew.
 void Publisher::allocate_service(ServiceRecord& record, const path::VipKey& vip) {
-  const auto left = left_services_.find(vip);
-  if (left == left_services_.end()) {
+  const auto left = left_vips_.find(vip);
+  if (left == left_vips_.end()) {
     record.index = services_.allocate();
     services_.edit(record.index, reclaimer_) = {};
     return;
   }
   record.index = left->second;
-  left_services_.erase(left);
+  record.gone = std::move(left_.at(record.index).reals);
+  left_.erase(record.index);
+  left_vips_.erase(left);
   retired_.services.erase(record.index);
-  if (const auto reals = left_reals_.find(record.index); reals != left_reals_.end()) {
-    record.gone = std::move(reals->second);
-    left_reals_.erase(reals);
-  }
 }
 
 Publisher::~Publisher() {
@@ -385,7 +384,7 @@ void Publisher::remove_service(const std::string& name) {
   path::Service& row = services_.edit(record.index, reclaimer_);
   row.present = false;
   row.table_size = 0;
-  retired_.services.insert(record.index);
+  retired_.services.emplace(record.index, ++removals_);
   identities_.set(record.index, {.vip = record.vip, .epoch = row.epoch, .present = false});
   disown(record.vip, name);
   drop_former(record.index);
@@ -703,11 +702,16 @@ void Publisher::reuse(const Retired& unseen) {
     const auto it = retired_.reals.find(i);
     if (it != retired_.reals.end() && it->second == removal) release_real(i);
   }
-  for (const path::ServiceIndex i : unseen.services) {
-    retired_.services.erase(i);
-    std::erase_if(left_services_, [&](const auto& s) { return s.second == i; });
-    left_reals_.erase(i);
-    reclaimer_.later([this, i] {
+  for (const auto& [i, removal] : unseen.services) {
+    const auto it = retired_.services.find(i);
+    if (it == retired_.services.end() || it->second != removal) continue;
+    retired_.services.erase(it);
+    if (const auto left = left_.find(i); left != left_.end()) {
+      if (const auto vip = left_vips_.find(left->second.vip); vip != left_vips_.end() && vip->second == i)
+        left_vips_.erase(vip);
+      left_.erase(left);
+    }
+    reclaimer_.later([this, i = i] {
       identities_.clear(i);
       services_.release(i);
     });
@@ -717,8 +721,8 @@ void Publisher::reuse(const Retired& unseen) {
 
 void Publisher::release_real(path::RealIndex i) {
   const lb::Real& real = real_records_.at(i).real;
-  if (const auto left = left_reals_.find(reals_[i].service); left != left_reals_.end())
-    left->second.erase({real.address, real.port});
+  if (const auto left = left_.find(reals_[i].service); left != left_.end())
+    left->second.reals.erase({real.address, real.port});
   if (const auto record = by_index_.find(reals_[i].service); record != by_index_.end()) {
     ServiceRecord& owner = record->second->second;
     owner.gone.erase({real.address, real.port});

@@ -120,7 +120,7 @@ class Publisher {
   // meanwhile, or came back and went once more, are left as they are.
   struct Retired {
     std::map<path::RealIndex, uint64_t> reals;  // and the how-manieth removal theirs was
-    std::set<path::ServiceIndex> services;
+    std::map<path::ServiceIndex, uint64_t> services;
   };
   const Retired& retired() const { return retired_; }
   void reuse(const Retired& unseen);
@@ -202,8 +202,12 @@ class Publisher {
   RowStore<path::RealIndex, path::Real> reals_;
   RowIdentities identities_;
   // Of an earlier engine: rows of services that no state has named yet, and their reals.
-  std::map<path::VipKey, path::ServiceIndex> left_services_;
-  std::map<path::ServiceIndex, std::map<RealKey, path::RealIndex>> left_reals_;
+  struct Left {
+    path::VipKey vip;
+    std::map<RealKey, path::RealIndex> reals;
+  };
+  std::map<path::ServiceIndex, Left> left_;
+  std::map<path::VipKey, path::ServiceIndex> left_vips_;
 
   std::map<std::string, ServiceSpec> desired_;
   uint32_t desired_reals_ = 0;  // of all of them

@@ -90,7 +90,7 @@ void Sweep::finish() {
   wish_ |= publisher_.take_sweep_wish();
   if (!wish_) publisher_.set_moved(off_slot_hashes_);
   std::erase_if(retired_.reals, [&](const auto& real) { return seen_reals_.contains(real.first); });
-  std::erase_if(retired_.services, [&](path::ServiceIndex i) { return seen_services_.contains(i); });
+  std::erase_if(retired_.services, [&](const auto& service) { return seen_services_.contains(service.first); });
   publisher_.reuse(retired_);
 }
 

@@ -54,19 +54,10 @@ bool is_only_ours(int directory) {
   return fstat(directory, &s) == 0 && s.st_uid == geteuid() && (s.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-// For what isn't there yet, in half of what is free. Sets errno.
-bool has_room(int file, size_t size) {
-  struct stat s{};
-  struct statfs fs{};
-  if (fstat(file, &s) != 0 || fstatfs(file, &fs) != 0) return false;
-  const size_t taken = static_cast<size_t>(s.st_blocks) * 512;
-  const size_t room = static_cast<size_t>(fs.f_bavail) * static_cast<size_t>(fs.f_bsize) / 2;
-  errno = ENOSPC;
-  return size <= taken + room;
-}
-
 absl::Status refused(const std::string& what) {
-  return absl::FailedPreconditionError(absl::StrCat(what, ": ", std::strerror(errno)));
+  const bool denied = errno == EACCES || errno == EPERM;
+  const std::string text = absl::StrCat(what, ": ", std::strerror(errno));
+  return denied ? absl::PermissionDeniedError(text) : absl::FailedPreconditionError(text);
 }
 
 uint64_t away_since(uint64_t alive) {
@@ -96,64 +87,65 @@ absl::StatusOr<std::unique_ptr<TableDirectory>> TableDirectory::open(const std::
     return absl::FailedPreconditionError(absl::StrCat(path, " can be written by others than us"));
   if (!is_of_type(path, {TMPFS_MAGIC, RAMFS_MAGIC}))
     return absl::FailedPreconditionError(absl::StrCat(path, " isn't on a tmpfs"));
-  d->has_huge_ = is_of_type(d->huge_path(), {HUGETLBFS_MAGIC});
+  const xdp::Fd mount(::open(d->huge_path().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  d->has_huge_ = mount && is_only_ours(mount.get()) && is_of_type(d->huge_path(), {HUGETLBFS_MAGIC});
   return d;
 }
 
-std::vector<std::string> TableDirectory::places() const {
-  if (has_huge_) return {huge_path(), path_};
+std::vector<std::string> TableDirectory::places(bool huge) const {
+  if (has_huge_ && huge) return {huge_path(), path_};
   return {path_};
 }
 
-std::optional<uint64_t> TableDirectory::take_stock(std::span<const Wanted> wanted) {
+std::optional<uint64_t> TableDirectory::take_stock(std::span<const Wanted> wanted, bool huge) {
   std::optional<uint64_t> seed;
-  for (const std::string& place : places()) {
+  for (const std::string& place : {huge_path(), path_}) {
     std::error_code error;
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(place, error))
       if (const std::string name = entry.path().filename(); name.starts_with("worker")) names.push_back(name);
     std::ranges::sort(names);
-    for (const std::string& name : names) look_at(absl::StrCat(place, "/", name), name, wanted, &seed);
+    for (const std::string& name : names) {
+      const auto same = std::ranges::find_if(wanted, [&](const Wanted& w) { return w.name == name; });
+      const bool stays = same != wanted.end() && place == places(huge).front();
+      look_at(absl::StrCat(place, "/", name), stays ? &*same : nullptr, &seed);
+    }
   }
   return seed;
 }
 
-void TableDirectory::look_at(const std::string& file, const std::string& name, std::span<const Wanted> wanted,
-                             std::optional<uint64_t>* seed) {
+void TableDirectory::give_up(const std::string& file, const char* why) {
+  damaged_.push_back(absl::StrCat("the connections in ", file, " are lost: ", why));
+  unlink(file.c_str());
+}
+
+void TableDirectory::look_at(const std::string& file, const Wanted* wanted, std::optional<uint64_t>* seed) {
   const xdp::Fd fd(::open(file.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   struct stat s{};
-  const auto give_up = [&](const char* why) {
-    damaged_.push_back(absl::StrCat("the connections in ", file, " are lost: ", why));
-    unlink(file.c_str());
-  };
-  if (!fd || fstat(fd.get(), &s) != 0 || !S_ISREG(s.st_mode)) return give_up("it can't be read");
+  if (!fd || fstat(fd.get(), &s) != 0 || !S_ISREG(s.st_mode)) return give_up(file, "it can't be read");
   const auto size = static_cast<size_t>(s.st_size);
-  if (size < sizeof(TableHeader)) return give_up("it is cut short");
+  if (size < sizeof(TableHeader)) return give_up(file, "it is cut short");
   // hugetlbfs has no read() everywhere.
   void* base = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
-  if (base == MAP_FAILED) return give_up("it can't be mapped");
+  if (base == MAP_FAILED) return give_up(file, "it can't be mapped");
   const Mapping memory(base, size, false);
   const TableHeader& h = *static_cast<const TableHeader*>(base);
-  if (!is_sound(h)) return give_up("its header is damaged, or another version's");
-  const auto same = std::ranges::find_if(wanted, [&](const Wanted& w) { return w.name == name && w.shape == h.shape; });
-  if (same != wanted.end() && size >= sizeof h + same->bytes && (!*seed || **seed == h.seed)) {
+  if (!is_sound(h)) return give_up(file, "its header is damaged, or another version's");
+  if (wanted != nullptr && wanted->shape == h.shape && size >= sizeof h + wanted->bytes &&
+      (!*seed || **seed == h.seed)) {
     *seed = h.seed;
     return;
   }
   auto body = map_memory(size, false, "an earlier engine's connections");
-  if (!body.ok()) return give_up("there is no memory to read it");
+  if (!body.ok()) return give_up(file, "there is no memory to read it");
   std::memcpy(body->base(), &h + 1, size - sizeof h);
-  former_.push_back({h.shape, h.seed, away_since(h.alive), *std::move(body), size - sizeof h});
+  former_.push_back({file, h.shape, h.seed, away_since(h.alive), *std::move(body), size - sizeof h});
   unlink(file.c_str());
 }
 
 absl::StatusOr<TableDirectory::Table> TableDirectory::map(const Wanted& wanted, uint64_t seed, bool huge) {
   std::string complaint;
-  for (const std::string& place : places()) {
-    const bool is_huge = has_huge_ && place == huge_path();
-    // What stands there is kept wherever that is.
-    if (is_huge && !huge && access(absl::StrCat(place, "/", wanted.name).c_str(), F_OK) != 0) continue;
-    if (!is_huge && has_huge_ && access(absl::StrCat(huge_path(), "/", wanted.name).c_str(), F_OK) == 0) continue;
+  for (const std::string& place : places(huge)) {
     auto table = map_file(place, wanted, seed);
     if (table.ok()) {
       table->complaint = complaint;
@@ -181,8 +173,16 @@ absl::StatusOr<TableDirectory::Table> TableDirectory::map_file(const std::string
   };
   const xdp::Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return fail("can't make");
-  // A tmpfs such as /run is the host's as well.
-  if (!huge && !has_room(fd.get(), size)) return fail("half of what is free there is less than");
+  // A tmpfs such as /run is the host's as well: all our files together leave it half of what it had free.
+  struct stat s{};
+  struct statfs fs{};
+  if (fstat(fd.get(), &s) != 0 || fstatfs(fd.get(), &fs) != 0) return fail("can't look at");
+  if (const bool fresh = static_cast<size_t>(s.st_blocks) * 512 < size; fresh && !huge) {
+    const size_t free = static_cast<size_t>(fs.f_bavail) * static_cast<size_t>(fs.f_bsize);
+    errno = ENOSPC;
+    if (made_ + size > (free + made_) / 2) return fail("half of what is free there is less than");
+    made_ += size;
+  }
   if (ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return fail("can't make");
   // Now, for where no room is left the first write would be SIGBUS.
   if (fallocate(fd.get(), 0, 0, static_cast<off_t>(size)) != 0) return fail("no room for");
@@ -227,10 +227,11 @@ void TableDirectory::stamp() {
 
 absl::Status remove_tables(const std::string& path) {
   struct stat s{};
-  if (stat(path.c_str(), &s) != 0) return absl::OkStatus();
+  if (stat(path.c_str(), &s) != 0 && errno == ENOENT) return absl::OkStatus();
   auto directory = TableDirectory::open(path);
-  if (absl::IsAlreadyExists(directory.status())) return directory.status();
-  if (!directory.ok()) return absl::OkStatus();  // nor could any engine keep something there
+  if (absl::IsFailedPrecondition(directory.status()))
+    return absl::OkStatus();  // nor could any engine keep something there
+  if (!directory.ok()) return directory.status();
   std::error_code error;
   for (const std::string& place : {(*directory)->huge_path(), path})
     for (const auto& entry : std::filesystem::directory_iterator(place, error)) {

@@ -60,6 +60,7 @@ class TableDirectory {
   };
   // An earlier engine's table that isn't mapped again.
   struct Former {
+    std::string name;
     TableShape shape;
     uint64_t seed = 0;
     uint64_t away = 0;
@@ -70,10 +71,11 @@ class TableDirectory {
   // Makes it, and locks it for this process. FailedPrecondition: it can't serve, and why.
   static absl::StatusOr<std::unique_ptr<TableDirectory>> open(const std::string& path);
 
-  // Before maps: of what stands there, keeps what is wanted as it is, reads the rest and takes it away. Gives the seed
-  // that is kept, if any is.
-  std::optional<uint64_t> take_stock(std::span<const Wanted> wanted);
+  // Before maps: of what stands there, keeps what is wanted as it is and where it is to be (`huge`: on 2 MB pages, if
+  // there are such), reads the rest and takes it away. Gives the seed that is kept, if any is.
+  std::optional<uint64_t> take_stock(std::span<const Wanted> wanted, bool huge);
   std::vector<Former> take_former() { return std::exchange(former_, {}); }
+  void give_up(const std::string& file, const char* why);
   // What was no table: damaged, or of a version that we don't read. A sentence each.
   const std::vector<std::string>& damaged() const { return damaged_; }
 
@@ -89,13 +91,14 @@ class TableDirectory {
 
  private:
   explicit TableDirectory(std::string path) : path_(std::move(path)) {}
-  std::vector<std::string> places() const;
-  void look_at(const std::string& file, const std::string& name, std::span<const Wanted> wanted,
-               std::optional<uint64_t>* seed);
+  // Where a table is to stand, the best place first.
+  std::vector<std::string> places(bool huge) const;
+  void look_at(const std::string& file, const Wanted* wanted, std::optional<uint64_t>* seed);
   absl::StatusOr<Table> map_file(const std::string& place, const Wanted& wanted, uint64_t seed);
 
   std::string path_;
   bool has_huge_ = false;
+  size_t made_ = 0;  // bytes of our files on the tmpfs that weren't there
   xdp::Fd lock_;
   std::vector<Former> former_;
   std::vector<std::string> damaged_;

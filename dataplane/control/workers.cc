@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "dataplane/path/affinity.h"
 
@@ -50,11 +51,9 @@ TableDirectory::Wanted wanted_file(unsigned worker, const Workers::Options& opti
           .bytes = table_size<Entry>(buckets, options.connections)};
 }
 
-// A table's times until it was last seen, with some room for when that was said.
 path::Left left_by(uint64_t seed, uint64_t away) {
-  constexpr uint64_t kRoom = 2;
   return {.table_seed = seed,
-          .last = static_cast<path::Tick>(seconds_since_boot() - away + kRoom),
+          .last = static_cast<path::Tick>(seconds_since_boot() - away),
           .away = static_cast<uint32_t>(std::min<uint64_t>(away, path::kMaxIdle))};
 }
 
@@ -65,7 +64,7 @@ std::optional<uint64_t> kept_seed(const Workers::Options& options) {
     wanted.push_back(wanted_file<path::Connection4>(i, options));
     wanted.push_back(wanted_file<path::Connection6>(i, options));
   }
-  return options.directory->take_stock(wanted);
+  return options.directory->take_stock(wanted, options.huge);
 }
 
 // Of SNAT ports only the pages that are used are there: a part of what there may be of destinations.
@@ -132,6 +131,13 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
     setup.quiescence = reclaimer.qsbr();
     setup.yield = options.yield;
   }
+  if (options.directory != nullptr)
+    for (TableDirectory::Former& f : options.directory->take_former()) {
+      const bool sound = f.shape.entry_size == sizeof(path::Connection4)   ? check<path::Connection4>(f, *tables.load())
+                         : f.shape.entry_size == sizeof(path::Connection6) ? check<path::Connection6>(f, *tables.load())
+                                                                           : false;
+      sound ? w->former_.push_back(std::move(f)) : options.directory->give_up(f.name, "it is cut short");
+    }
   if (const absl::Status s = w->connect(ports); !s.ok()) return s;
   for (Wiring& wiring : w->wirings_) {
     wiring.setup.rx = wiring.rx;
@@ -167,30 +173,37 @@ uint32_t Workers::recover(path::Worker& worker, uint64_t seed, uint64_t away, co
   return r.v4 + r.v6;
 }
 
-uint32_t Workers::carry_over(std::vector<TableDirectory::Former> former, const path::Tables& tables) {
+// Leaves in it what is sound by the rows that its engine gave out; those that are given out later mean something else.
+template <typename Entry>
+bool Workers::check(const TableDirectory::Former& former, const path::Tables& tables) {
+  const TableShape& shape = former.shape;
+  if (shape.entries == 0 || shape.entries > path::ConnectionTable<Entry>::kMaxEntries ||
+      shape.buckets != buckets_for(shape.entries) || former.bytes < table_size<Entry>(shape.buckets, shape.entries))
+    return false;
+  carve<Entry>(former.body.base(), shape.buckets, shape.entries)
+      .recover(former.seed, path::seconds_of(left_by(former.seed, former.away)),
+               [&](const Entry& one, const Entry* other) { return path::is_sound(one, other, tables); });
+  return true;
+}
+
+uint32_t Workers::carry_over(const path::Tables& tables) {
   uint32_t lost = 0;
-  for (const TableDirectory::Former& f : former) {
-    if (f.shape.entry_size == sizeof(path::Connection4)) lost += carry_over<path::Connection4>(f, tables);
-    if (f.shape.entry_size == sizeof(path::Connection6)) lost += carry_over<path::Connection6>(f, tables);
-  }
+  for (const TableDirectory::Former& f : std::exchange(former_, {}))
+    lost += f.shape.entry_size == sizeof(path::Connection4) ? carry_over<path::Connection4>(f, tables)
+                                                            : carry_over<path::Connection6>(f, tables);
   return lost;
 }
 
 template <typename Entry>
 uint32_t Workers::carry_over(const TableDirectory::Former& former, const path::Tables& tables) {
-  const TableShape& shape = former.shape;
-  if (shape.buckets != buckets_for(shape.entries) || former.bytes < table_size<Entry>(shape.buckets, shape.entries))
-    return 0;
-  auto table = carve<Entry>(former.body.base(), shape.buckets, shape.entries);
-  const path::Left left = left_by(former.seed, former.away);
-  table.recover(former.seed, path::seconds_of(left),
-                [&](const Entry& one, const Entry* other) { return path::is_sound(one, other, tables); });
+  const auto table = carve<Entry>(former.body.base(), former.shape.buckets, former.shape.entries);
+  const auto seconds = path::seconds_of(left_by(former.seed, former.away));
   const auto now = static_cast<path::Tick>(seconds_since_boot());
   uint32_t lost = 0;
   table.for_each([&](const path::Found<Entry>& found) {
     if (found.entry->direction == path::Direction::kReply || found.entry->direction == path::Direction::kNext) return;
     const path::SlotRef back = table.partner(found.slot);
-    const path::Age age{found.state, static_cast<path::Tick>(now - path::seconds_of(left)(found.time))};
+    const path::Age age{found.state, static_cast<path::Tick>(now - seconds(found.time)), now};
     const bool settled = settle(*found.entry, back ? &table.entry(back) : nullptr, age, tables);
     (settled ? recovered_ : lost) += 1;
   });

@@ -40,7 +40,7 @@ class Workers {
 
   // Once the state is known, before they run: what tables of other engines held that couldn't be mapped again, as those
   // of other numbers of workers or connections. Gives how many connections there was no room for.
-  uint32_t carry_over(std::vector<TableDirectory::Former> former, const path::Tables& tables);
+  uint32_t carry_over(const path::Tables& tables);
 
   path::Worker& operator[](unsigned i) { return *workers_[i]; }
   unsigned count() const { return static_cast<unsigned>(workers_.size()); }
@@ -76,6 +76,8 @@ class Workers {
   absl::StatusOr<path::ConnectionTable<Entry>> open_table(const Options& options, unsigned worker, uint64_t seed);
   uint32_t recover(path::Worker& worker, uint64_t seed, uint64_t away, const path::Tables& tables);
   template <typename Entry>
+  static bool check(const TableDirectory::Former& former, const path::Tables& tables);
+  template <typename Entry>
   uint32_t carry_over(const TableDirectory::Former& former, const path::Tables& tables);
   template <typename Entry>
   bool settle(const Entry& forward, const Entry* reply, path::Age age, const path::Tables& tables);
@@ -86,6 +88,7 @@ class Workers {
   uint32_t connections_ = 0;
   uint32_t recovered_ = 0;
   std::string complaint_;
+  std::vector<TableDirectory::Former> former_;
   int metadata_ = 0;
   std::vector<Mapping> memory_;
   std::vector<Ring> rings_;

@@ -60,23 +60,28 @@ template <typename Entry>
 bool take_in(Entry forward, const Entry* reply, Age age, ConnectionTable<Entry>& table, uint64_t table_seed,
              Ledger& ledger) {
   const uint64_t hash = net::flow_hash(forward.key, table_seed);
-  if (reply == nullptr) return bool{table.insert(forward, hash, age.last, age.state)};
-  Entry back = *reply;
-  back.partner_hash = hash;
-  back.snat_destination = snat_destination_of(back, ledger.ports());
-  forward.partner_hash = net::flow_hash(back.key, table_seed);
-  const SlotRef back_slot = table.insert(back, forward.partner_hash, age.last, age.state);
-  if (!back_slot) {
-    if (back.snat_destination != SnatPorts::kNone) ledger.ports().release_unused(back.snat_destination);
-    return false;
+  if (table.find(forward.key, hash, age.now)) return true;
+  SlotRef back_slot;
+  if (reply != nullptr) {
+    Entry back = *reply;
+    back.partner = kNoPartner;
+    back.partner_hash = hash;
+    back.snat_destination = snat_destination_of(back, ledger.ports());
+    forward.partner_hash = net::flow_hash(back.key, table_seed);
+    back_slot = table.insert(back, forward.partner_hash, age.now, age.state);
+    if (!back_slot) {
+      if (back.snat_destination != SnatPorts::kNone) ledger.ports().release_unused(back.snat_destination);
+      return false;
+    }
+    forward.partner = table.index_of(back_slot);
   }
-  forward.partner = table.index_of(back_slot);
-  const SlotRef slot = table.insert(forward, hash, age.last, age.state);
+  const SlotRef slot = table.insert(forward, hash, age.now, age.state);
   if (!slot) {
-    table.erase(back_slot);
+    if (back_slot) table.erase(back_slot);
     return false;
   }
-  table.set_partner(back_slot, slot);
+  if (back_slot) table.set_partner(back_slot, slot);
+  table.touch(table.at(slot), age.last, age.state);  // of both
   return true;
 }
 

@@ -11,13 +11,16 @@ namespace guideway::path {
 // When that engine was last seen.
 struct Left {
   uint64_t table_seed = 0;  // of its tables
-  Tick last = 0;            // its time then, or a little later
+  Tick last = 0;            // its time then
   uint32_t away = 0;        // seconds since
 };
 
-// How long ago a time of theirs was.
+// How long ago a time of theirs was. A worker may have run on for minutes after it was last seen.
 inline auto seconds_of(const Left& left) {
-  return [left](Tick time) { return static_cast<Tick>(left.last - time) + left.away; };
+  return [left](Tick time) {
+    const auto age = static_cast<Tick>(left.last - time);
+    return (age > kMaxIdle ? 0U : age) + left.away;
+  };
 }
 
 // Whether an entry, with nat's other direction, says what some engine may have written, of a service and a real that
@@ -37,10 +40,11 @@ Recovered recover(Connections& connections, const Left& left, const Tables& t, u
 extern template bool is_sound(const Connection4&, const Connection4*, const Tables&);
 extern template bool is_sound(const Connection6&, const Connection6*, const Tables&);
 
-// How far an entry of another table has come.
+// How far an entry of another table has come, by this engine's time.
 struct Age {
   ConnectionState state{};
-  Tick last = 0;  // packet, by this engine's time
+  Tick last = 0;  // packet
+  Tick now = 0;
 };
 
 // What an earlier engine's table says of a connection, into one of this engine's: nat's with its reply.

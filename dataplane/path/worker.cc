@@ -21,6 +21,13 @@ using net::DropReason;
 constexpr unsigned kHousekeepingParts = 8'192;
 constexpr unsigned kAwake = 10;  // milliseconds after the last packet
 
+// By the clock that goes on from one engine to the next, and that of their tables' files: read by the vDSO.
+Tick this_second() {
+  timespec t;
+  clock_gettime(CLOCK_BOOTTIME, &t);
+  return static_cast<Tick>(t.tv_sec);
+}
+
 unsigned receive_from(PortQueue* queue, std::span<rte_mbuf*> out) {
   return with(*queue, [&](auto& q) { return q.receive(out); });
 }
@@ -43,8 +50,8 @@ Worker::Worker(const Setup& s)
       tx_(s.tx),
       forwarding_(s.forwarding),
       quiescence_(s.quiescence),
-      yield_(s.yield),
-      first_tick_(s.first_tick) {
+      yield_(s.yield) {
+  own_.counters.tick.set(s.first_tick);
   own_.connections.v4.set_ledger(&ledger_);
   own_.connections.v6.set_ledger(&ledger_);
 }
@@ -138,10 +145,8 @@ void Worker::find_sockets() {
     auto* const* port = std::get_if<PortQueue*>(&q.source);
     if (port == nullptr) continue;
     const auto* queue = std::get_if<AfXdpQueue>(*port);
-    if (queue == nullptr || socket_count_ == kMaxSockets) {
-      socket_count_ = 0;
-      return;
-    }
+    may_sleep_ = queue != nullptr && socket_count_ < kMaxSockets;
+    if (!may_sleep_) return;
     sockets_[socket_count_++] = {queue->rings().socket, POLLIN, 0};
   }
 }
@@ -205,14 +210,13 @@ void Worker::prepare(Trace& trace) {
 void Worker::run(const std::atomic<bool>& stop) {
   rte_rcu_qsbr_thread_register(quiescence_, own_.learner.worker);
   rte_rcu_qsbr_thread_online(quiescence_, own_.learner.worker);
-  const uint64_t second = rte_get_tsc_hz();
   const uint64_t start = rte_rdtsc();
-  const uint64_t millisecond = second / 1'000;
+  const uint64_t millisecond = rte_get_tsc_hz() / 1'000;
   find_sockets();
   uint64_t awake_until = start;
   uint64_t kept = 0;  // milliseconds, by the last housekeeping
   uint64_t next = start;
-  Tick now = first_tick_;
+  Tick now = this_second();
   while (!stop.load(std::memory_order_relaxed)) {
     const bool busy = round(now);
     rte_rcu_qsbr_quiescent(quiescence_, own_.learner.worker);
@@ -220,14 +224,14 @@ void Worker::run(const std::atomic<bool>& stop) {
     uint64_t tsc = rte_rdtsc();
     if (busy) {
       awake_until = tsc + kAwake * millisecond;
-    } else if (tsc >= awake_until && socket_count_ > 0) {
+    } else if (tsc >= awake_until && may_sleep_) {
       poll(sockets_.data(), socket_count_, 1);
       tsc = rte_rdtsc();
     }
     if (tsc < next) continue;
     next = tsc + millisecond;
     stamp();
-    now = static_cast<Tick>(first_tick_ + (tsc - start) / second);
+    now = this_second();
     const uint64_t milliseconds = (tsc - start) / millisecond;
     housekeep(now, static_cast<uint32_t>(milliseconds - std::exchange(kept, milliseconds)));
   }

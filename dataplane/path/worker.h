@@ -56,7 +56,7 @@ class Worker {
     SnatPorts::Memory snat_ports;
     Fragments* fragments = nullptr;
     uint64_t table_seed = 0;
-    Tick first_tick = 0;                  // when run() begins
+    Tick first_tick = 0;                  // the time until it runs
     std::span<const RxQueue> rx;          // these two outlive the worker
     std::array<TxQueue, kMaxPorts> tx{};  // by port index
     std::span<const Forwarding> forwarding;
@@ -130,8 +130,7 @@ class Worker {
   std::span<const Forwarding> forwarding_;
   rte_rcu_qsbr* quiescence_;
   bool yield_;
-  Tick first_tick_;
-  // Of all its queues; none if there are others than sockets.
+  bool may_sleep_ = true;  // no port but by sockets
   std::array<pollfd, kMaxSockets> sockets_{};
   unsigned socket_count_ = 0;
   uint32_t expire4_ = 0;
