@@ -35,6 +35,10 @@ inline FlowKey6 widen(const FlowKey4& k) {
   return {IpAddress::v4(k.source), IpAddress::v4(k.destination), k.source_port, k.destination_port, k.protocol};
 }
 inline const FlowKey6& widen(const FlowKey6& k) { return k; }
+// Only if its addresses are mapped ones.
+inline FlowKey4 narrow(const FlowKey6& k) {
+  return {k.source.as_v4(), k.destination.as_v4(), k.source_port, k.destination_port, k.protocol};
+}
 
 inline uint64_t flow_hash(const FlowKey4& key, uint64_t seed) {
   uint64_t addresses;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-// VIP → real → out, as the engine's path does it and by the same tables, while no worker takes what comes. It keeps no
-// state but what a datagram's first fragment tells; what needs more (nat) waits for the worker, or is dropped if there
-// is none.
+// VIP → real → out, as the engine's path does it and by the same tables, while no worker takes what comes. It goes by
+// no state but what a datagram's first fragment tells; what needs more (nat) waits for the worker, or is dropped if
+// there is none. Which connections it begins it notes for the engine.
 #pragma once
 
 #include "net/flow_hash.h"
@@ -77,13 +77,19 @@ static __always_inline const struct gw_real *real_at(__u32 index) { return line_
 // Of a connection that may stand: its real may be gone, and it goes on.
 static __always_inline int goes_on(const struct packet *p) { return p->flow != IPPROTO_UDP && !p->opens; }
 
+static __always_inline struct gw_flow_key key_of(const struct packet *p) {
+  const struct gw_flow_key key = {.client = p->client,
+                                  .vip = p->destination.address,
+                                  .client_port = p->client_port,
+                                  .vip_port = p->vip_port,
+                                  .protocol = p->flow};
+  return key;
+}
+
 // That of a connection off its slot, if this is one's. As gw_admits.
 __noinline __u32 gw_exception_of(const struct packet *p) {
   if (!p) return NO_REAL;
-  struct gw_flow_key key = {.client = p->client, .vip = p->destination.address};
-  key.client_port = p->client_port;
-  key.vip_port = p->vip_port;
-  key.protocol = p->flow;
+  const struct gw_flow_key key = key_of(p);
   const __u32 *index = bpf_map_lookup_elem(&exceptions, &key);
   if (!index) return NO_REAL;
   if (goes_on(p)) return *index;
@@ -120,6 +126,16 @@ static __always_inline const struct gw_real *real_of(const struct packet *p, con
     if (r && (goes_on(p) || !(r->flags & GW_REAL_GONE))) return r;
   }
   return real_by(p, &s->table, s->flags & GW_SERVICE_AFFINITY ? hash_of(p, 1) : hash);
+}
+
+// Of what may begin a connection: so that it stays with this real once an engine is there. As gw_admits.
+__noinline int gw_note(const struct packet *p, const struct gw_real *real) {
+  if (!p || !real) return 0;
+  const struct gw_flow_key key = key_of(p);
+  // A SYN begins it anew, a datagram doesn't.
+  if (!p->opens && bpf_map_lookup_elem(&begun, &key)) return 0;
+  const struct gw_begun value = {real->address};
+  return bpf_map_update_elem(&begun, &key, &value, BPF_ANY);
 }
 
 // ---- who may
@@ -517,5 +533,6 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const s
   const __u16 mtu = service.mtu && service.mtu < o.hop->mtu ? service.mtu : o.hop->mtu;
   if (o.length + overhead(&o) > mtu) return leave(ctx, GW_DROP_MTU_EXCEEDED);
   if (service.mode == GW_MODE_DSR_GUE && !(o.real->flags & GW_REAL_IPV4)) o.sum = sum_of_packet(ctx, p, o.length);
+  if (!goes_on(p) && !p->icmp) gw_note(p, o.real);
   return transmit(ctx, p, &o);
 }

@@ -22,7 +22,7 @@ namespace guideway::xdp {
 namespace {
 
 // The others are shared.
-constexpr std::array<std::string_view, 5> kOwnMaps{"sockets", "heartbeats", "drops", "counts", "datagrams"};
+constexpr std::array<std::string_view, 6> kOwnMaps{"sockets", "heartbeats", "drops", "counts", "datagrams", "begun"};
 bool is_own(const bpf_map* map) { return std::ranges::find(kOwnMaps, bpf_map__name(map)) != kOwnMaps.end(); }
 
 constexpr const char* kWhat = "making the BPF maps";

@@ -120,7 +120,7 @@ absl::Status Program::load(const KernelTables& tables) {
   object_.reset(steer_bpf__open());
   if (object_ == nullptr) return load_error(errno, what);
   if (absl::Status s = tables.lend(object_.get()); !s.ok()) return s;
-  for (bpf_map* map : {object_->maps.drops, object_->maps.counts, object_->maps.datagrams})
+  for (bpf_map* map : {object_->maps.drops, object_->maps.counts, object_->maps.datagrams, object_->maps.begun})
     if (auto reused = reuse_pinned_map(map, pins_of(bpffs_, ifname_) / bpf_map__name(map)); !reused.ok())
       return reused.status();
   if (const int error = steer_bpf__load(object_.get()); error != 0) return load_error(-error, what);
@@ -230,6 +230,27 @@ absl::StatusOr<DropCounters> Program::drops() const {
 }
 
 absl::StatusOr<uint64_t> Program::balanced() const { return summed(object_->maps.counts, GW_COUNT_BALANCED); }
+
+absl::Status take_begun(int map, const VisitBegun& visit) {
+  constexpr uint32_t kAtOnce = 4096;
+  std::vector<gw_flow_key> keys(kAtOnce);
+  std::vector<gw_begun> values(kAtOnce);
+  uint32_t at = 0;
+  bool more = true;
+  for (bool first = true; more; first = false) {
+    uint32_t count = kAtOnce;
+    const int error =
+        bpf_map_lookup_and_delete_batch(map, first ? nullptr : &at, &at, keys.data(), values.data(), &count, nullptr);
+    if (error != 0 && errno != ENOENT) return system_error(errno, "can't read the map begun");
+    more = error == 0;
+    for (uint32_t i = 0; i < count; ++i) visit(keys[i], values[i]);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Program::take_begun(const VisitBegun& visit) const {
+  return xdp::take_begun(bpf_map__fd(object_->maps.begun), visit);
+}
 
 absl::StatusOr<int> Program::detach_all(const std::filesystem::path& bpffs) {
   if (!is_bpf_file_system(bpffs))

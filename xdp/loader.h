@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -29,6 +30,11 @@ struct LinkTarget {
 
 // Whose a packet is.
 enum class Verdict { kEngine, kHost };
+
+// A connection that the kernel has begun, and its real.
+using VisitBegun = std::function<void(const gw_flow_key&, const gw_begun&)>;
+// Empties such a map.
+absl::Status take_begun(int map, const VisitBegun& visit);
 
 using DropCounters = std::array<uint64_t, GW_DROP_COUNT>;
 
@@ -70,6 +76,8 @@ class Program {
   absl::StatusOr<DropCounters> drops() const;
   // Packets that the kernel has balanced, likewise.
   absl::StatusOr<uint64_t> balanced() const;
+  // The connections that it has begun, each of which is told once. By an earlier engine's program too.
+  absl::Status take_begun(const VisitBegun& visit) const;
 
   // Takes program, link and pins away.
   absl::Status detach();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-// The maps of the XDP program. All interfaces share those that the engine fills; sockets, heartbeats and counters are
-// each one's own.
+// The maps of the XDP program. All interfaces share those that the engine fills; sockets, heartbeats, counters and what
+// is noted of packets are each one's own.
 #pragma once
 
 // clang-format off
@@ -39,6 +39,14 @@ struct {
   __type(key, struct gw_flow_key);
   __type(value, __u32);
 } exceptions SEC(".maps");
+
+// What the kernel has begun since an engine last took it in: those that came last, if there are more.
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, GW_MAX_BEGUN);
+  __type(key, struct gw_flow_key);
+  __type(value, struct gw_begun);
+} begun SEC(".maps");
 
 // A datagram in fragments: RFC 791 tells them by all four; RFC 8200, 4.5, by the first three.
 struct datagram {

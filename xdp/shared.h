@@ -81,6 +81,12 @@ struct gw_flow_key {
   __u32 protocol;
 };
 
+/* Value of `begun`, by gw_flow_key: a connection that the kernel has begun, and its real. By its address, for who reads
+ * it may be an engine that numbers reals otherwise. */
+struct gw_begun {
+  struct gw_address real;
+};
+
 /* A slot: 16 bits, an ordinal in the service's list of reals; top bit: it has exceptions. */
 enum { GW_SLOT_MOVED = 0x8000, GW_SLOT_ORDINAL = 0x7fff };
 
@@ -158,6 +164,7 @@ enum gw_count {
 enum {
   GW_MAX_VIPS = 65536,        /* entries of `vips` */
   GW_MAX_EXCEPTIONS = 262144, /* entries of `exceptions` */
+  GW_MAX_BEGUN = 65536,       /* entries of `begun` */
   GW_MAX_ADDRESSES = 65536,   /* entries of `addresses` */
   GW_MAX_DATAGRAMS = 4096,    /* entries of `datagrams` */
   GW_MAX_QUEUES = 256,        /* receive queues of one interface: entries of `sockets` and `heartbeats` */

@@ -304,7 +304,8 @@ absl::Status Engine::open_tables() {
   for (const PortFacts& f : facts)
     if (f.ifindex > 0) interfaces.push_back(f.ifindex);
   solicited_nodes_ = std::make_unique<SolicitedNodes>(std::move(interfaces));
-  sweep_ = std::make_unique<Sweep>(*publisher_, *reclaimer_, workers_->all());
+  begun_ = std::make_unique<Begun>(*publisher_, [this](const Begun::Told& told) { tell_begun(told); });
+  sweep_ = std::make_unique<Sweep>(*publisher_, *reclaimer_, workers_->all(), *begun_);
   return absl::OkStatus();
 }
 
@@ -330,17 +331,37 @@ absl::Status Engine::open_workers() {
   return absl::OkStatus();
 }
 
-// What an earlier engine had in tables of other shapes, now that it is known what owns what.
+// What an earlier engine had in tables of other shapes, now that it is known what owns what; and what the kernel has
+// begun since.
 void Engine::carry_over() {
-  if (directory_ == nullptr) return;
-  const uint32_t lost = workers_->carry_over(*publisher_->tables().load());
-  if (lost > 0) spdlog::warn("tables: no room for {} of an earlier engine's connections: raise --connections", lost);
-  for (const std::string& text : directory_->damaged()) spdlog::warn("tables: {}", text);
-  if (workers_->recovered() == 0) return;
-  spdlog::info("took up {} entries of connections", workers_->recovered());
+  if (directory_ != nullptr) {
+    const uint32_t lost = workers_->carry_over(*publisher_->tables().load());
+    if (lost > 0) spdlog::warn("tables: no room for {} of an earlier engine's connections: raise --connections", lost);
+    for (const std::string& text : directory_->damaged()) spdlog::warn("tables: {}", text);
+  }
+  begun_->take_in();
+  if (workers_->recovered() == 0 && begun_->size() == 0) return;
+  spdlog::info("took up {} entries of connections, and {} that the kernel has begun", workers_->recovered(),
+               begun_->size());
   // Which of them are off their slot is known before anybody forwards by these tables.
   sweep_->wish();
   while (sweep_->step(kSweepStep)) {
+  }
+}
+
+// Asked whenever backends change, so maps are read only of those programs that have balanced since.
+void Engine::tell_begun(const Begun::Told& told) {
+  for (const auto& port : af_xdp_) {
+    const auto balanced = port->program().balanced();
+    if (!balanced.ok() || std::exchange(balanced_[port.get()], *balanced) == *balanced) continue;
+    const absl::Status read = port->program().take_begun([&](const gw_flow_key& key, const gw_begun& begun) {
+      net::FlowKey6 connection;
+      net::IpAddress real;
+      std::memcpy(static_cast<void*>(&connection), &key, sizeof connection);
+      std::memcpy(real.bytes.data(), begun.real.bytes, sizeof begun.real.bytes);
+      told(connection, real);
+    });
+    if (!read.ok()) spdlog::warn("{}; connections that the kernel has begun go by Maglev", std::string(read.message()));
   }
 }
 
@@ -382,6 +403,7 @@ std::optional<Refusal> Engine::apply(Batch batch) {
   const auto start = Clock::now();
   const uint64_t builds = publisher_->maglev().builds();
   const size_t services = batch.services.size();
+  begun_->hold();
   auto refusal = publisher_->apply(std::move(batch));
   spdlog::debug("commit: {} service(s), {} table(s) built, {:.2f} ms", services, publisher_->maglev().builds() - builds,
                 std::chrono::duration<double, std::milli>(Clock::now() - start).count());

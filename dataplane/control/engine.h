@@ -6,12 +6,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "dataplane/control/af_xdp_port.h"
 #include "dataplane/control/announcer.h"
+#include "dataplane/control/begun.h"
 #include "dataplane/control/contract/server.h"
 #include "dataplane/control/contract/state.h"
 #include "dataplane/control/engine_port.h"
@@ -75,6 +77,7 @@ class Engine {
   absl::Status open_workers();
   void load_state();
   void carry_over();
+  void tell_begun(const Begun::Told& told);
   absl::Status take_over();
   absl::Status launch();
 
@@ -112,6 +115,8 @@ class Engine {
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Announcer> announcer_;
   std::unique_ptr<SolicitedNodes> solicited_nodes_;
+  std::map<const AfXdpPort*, uint64_t> balanced_;  // packets, when begun connections were last taken
+  std::unique_ptr<Begun> begun_;
   std::unique_ptr<Sweep> sweep_;
   TraceSite trace_site_;
   std::unique_ptr<ContractState> state_;

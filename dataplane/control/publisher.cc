@@ -745,6 +745,21 @@ Publisher::Served Publisher::served(path::ServiceIndex present) const {
   return {record.vip, record.built, former_table(present)};
 }
 
+std::optional<std::pair<path::ServiceIndex, path::RealIndex>> Publisher::find_real(path::VipKey vip,
+                                                                                   const net::IpAddress& real) const {
+  auto owner = vip_owner_.find(vip);
+  if (owner == vip_owner_.end()) {
+    vip.port = path::kAnyPort;
+    owner = vip_owner_.find(vip);
+  }
+  if (owner == vip_owner_.end()) return std::nullopt;
+  const ServiceRecord& record = records_.at(owner->second);
+  for (const auto* reals : {&record.reals, &record.gone})
+    if (const auto it = reals->lower_bound({real, 0}); it != reals->end() && it->first.first == real)
+      return std::pair{record.index, it->second};
+  return std::nullopt;
+}
+
 std::string Publisher::name_of(path::ServiceIndex i) const {
   const auto it = by_index_.find(i);
   return it == by_index_.end() ? std::string() : it->second->first;

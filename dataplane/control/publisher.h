@@ -78,6 +78,10 @@ class Publisher {
   };
   std::optional<Counted> counted_from(const std::string& name) const;
 
+  // The service of that VIP, and its real of that address: one that is gone too, if connections may still name it.
+  std::optional<std::pair<path::ServiceIndex, path::RealIndex>> find_real(path::VipKey vip,
+                                                                          const net::IpAddress& real) const;
+
   // For lists of connections: what they name. A service that is gone has no name.
   const path::Real& real(path::RealIndex i) const { return reals_[i]; }
   std::string name_of(path::ServiceIndex i) const;

@@ -39,6 +39,7 @@ void Sweep::begin() {
   seen_services_.clear();
   off_slot_.clear();
   off_slot_hashes_.clear();
+  begun_.take_in();
 }
 
 template <typename Entry>
@@ -57,27 +58,43 @@ void Sweep::note(const Entry& entry) {
   seen_services_.insert(entry.service);
   // A nat flow has an owner, who has its entry.
   if (entry.mode == path::Mode::kNat || entry.direction == path::Direction::kNone) return;
+  begun_.learnt(net::widen(entry.key));
+  note_if_off(entry.key, entry.service, entry.real);
+}
+
+template <typename Key>
+void Sweep::note_if_off(const Key& flow, path::ServiceIndex service, path::RealIndex real) {
   const uint64_t seed = publisher_.gateway().hash_seed;
   const auto hash_of = [&](bool affinity) {
-    return affinity ? path::client_hash(entry.key, seed) : net::flow_hash(entry.key, seed);
+    return affinity ? path::client_hash(flow, seed) : net::flow_hash(flow, seed);
   };
-  const uint64_t hash = hash_of(publisher_.has_affinity(entry.service));
-  const path::RealIndex maglev = publisher_.maglev_pick(entry.service, hash);
+  const uint64_t hash = hash_of(publisher_.has_affinity(service));
+  const path::RealIndex maglev = publisher_.maglev_pick(service, hash);
   if (maglev == path::kNone<path::RealIndex>) return;
-  const BuiltTable* const former = publisher_.former_table(entry.service);
-  const bool off = maglev != entry.real;
-  if (!off && (former == nullptr || publisher_.maglev_pick(*former, hash_of(former->affinity)) == entry.real)) return;
-  const net::FlowKey6 key = net::widen(entry.key);
-  if (!publisher_.exceptions().put(key, entry.real)) {
+  const BuiltTable* const former = publisher_.former_table(service);
+  const bool off = maglev != real;
+  if (!off && (former == nullptr || publisher_.maglev_pick(*former, hash_of(former->affinity)) == real)) return;
+  const net::FlowKey6 key = net::widen(flow);
+  if (!publisher_.exceptions().put(key, real)) {
     overflows_ = true;
     return;
   }
-  if (off_slot_.insert(key).second && off) off_slot_hashes_[entry.service].push_back(hash);
+  if (off_slot_.insert(key).second && off) off_slot_hashes_[service].push_back(hash);
 }
 
 void Sweep::finish() {
   running_ = false;
   ++walks_;
+  // Once more, for what the kernel has begun meanwhile goes by the tables of before.
+  begun_.take_in();
+  begun_.for_each([&](const net::FlowKey6& key, const Begun::Flow& flow) {
+    seen_reals_.insert(flow.real);
+    seen_services_.insert(flow.service);
+    if (key.source.is_v4())
+      note_if_off(net::narrow(key), flow.service, flow.real);
+    else
+      note_if_off(key, flow.service, flow.real);
+  });
   overflowed_ = overflows_;
   // Before anything is forgotten that it goes by.
   publisher_.kernel_may_follow(change_);

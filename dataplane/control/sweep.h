@@ -1,11 +1,13 @@
 // A walk through the workers' connections, in small steps between control's other work: notes the connections that a
 // change of backends has moved off their Maglev slot, forgets those that ended, and lets rows of removed reals and
-// services be used again once no connection names them. Reads beside the workers; writes nothing of theirs.
+// services be used again once no connection names them. Reads beside the workers; writes nothing of theirs. What the
+// kernel has begun counts as theirs.
 #pragma once
 
 #include <unordered_set>
 #include <vector>
 
+#include "dataplane/control/begun.h"
 #include "dataplane/control/publisher.h"
 #include "dataplane/path/worker.h"
 
@@ -13,8 +15,8 @@ namespace guideway::control {
 
 class Sweep {
  public:
-  Sweep(Publisher& publisher, Reclaimer& reclaimer, std::vector<const path::Worker*> workers)
-      : publisher_(publisher), reclaimer_(reclaimer), workers_(std::move(workers)) {}
+  Sweep(Publisher& publisher, Reclaimer& reclaimer, std::vector<const path::Worker*> workers, Begun& begun)
+      : publisher_(publisher), reclaimer_(reclaimer), workers_(std::move(workers)), begun_(begun) {}
 
   // Looks at up to `buckets` more; true while there is more to do. Begins anew if tables have changed since.
   bool step(uint32_t buckets);
@@ -33,11 +35,14 @@ class Sweep {
   bool walk(const path::ConnectionTable<Entry>& table, path::Tick now, uint32_t& budget);
   template <typename Entry>
   void note(const Entry& entry);
+  template <typename Key>
+  void note_if_off(const Key& flow, path::ServiceIndex service, path::RealIndex real);
   void finish();
 
   Publisher& publisher_;
   Reclaimer& reclaimer_;
   std::vector<const path::Worker*> workers_;
+  Begun& begun_;
   bool wish_ = false;
   bool running_ = false;
   size_t table_ = 0;  // worker × 2 + family

@@ -14,9 +14,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 
+#include "dataplane/path/clock.h"
 #include "net/flow_hash.h"
 
 namespace guideway::control {
@@ -61,17 +61,11 @@ absl::Status refused(const std::string& what) {
 }
 
 uint64_t away_since(uint64_t alive) {
-  const uint64_t now = seconds_since_boot();
+  const uint64_t now = path::seconds_since_boot();
   return now > alive ? now - alive : 0;
 }
 
 }  // namespace
-
-uint64_t seconds_since_boot() {
-  timespec t{};
-  clock_gettime(CLOCK_BOOTTIME, &t);
-  return static_cast<uint64_t>(t.tv_sec);
-}
 
 absl::StatusOr<std::unique_ptr<TableDirectory>> TableDirectory::open(const std::string& path) {
   std::error_code error;
@@ -221,7 +215,7 @@ absl::StatusOr<Mapping> TableDirectory::map_sparse(const std::string& name, size
 }
 
 void TableDirectory::stamp() {
-  const uint64_t now = seconds_since_boot();
+  const uint64_t now = path::seconds_since_boot();
   for (TableHeader* h : mapped_) h->alive = now;
 }
 

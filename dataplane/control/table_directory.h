@@ -39,9 +39,6 @@ struct alignas(128) TableHeader {
 };
 static_assert(sizeof(TableHeader) == 128);  // as entries want to be aligned
 
-// Of CLOCK_BOOTTIME, which goes on from one engine to the next: seconds.
-uint64_t seconds_since_boot();
-
 // Not for several threads at once.
 class TableDirectory {
  public:

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "dataplane/path/affinity.h"
+#include "dataplane/path/clock.h"
 
 namespace guideway::control {
 
@@ -53,7 +54,7 @@ TableDirectory::Wanted wanted_file(unsigned worker, const Workers::Options& opti
 
 path::Left left_by(uint64_t seed, uint64_t away) {
   return {.table_seed = seed,
-          .last = static_cast<path::Tick>(seconds_since_boot() - away),
+          .last = static_cast<path::Tick>(path::seconds_since_boot() - away),
           .away = static_cast<uint32_t>(std::min<uint64_t>(away, path::kMaxIdle))};
 }
 
@@ -119,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
     auto v6 = w->open_table<path::Connection6>(options, i, seed);
     if (!v6.ok()) return v6.status();
     setup.connections.emplace(*v4, *v6);
-    setup.first_tick = static_cast<path::Tick>(seconds_since_boot());
+    setup.first_tick = static_cast<path::Tick>(path::seconds_since_boot());
     setup.reals = path::RealCounterRows(options.tally->rows(i));
     auto ports = reserve_memory(snat_ports_size(options.count), "SNAT ports");
     if (!ports.ok()) return ports.status();
@@ -198,7 +199,7 @@ template <typename Entry>
 uint32_t Workers::carry_over(const TableDirectory::Former& former, const path::Tables& tables) {
   const auto table = carve<Entry>(former.body.base(), former.shape.buckets, former.shape.entries);
   const auto seconds = path::seconds_of(left_by(former.seed, former.away));
-  const auto now = static_cast<path::Tick>(seconds_since_boot());
+  const auto now = static_cast<path::Tick>(path::seconds_since_boot());
   uint32_t lost = 0;
   table.for_each([&](const path::Found<Entry>& found) {
     if (found.entry->direction == path::Direction::kReply || found.entry->direction == path::Direction::kNext) return;

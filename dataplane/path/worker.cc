@@ -4,11 +4,11 @@
 #include <rte_cycles.h>
 #include <rte_pause.h>
 #include <sched.h>
-#include <time.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "dataplane/path/clock.h"
 #include "dataplane/path/poison.h"
 #include "dataplane/path/trace.h"
 
@@ -21,12 +21,7 @@ using net::DropReason;
 constexpr unsigned kHousekeepingParts = 8'192;
 constexpr unsigned kAwake = 10;  // milliseconds after the last packet
 
-// By the clock that goes on from one engine to the next, and that of their tables' files: read by the vDSO.
-Tick this_second() {
-  timespec t;
-  clock_gettime(CLOCK_BOOTTIME, &t);
-  return static_cast<Tick>(t.tv_sec);
-}
+Tick this_second() { return static_cast<Tick>(seconds_since_boot()); }
 
 unsigned receive_from(PortQueue* queue, std::span<rte_mbuf*> out) {
   return with(*queue, [&](auto& q) { return q.receive(out); });

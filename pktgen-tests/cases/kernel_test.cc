@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iostream>
 #include <map>
 #include <numeric>
@@ -12,6 +13,7 @@
 #include <set>
 
 #include "pktgen-tests/cases/case.h"
+#include "xdp/loader.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
@@ -42,6 +44,16 @@ class Kernel {
     const int map = bpf_map__fd(program_->maps.datagrams);
     std::vector<uint8_t> key(bpf_map__key_size(program_->maps.datagrams));
     while (bpf_map_get_next_key(map, nullptr, key.data()) == 0) bpf_map_delete_elem(map, key.data());
+  }
+
+  void take_begun(const control::Begun::Told& told) {
+    REQUIRE(xdp::take_begun(bpf_map__fd(program_->maps.begun), [&](const gw_flow_key& key, const gw_begun& begun) {
+              net::FlowKey6 connection;
+              net::IpAddress real;
+              std::memcpy(static_cast<void*>(&connection), &key, sizeof connection);
+              std::memcpy(real.bytes.data(), begun.real.bytes, sizeof begun.real.bytes);
+              told(connection, real);
+            }).ok());
   }
 
   Answer run(const rig::Bytes& packet) {
@@ -371,6 +383,68 @@ TEST_CASE("a table that follows another before a sweep doesn't replace the one t
   CHECK(c.kernel(ack(c.kFirst)) == 0);
   c.serve({"10.0.1.12"});
   CHECK(c.count(12, syn) == c.kFlows);
+}
+
+TEST_CASE("what the kernel has begun stays where it is, whatever changes before a worker sees it", "[kernel]") {
+  if (geteuid() != 0) return;
+  Kernel kernel;
+  Rig rig({.kernel = &kernel.tables(), .begun = [&](const control::Begun::Told& told) { kernel.take_begun(told); }});
+  network(rig);
+  const auto serve = [&](std::initializer_list<unsigned> reals) {
+    for (const bool v4 : {true, false})
+      for (const auto protocol : {Protocol::kTcp, Protocol::kUdp}) {
+        auto s = service(v4 ? kVip : kVip6, 80, protocol, Mode::kDsrL2, {});
+        s.name = std::string(v4 ? "4" : "6") + (protocol == Protocol::kTcp ? "tcp" : "udp");
+        for (const unsigned n : reals)
+          s.reals.push_back(
+              {.address = net::parse_ip((v4 ? "10.0.1." : "2001:db8:1::") + std::to_string(n)).value(), .port = 80});
+        rig.service(s);
+      }
+  };
+  const auto by_kernel = [&](const Frame& f) {
+    const Answer a = kernel.run(f.bytes());
+    return a.kind == Answer::kSent ? a.sent[5] : 0U;
+  };
+  const auto by_worker = [&](const Frame& f) {
+    const auto out = rig.send(f.bytes());
+    return out.size() == 1 ? out[0].bytes[5] : 0U;
+  };
+  const auto frame = [](bool v4) { return Frame().ip(v4 ? "10.0.0.99" : "2001:db8:0::99", v4 ? kVip : kVip6); };
+  constexpr uint16_t kFirst = 1'000, kFlows = 60;
+  std::map<std::pair<bool, uint16_t>, std::pair<unsigned, unsigned>> met;  // by TCP and by UDP
+  serve({10, 11});
+  rig.sweep();
+  for (const bool v4 : {true, false})
+    for (uint16_t port = kFirst; port < kFirst + kFlows; ++port) {
+      const unsigned tcp = by_kernel(frame(v4).tcp(port, 80, net::kTcpSyn));
+      const unsigned udp = by_kernel(frame(v4).udp(port, 80));
+      REQUIRE((tcp != 0 && udp != 0));
+      CHECK(by_kernel(frame(v4).udp(port, 80)) == udp);
+      met[{v4, port}] = {tcp, udp};
+    }
+  // Worker or kernel, before a sweep or after one, and after another change.
+  const auto all_stand = [&](const auto& ask, uint16_t rest) {
+    for (const auto& [flow, reals] : met) {
+      const auto [v4, port] = flow;
+      if (port % 3 != rest) continue;
+      CAPTURE(v4, port);
+      CHECK(ask(frame(v4).tcp(port, 80, net::kTcpAck)) == reals.first);
+      if (reals.second != 11) CHECK(ask(frame(v4).udp(port, 80)) == reals.second);
+    }
+  };
+  serve({10, 12});
+  all_stand(by_kernel, 2);
+  all_stand(by_worker, 0);
+  rig.sweep();
+  all_stand(by_kernel, 2);
+  all_stand(by_worker, 1);
+  serve({12, 13});
+  for (auto& [flow, reals] : met)
+    if (reals.second == 10) reals.second = 11;  // a datagram needs no real that is gone
+  for (const uint16_t rest : {0, 1, 2}) all_stand(by_kernel, rest);
+  rig.sweep();
+  for (const uint16_t rest : {0, 1, 2}) all_stand(by_kernel, rest);
+  for (const uint16_t rest : {0, 1, 2}) all_stand(by_worker, rest);
 }
 
 // Services and packets of all kinds that the kernel serves, by a seed; some belong to connections that stand.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Backends change under connections that stand, and the engine is killed: at once, while its sweep looks for those that
-# the change has moved, or after. The kernel goes on, and no connection breaks, whatever the moment was.
+# the change has moved, or after. The kernel goes on, and no connection breaks, whatever the moment was. Nor do those break
+# that the kernel has begun, if backends have changed by the time an engine is back.
 . "$(dirname "$0")/prologue.sh"
 
 needs_gateway
@@ -30,3 +31,37 @@ for pause in 0 0.02 0.05 0.1 0.2 2; do
   lab_wait_until 10 lab_gateway_answers || fail "the engine doesn't start again"
   lab_wait_until 10 changed || fail "the change doesn't arrive: $(servers_behind "$vip") instead of $wanted"
 done
+
+# Connections that say nothing until they are told to: the servers that answer them then.
+silent_connections() {
+  lab_in client bash -c '
+    for _ in $(seq "$2"); do
+      exec {connection}<>"/dev/tcp/$1/80" || exit 1
+      connections+=("$connection")
+    done
+    : >"$3.stand"
+    until [ -e "$3.go" ]; do sleep 0.1; done
+    for connection in "${connections[@]}"; do
+      printf "GET / HTTP/1.0\r\n\r\n" >&"$connection"
+      tail -n 1 <&"$connection"
+    done' silent_connections "$vip" "$1" "$2"
+}
+
+say "no engine: connections that the kernel begins; web3 drains before a worker has seen them"
+kill -9 "$(cat "$LAB_RUN/pids/supervisor")" "$(cat "$LAB_RUN/pids/engine")" "$(cat "$LAB_RUN/pids/daemon")"
+rm "$LAB_RUN/pids/daemon"
+silent_connections 30 "$LAB_RUN/silent" >"$LAB_RUN/log/silent" &
+silent=$!
+lab_wait_until 10 test -e "$LAB_RUN/silent.stand" || fail "the kernel begins no connections"
+set_endpoint web3 False True True
+wanted='web1 web2'
+lab_start_engine
+lab_start_daemon
+lab_wait_until 10 changed || fail "the change doesn't arrive: $(servers_behind "$vip") instead of $wanted"
+sleep 1.5  # and a sweep has looked at it
+touch "$LAB_RUN/silent.go"
+wait $silent || fail "a connection that the kernel has begun broke"
+equal "connections that the kernel has begun, and that are answered" 30 "$(grep -c '^web' "$LAB_RUN/log/silent")"
+equal "by whom" 'web1 web2 web3' "$(sort -u "$LAB_RUN/log/silent" | paste -sd' ')"
+has 'and [1-9][0-9]* that the kernel has begun' <"$LAB_RUN/log/engine.log" ||
+  fail "the engine doesn't say what the kernel has begun"

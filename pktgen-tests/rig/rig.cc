@@ -10,6 +10,7 @@
 
 #include "dataplane/control/eal.h"
 #include "dataplane/control/ethdev_port.h"
+#include "dataplane/path/clock.h"
 
 namespace guideway::rig {
 
@@ -74,7 +75,8 @@ Rig::Rig(const RigOptions& options)
                                             .tally = tally_.get(),
                                             .directory = options.directory},
                                            ports_, publisher_->tables(), reclaimer_));
-  sweep_ = std::make_unique<control::Sweep>(*publisher_, reclaimer_, workers_->all());
+  begun_ = std::make_unique<control::Begun>(*publisher_, options.begun);
+  sweep_ = std::make_unique<control::Sweep>(*publisher_, reclaimer_, workers_->all(), *begun_);
   trace_site_ = {.workers = workers_.get(),
                  .publisher = publisher_.get(),
                  .tally = tally_.get(),
@@ -82,7 +84,7 @@ Rig::Rig(const RigOptions& options)
                  .pool = pool_.get(),
                  .steering = {}};
   routes_changed();
-  if (options.directory != nullptr) now_ = static_cast<path::Tick>(control::seconds_since_boot());
+  if (options.directory != nullptr) now_ = static_cast<path::Tick>(path::seconds_since_boot());
   pass(0);
 }
 
@@ -204,7 +206,10 @@ void Rig::no_addresses(unsigned port) {
   routes_changed();
 }
 
-std::optional<control::Refusal> Rig::apply(control::Batch batch) { return publisher_->apply(std::move(batch)); }
+std::optional<control::Refusal> Rig::apply(control::Batch batch) {
+  begun_->hold();
+  return publisher_->apply(std::move(batch));
+}
 
 void Rig::gateway(const control::GatewaySpec& spec) {
   if (apply({.full = false, .gateway = spec, .services = {}, .removals = {}})) std::abort();

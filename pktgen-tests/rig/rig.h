@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dataplane/control/begun.h"
 #include "dataplane/control/forwarding.h"
 #include "dataplane/control/kernel_mirror.h"
 #include "dataplane/control/sweep.h"
@@ -32,6 +33,7 @@ struct RigOptions {
   unsigned memory_mb = 256;                      // DPDK's, told by the first rig of the process
   xdp::KernelTables* kernel = nullptr;           // what is published is mirrored there
   control::TableDirectory* directory = nullptr;  // where tables outlive the rig
+  control::Begun::Source begun = [](const control::Begun::Told&) {};
 };
 
 // Port i is interface 10 + i, "p<i>", MAC 02:00:00:00:00:0<i+1>, with the addresses 10.0.i.1/24 and 2001:db8:i::1/64.
@@ -122,6 +124,7 @@ class Rig {
   std::unique_ptr<control::Publisher> publisher_;
   std::unique_ptr<control::Forwarding> forwarding_;
   std::unique_ptr<control::Workers> workers_;
+  std::unique_ptr<control::Begun> begun_;
   std::unique_ptr<control::Sweep> sweep_;
   control::TraceSite trace_site_;
   path::Tick now_ = 100;

@@ -1,0 +1,47 @@
+// Connections that the kernel has begun while no worker was there: control holds on to them, as the workers to theirs,
+// until a worker has learnt them or they must have ended.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <unordered_map>
+
+#include "dataplane/control/publisher.h"
+#include "net/flow.h"
+
+namespace guideway::control {
+
+class Begun {
+ public:
+  struct Flow {
+    path::ServiceIndex service;
+    path::RealIndex real;
+    std::chrono::seconds until;  // since boot
+  };
+  using Told = std::function<void(const net::FlowKey6& connection, const net::IpAddress& real)>;
+  // Tells each connection once.
+  using Source = std::function<void(const Told&)>;
+
+  Begun(Publisher& publisher, Source source) : publisher_(publisher), source_(std::move(source)) {}
+
+  // What has been begun since, if it is known where it belongs; forgets what must have ended.
+  void take_in();
+  // Takes in, and has all of them stay where they are, whatever changes: until the next sweep, which knows better.
+  void hold();
+  // A worker has it now.
+  void learnt(const net::FlowKey6& connection);
+
+  void for_each(const std::function<void(const net::FlowKey6&, const Flow&)>& visit) const;
+  size_t size() const { return flows_.size(); }
+
+ private:
+  struct Hash {
+    size_t operator()(const net::FlowKey6& k) const { return net::flow_hash(k, 0); }
+  };
+
+  Publisher& publisher_;
+  Source source_;
+  std::unordered_map<net::FlowKey6, Flow, Hash> flows_;
+};
+
+}  // namespace guideway::control
