@@ -2,13 +2,17 @@
 // says something says it by spdlog.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <spdlog/sinks/sink.h>
 
 #include <memory>
 #include <string>
 
 #include "log/level.h"
+
+// Whose header takes a compiler eight seconds.
+namespace CLI {
+class App;
+}
 
 namespace guideway::log {
 

@@ -175,7 +175,7 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
   if (message.has_connections_request()) send_connections(peer, message.connections_request());
   if (message.has_trace_request()) send_trace(peer, message.trace_request());
   if (message.has_begin()) {
-    peer.batch.emplace();
+    peer.batch = Batch();
     peer.batch->full = message.begin().full();
   }
   if (peer.batch && message.has_gateway()) peer.batch->gateway = message.gateway();

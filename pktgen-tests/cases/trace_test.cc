@@ -18,7 +18,11 @@ void append(std::string& to, const path::ConnectionTable<Entry>& table, path::Ti
       if (!table.peek(b, slot, &e, now, path::kIdleTimeout)) continue;
       to += std::to_string(b) + "." + std::to_string(slot) + " " + std::to_string(static_cast<int>(e.state)) + " " +
             std::to_string(e.idle) + " ";
-      to.append(reinterpret_cast<const char*>(&e.entry), sizeof e.entry);
+      // Not what is between the members, which no copy has to take along.
+      const auto add = [&](const auto& member) { to.append(reinterpret_cast<const char*>(&member), sizeof member); };
+      const Entry& c = e.entry;
+      add(c.key), add(c.service), add(c.real), add(c.epoch), add(c.mode), add(c.direction);
+      add(c.snat_destination), add(c.translation), add(c.partner), add(c.partner_hash);
     }
   to += std::to_string(table.size()) + "\n";
 }

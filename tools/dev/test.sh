@@ -133,23 +133,25 @@ run_meson_test() {
 run_fuzzers() {
   [ "$test_pattern" = . ] || [[ $test_pattern != */* ]] || [[ $test_pattern == *fuzz* ]] || return 0
   [ -n "$(find . -path './build*' -prune -o -name '*_fuzz.cc' -print -quit)" ] || return 0
-  configure_kind fuzz || { broken fuzz build-fuzz/configure.log; return; }
-  local target
+  configure_kind sanitizers || { broken fuzz build-sanitizers/configure.log; return; }
+  local target program
   for target in $(fuzz_targets); do
     wanted "fuzz/${target%_fuzz}" || continue
-    build_kind fuzz "$target" || { broken "fuzz/${target%_fuzz}" build-fuzz/build.log; continue; }
-    run_one "fuzz/${target%_fuzz}" fuzz_briefly "$target"
+    program=$(fuzz_program "$target")
+    build_kind sanitizers "$(realpath -m --relative-to=build-sanitizers "$program")" ||
+      { broken "fuzz/${target%_fuzz}" build-sanitizers/build.log; continue; }
+    run_one "fuzz/${target%_fuzz}" fuzz_briefly "$target" "$program"
   done
 }
 
 # A corpus in the repository (a folder corpus/TARGET beside the source) is read; what is found new goes to the build.
 fuzz_briefly() {
-  local target=$1 found=build-fuzz/corpus/$1 seeds
-  mkdir -p "$found" build-fuzz/artifacts
+  local target=$1 program=$2 found=build-sanitizers/corpus/$1 seeds
+  mkdir -p "$found" build-sanitizers/artifacts
   seeds=$(find . -path './build*' -prune -o -type d -path "*/corpus/$target" -print)
   # shellcheck disable=SC2086
-  "$(fuzz_program "$target")" -max_total_time="$FUZZ_SECONDS" -timeout=10 -print_final_stats=1 -error_exitcode=1 \
-    -artifact_prefix=build-fuzz/artifacts/ "$found" $seeds
+  "$program" -max_total_time="$FUZZ_SECONDS" -timeout=10 -print_final_stats=1 -error_exitcode=1 \
+    -artifact_prefix=build-sanitizers/artifacts/ "$found" $seeds
 }
 
 run_namespace_tests() {
