@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 
+#include <set>
+
 #include "dataplane/path/clock.h"
 #include "xdp/shared.h"
 
@@ -10,6 +12,10 @@ namespace guideway::control {
 namespace {
 
 constexpr size_t kMost = GW_MAX_BEGUN;  // a flood of SYNs, while no worker is there, gets no more memory than that
+
+path::VipKey vip_of(const net::FlowKey6& connection) {
+  return {connection.destination, connection.destination_port, static_cast<uint8_t>(connection.protocol)};
+}
 
 }  // namespace
 
@@ -21,9 +27,7 @@ void Begun::take_in() {
   const path::IdleTimeouts& idle = publisher_.idle_timeouts();
   source_([&](const net::FlowKey6& connection, const net::IpAddress& real) {
     if (flows_.size() >= kMost && !flows_.contains(connection)) return;
-    const path::VipKey vip{connection.destination, connection.destination_port,
-                           static_cast<uint8_t>(connection.protocol)};
-    const auto found = publisher_.find_real(vip, real);
+    const auto found = publisher_.find_real(vip_of(connection), real);
     if (!found) return;
     // The kernel doesn't tell whether the client has answered.
     const auto state =
@@ -32,9 +36,19 @@ void Begun::take_in() {
   });
 }
 
-void Begun::hold() {
+void Begun::hold(const Batch& batch) {
   take_in();
-  for (const auto& [connection, flow] : flows_) publisher_.exceptions().put(connection, flow.real);
+  if (flows_.empty()) return;
+  const bool all = batch.full || batch.gateway;
+  std::set<path::VipKey> vips;
+  for (const ServiceSpec& s : batch.services) vips.insert(s.vip);
+  for (const auto& [connection, flow] : flows_) {
+    path::VipKey vip = vip_of(connection);
+    bool held = all || vips.contains(vip);
+    vip.port = path::kAnyPort;
+    held = held || vips.contains(vip);
+    if (held) publisher_.exceptions().put(connection, flow.real);
+  }
 }
 
 void Begun::learnt(const net::FlowKey6& connection) {

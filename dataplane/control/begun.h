@@ -26,8 +26,8 @@ class Begun {
 
   // What has been begun since, if it is known where it belongs; forgets what must have ended.
   void take_in();
-  // Takes in, and has all of them stay where they are, whatever changes: until the next sweep, which knows better.
-  void hold();
+  // Before the batch is applied: takes in, and has those that it may move stay where they are until the next sweep.
+  void hold(const Batch& batch);
   // A worker has it now.
   void learnt(const net::FlowKey6& connection);
 

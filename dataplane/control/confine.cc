@@ -52,9 +52,17 @@ constexpr unsigned long kIoctls[] = {SIOCGIFNAME, SIOCGIFINDEX, SIOCGIFFLAGS, SI
 
 // Maps are read and written, and grow by segments; a trace asks the program what it does with a frame; it takes over
 // from an earlier engine's (its maps are pinned then), and is taken off its interface. None is loaded or attached.
-constexpr bpf_cmd kBpfCommands[] = {
-    BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY, BPF_OBJ_GET_INFO_BY_FD,
-    BPF_LINK_DETACH,     BPF_PROG_TEST_RUN,   BPF_MAP_CREATE,      BPF_LINK_UPDATE,      BPF_OBJ_PIN};
+constexpr bpf_cmd kBpfCommands[] = {BPF_MAP_LOOKUP_ELEM,
+                                    BPF_MAP_UPDATE_ELEM,
+                                    BPF_MAP_DELETE_ELEM,
+                                    BPF_MAP_GET_NEXT_KEY,
+                                    BPF_OBJ_GET_INFO_BY_FD,
+                                    BPF_LINK_DETACH,
+                                    BPF_PROG_TEST_RUN,
+                                    BPF_MAP_CREATE,
+                                    BPF_LINK_UPDATE,
+                                    BPF_OBJ_PIN,
+                                    BPF_MAP_LOOKUP_AND_DELETE_BATCH};
 
 class Filter {
  public:

@@ -112,6 +112,7 @@ TEST_CASE("system calls: what the engine has no use for fails, and its own go on
       {"memory", [&] { return anonymous(PROT_READ | PROT_WRITE); }, 0},
       {"a netlink socket", [] { return error_of(SYS_socket, AF_NETLINK, SOCK_RAW, 0); }, 0},
       {"a BPF map", [&] { return bpf(BPF_MAP_LOOKUP_ELEM); }, EINVAL},
+      {"all of a BPF map", [&] { return bpf(BPF_MAP_LOOKUP_AND_DELETE_BATCH); }, EINVAL},
       {"a new BPF map", [&] { return bpf(BPF_MAP_CREATE); }, EINVAL},
       {"a pin", [&] { return bpf(BPF_OBJ_PIN); }, EINVAL},
       {"another program for a link", [&] { return bpf(BPF_LINK_UPDATE); }, EINVAL},

@@ -403,7 +403,7 @@ std::optional<Refusal> Engine::apply(Batch batch) {
   const auto start = Clock::now();
   const uint64_t builds = publisher_->maglev().builds();
   const size_t services = batch.services.size();
-  begun_->hold();
+  begun_->hold(batch);
   auto refusal = publisher_->apply(std::move(batch));
   spdlog::debug("commit: {} service(s), {} table(s) built, {:.2f} ms", services, publisher_->maglev().builds() - builds,
                 std::chrono::duration<double, std::milli>(Clock::now() - start).count());

@@ -47,21 +47,41 @@ silent_connections() {
     done' silent_connections "$vip" "$1" "$2"
 }
 
+# What is to come between their beginning and their first request, with web3 draining in the end.
+begin_without_engine() {
+  silent_connections 30 "$LAB_RUN/silent" >"$LAB_RUN/log/silent" &
+  silent=$!
+  lab_wait_until 10 test -e "$LAB_RUN/silent.stand" || fail "the kernel begins no connections"
+  set_endpoint web3 False True True
+  wanted='web1 web2'
+}
+ask_with_engine() {
+  lab_wait_until 10 changed || fail "the change doesn't arrive: $(servers_behind "$vip") instead of $wanted"
+  sleep 1.5  # and a sweep has looked at it
+  touch "$LAB_RUN/silent.go"
+  wait $silent || fail "a connection that the kernel has begun broke"
+  equal "connections that the kernel has begun, and that are answered" 30 "$(grep -c '^web' "$LAB_RUN/log/silent")"
+  equal "by whom" 'web1 web2 web3' "$(sort -u "$LAB_RUN/log/silent" | paste -sd' ')"
+  rm "$LAB_RUN/silent.stand" "$LAB_RUN/silent.go"
+}
+
 say "no engine: connections that the kernel begins; web3 drains before a worker has seen them"
 kill -9 "$(cat "$LAB_RUN/pids/supervisor")" "$(cat "$LAB_RUN/pids/engine")" "$(cat "$LAB_RUN/pids/daemon")"
 rm "$LAB_RUN/pids/daemon"
-silent_connections 30 "$LAB_RUN/silent" >"$LAB_RUN/log/silent" &
-silent=$!
-lab_wait_until 10 test -e "$LAB_RUN/silent.stand" || fail "the kernel begins no connections"
-set_endpoint web3 False True True
-wanted='web1 web2'
-lab_start_engine
+begin_without_engine
+LAB_HEARTBEAT=10 lab_start_engine
 lab_start_daemon
-lab_wait_until 10 changed || fail "the change doesn't arrive: $(servers_behind "$vip") instead of $wanted"
-sleep 1.5  # and a sweep has looked at it
-touch "$LAB_RUN/silent.go"
-wait $silent || fail "a connection that the kernel has begun broke"
-equal "connections that the kernel has begun, and that are answered" 30 "$(grep -c '^web' "$LAB_RUN/log/silent")"
-equal "by whom" 'web1 web2 web3' "$(sort -u "$LAB_RUN/log/silent" | paste -sd' ')"
+ask_with_engine
 has 'and [1-9][0-9]* that the kernel has begun' <"$LAB_RUN/log/engine.log" ||
   fail "the engine doesn't say what the kernel has begun"
+
+say "the same with an engine that is stopped, and goes on"
+set_endpoint web3 True True False
+wanted='web1 web2 web3'
+lab_wait_until 10 changed || fail "web3 doesn't come back"
+kill -STOP "$(cat "$LAB_RUN/pids/engine")"
+begin_without_engine
+sleep 0.5  # for the daemon, who tells the engine
+kill -CONT "$(cat "$LAB_RUN/pids/engine")"
+ask_with_engine
+! has 'map begun' <"$LAB_RUN/log/engine.log" || fail "the engine can't read what the kernel has begun"

@@ -207,7 +207,7 @@ void Rig::no_addresses(unsigned port) {
 }
 
 std::optional<control::Refusal> Rig::apply(control::Batch batch) {
-  begun_->hold();
+  begun_->hold(batch);
   return publisher_->apply(std::move(batch));
 }
 
