@@ -97,7 +97,7 @@ TEST_CASE("system calls: what the engine has no use for fails, and its own go on
     return error_of(SYS_bpf, command, &attributes, sizeof attributes);
   };
   const char* const arguments[] = {"/bin/true", nullptr};
-  const std::array<Call, 21> calls{{
+  const std::array<Call, 22> calls{{
       {"execve", [&] { return error_of(SYS_execve, arguments[0], arguments, nullptr); }, EPERM},
       {"fork", [] { return error_of(SYS_fork); }, EPERM},
       {"ptrace", [] { return error_of(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0); }, EPERM},

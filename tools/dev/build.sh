@@ -39,7 +39,7 @@ configure_kind() {
   sanitizers)  # by clang: libFuzzer is its own, and it takes half of GCC's time; GCC's warnings are the build's
     CC=clang-19 CXX=clang++-19 quietly "$directory/configure.log" meson setup "${again[@]}" "$directory" \
       --optimization 1 -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=false -Dfuzz=true \
-      "-Dcpp_args=-gline-tables-only -fno-sanitize-recover=undefined -fsanitize-ignorelist=../tools/dev/ubsan_ignores.txt"
+      "-Dcpp_args=-gline-tables-only -fno-sanitize-recover=undefined -fsanitize-ignorelist=$PWD/tools/dev/ubsan_ignores.txt"
     ;;
   esac
 }
