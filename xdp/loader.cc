@@ -248,8 +248,13 @@ absl::Status take_begun(int map, const VisitBegun& visit) {
   return absl::OkStatus();
 }
 
-absl::Status Program::take_begun(const VisitBegun& visit) const {
-  return xdp::take_begun(bpf_map__fd(object_->maps.begun), visit);
+absl::Status Program::take_begun(const VisitBegun& visit) {
+  const auto balanced = this->balanced();  // before the map: what comes meanwhile has the next call look again
+  if (!balanced.ok()) return balanced.status();
+  if (*balanced == balanced_taken_) return absl::OkStatus();
+  if (absl::Status s = xdp::take_begun(bpf_map__fd(object_->maps.begun), visit); !s.ok()) return s;
+  balanced_taken_ = *balanced;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int> Program::detach_all(const std::filesystem::path& bpffs) {

@@ -76,8 +76,9 @@ class Program {
   absl::StatusOr<DropCounters> drops() const;
   // Packets that the kernel has balanced, likewise.
   absl::StatusOr<uint64_t> balanced() const;
-  // The connections that it has begun, each of which is told once. By an earlier engine's program too.
-  absl::Status take_begun(const VisitBegun& visit) const;
+  // The connections that it has begun, each of which is told once. By an earlier engine's program too. Cheap where the
+  // kernel has balanced nothing since the last call.
+  absl::Status take_begun(const VisitBegun& visit);
 
   // Takes program, link and pins away.
   absl::Status detach();
@@ -102,7 +103,8 @@ class Program {
   Fd link_;
   Mode mode_ = Mode::kDriver;
   bool adopted_ = false;
-  bool waits_ = false;  // for take_over()
+  bool waits_ = false;           // for take_over()
+  uint64_t balanced_taken_ = 0;  // balanced(), when begun connections were last taken
   std::string driver_refusal_;
 };
 

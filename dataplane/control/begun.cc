@@ -2,10 +2,10 @@
 
 #include <netinet/in.h>
 
+#include <bit>
 #include <set>
 
 #include "dataplane/path/clock.h"
-#include "xdp/shared.h"
 
 namespace guideway::control {
 
@@ -25,7 +25,9 @@ void Begun::take_in() {
   const std::chrono::seconds now{path::seconds_since_boot()};
   std::erase_if(flows_, [&](const auto& flow) { return flow.second.until <= now; });
   const path::IdleTimeouts& idle = publisher_.idle_timeouts();
-  source_([&](const net::FlowKey6& connection, const net::IpAddress& real) {
+  source_([&](const gw_flow_key& key, const gw_begun& begun) {
+    const auto connection = std::bit_cast<net::FlowKey6>(key);
+    const auto real = std::bit_cast<net::IpAddress>(begun.real);
     if (flows_.size() >= kMost && !flows_.contains(connection)) return;
     const auto found = publisher_.find_real(vip_of(connection), real);
     if (!found) return;

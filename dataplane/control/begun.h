@@ -8,6 +8,7 @@
 
 #include "dataplane/control/publisher.h"
 #include "net/flow.h"
+#include "xdp/loader.h"
 
 namespace guideway::control {
 
@@ -18,9 +19,8 @@ class Begun {
     path::RealIndex real;
     std::chrono::seconds until;  // since boot
   };
-  using Told = std::function<void(const net::FlowKey6& connection, const net::IpAddress& real)>;
   // Tells each connection once.
-  using Source = std::function<void(const Told&)>;
+  using Source = std::function<void(const xdp::VisitBegun&)>;
 
   Begun(Publisher& publisher, Source source) : publisher_(publisher), source_(std::move(source)) {}
 

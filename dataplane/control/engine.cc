@@ -304,7 +304,7 @@ absl::Status Engine::open_tables() {
   for (const PortFacts& f : facts)
     if (f.ifindex > 0) interfaces.push_back(f.ifindex);
   solicited_nodes_ = std::make_unique<SolicitedNodes>(std::move(interfaces));
-  begun_ = std::make_unique<Begun>(*publisher_, [this](const Begun::Told& told) { tell_begun(told); });
+  begun_ = std::make_unique<Begun>(*publisher_, [this](const xdp::VisitBegun& visit) { tell_begun(visit); });
   sweep_ = std::make_unique<Sweep>(*publisher_, *reclaimer_, workers_->all(), *begun_);
   return absl::OkStatus();
 }
@@ -349,20 +349,10 @@ void Engine::carry_over() {
   }
 }
 
-// Asked whenever backends change, so maps are read only of those programs that have balanced since.
-void Engine::tell_begun(const Begun::Told& told) {
-  for (const auto& port : af_xdp_) {
-    const auto balanced = port->program().balanced();
-    if (!balanced.ok() || std::exchange(balanced_[port.get()], *balanced) == *balanced) continue;
-    const absl::Status read = port->program().take_begun([&](const gw_flow_key& key, const gw_begun& begun) {
-      net::FlowKey6 connection;
-      net::IpAddress real;
-      std::memcpy(static_cast<void*>(&connection), &key, sizeof connection);
-      std::memcpy(real.bytes.data(), begun.real.bytes, sizeof begun.real.bytes);
-      told(connection, real);
-    });
-    if (!read.ok()) spdlog::warn("{}; connections that the kernel has begun go by Maglev", std::string(read.message()));
-  }
+void Engine::tell_begun(const xdp::VisitBegun& visit) {
+  for (const auto& port : af_xdp_)
+    if (const absl::Status read = port->program().take_begun(visit); !read.ok())
+      spdlog::warn("{}; connections that the kernel has begun go by Maglev", std::string(read.message()));
 }
 
 void Engine::load_state() {

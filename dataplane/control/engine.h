@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,7 +76,7 @@ class Engine {
   absl::Status open_workers();
   void load_state();
   void carry_over();
-  void tell_begun(const Begun::Told& told);
+  void tell_begun(const xdp::VisitBegun& visit);
   absl::Status take_over();
   absl::Status launch();
 
@@ -115,7 +114,6 @@ class Engine {
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Announcer> announcer_;
   std::unique_ptr<SolicitedNodes> solicited_nodes_;
-  std::map<const AfXdpPort*, uint64_t> balanced_;  // packets, when begun connections were last taken
   std::unique_ptr<Begun> begun_;
   std::unique_ptr<Sweep> sweep_;
   TraceSite trace_site_;

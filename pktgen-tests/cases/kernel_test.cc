@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <iostream>
 #include <map>
 #include <numeric>
@@ -46,14 +45,8 @@ class Kernel {
     while (bpf_map_get_next_key(map, nullptr, key.data()) == 0) bpf_map_delete_elem(map, key.data());
   }
 
-  void take_begun(const control::Begun::Told& told) {
-    REQUIRE(xdp::take_begun(bpf_map__fd(program_->maps.begun), [&](const gw_flow_key& key, const gw_begun& begun) {
-              net::FlowKey6 connection;
-              net::IpAddress real;
-              std::memcpy(static_cast<void*>(&connection), &key, sizeof connection);
-              std::memcpy(real.bytes.data(), begun.real.bytes, sizeof begun.real.bytes);
-              told(connection, real);
-            }).ok());
+  void take_begun(const xdp::VisitBegun& visit) {
+    REQUIRE(xdp::take_begun(bpf_map__fd(program_->maps.begun), visit).ok());
   }
 
   Answer run(const rig::Bytes& packet) {
@@ -388,7 +381,7 @@ TEST_CASE("a table that follows another before a sweep doesn't replace the one t
 TEST_CASE("what the kernel has begun stays where it is, whatever changes before a worker sees it", "[kernel]") {
   if (geteuid() != 0) return;
   Kernel kernel;
-  Rig rig({.kernel = &kernel.tables(), .begun = [&](const control::Begun::Told& told) { kernel.take_begun(told); }});
+  Rig rig({.kernel = &kernel.tables(), .begun = [&](const xdp::VisitBegun& visit) { kernel.take_begun(visit); }});
   network(rig);
   const auto serve = [&](std::initializer_list<unsigned> reals) {
     for (const bool v4 : {true, false})

@@ -33,7 +33,7 @@ struct RigOptions {
   unsigned memory_mb = 256;                      // DPDK's, told by the first rig of the process
   xdp::KernelTables* kernel = nullptr;           // what is published is mirrored there
   control::TableDirectory* directory = nullptr;  // where tables outlive the rig
-  control::Begun::Source begun = [](const control::Begun::Told&) {};
+  control::Begun::Source begun = [](const xdp::VisitBegun&) {};
 };
 
 // Port i is interface 10 + i, "p<i>", MAC 02:00:00:00:00:0<i+1>, with the addresses 10.0.i.1/24 and 2001:db8:i::1/64.
