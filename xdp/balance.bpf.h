@@ -86,15 +86,37 @@ static __always_inline struct gw_flow_key key_of(const struct packet *p) {
   return key;
 }
 
-// That of a connection off its slot, if this is one's. As gw_admits.
-__noinline __u32 gw_exception_of(const struct packet *p) {
+static __always_inline int may_take(const struct packet *p, __u32 index) {
+  if (goes_on(p)) return 1;
+  const struct gw_real *real = real_at(index);
+  return real && !(real->flags & GW_REAL_GONE);
+}
+
+// What a worker has noted of the flow.
+static __always_inline __u32 real_by_worker(__u64 hash) {
+  const struct gw_recent *line = line_of(&recent, hash % GW_RECENT_LINES, GW_ROW_LINES);
+  if (!line) return NO_REAL;
+  for (int i = 0; i < 4; ++i) {
+    const __u64 value = line->places[i].value;
+    if (value && (line->places[i].check ^ value) == hash) return value;
+  }
+  return NO_REAL;
+}
+
+// That of a connection off its slot, if this is one's. What we have begun ourselves comes first, then what a worker
+// has: an exception may be an earlier connection's of the same ports. As gw_admits.
+__noinline __u32 gw_real_off_slot(const struct packet *p, __u64 hash) {
   if (!p) return NO_REAL;
   const struct gw_flow_key key = key_of(p);
+  const struct gw_begun *b = bpf_map_lookup_elem(&begun, &key);
+  if (b) {
+    const struct gw_real *real = real_at(b->row);
+    if (real && !__builtin_memcmp(&real->address, &b->real, sizeof b->real) && may_take(p, b->row)) return b->row;
+  }
+  const __u32 by_worker = real_by_worker(hash);
+  if (by_worker != NO_REAL && may_take(p, by_worker)) return by_worker;
   const __u32 *index = bpf_map_lookup_elem(&exceptions, &key);
-  if (!index) return NO_REAL;
-  if (goes_on(p)) return *index;
-  const struct gw_real *real = real_at(*index);
-  return real && !(real->flags & GW_REAL_GONE) ? *index : NO_REAL;
+  return index && may_take(p, *index) ? *index : NO_REAL;
 }
 
 // The real that Maglev alone picks, or NO_REAL; with MOVED, if that slot has exceptions. As gw_admits.
@@ -110,31 +132,32 @@ __noinline __u64 gw_pick(const struct gw_table *t, __u64 hash) {
   return ordinal_line[ordinal % 16] | (value & GW_SLOT_MOVED ? MOVED : 0);
 }
 
-static __always_inline const struct gw_real *real_by(const struct packet *p, const struct gw_table *t, __u64 hash) {
-  const __u64 picked = gw_pick(t, hash);
-  // What opens a connection belongs to none of before.
-  if (picked & MOVED && !p->opens) {
-    const __u32 index = gw_exception_of(p);
-    if (index != NO_REAL) return real_at(index);
+// The number of its row, or NO_REAL. `hash`: the flow's.
+static __always_inline __u32 real_by(const struct packet *p, const struct gw_table *t, int affinity, __u64 hash) {
+  const __u64 picked = gw_pick(t, affinity ? hash_of(p, 1) : hash);
+  // What opens a connection belongs to none of before. Of clients, workers know which real they had.
+  if ((affinity || picked & MOVED) && !p->opens) {
+    const __u32 index = gw_real_off_slot(p, hash);
+    if (index != NO_REAL) return index;
   }
-  return real_at((__u32)picked);
+  return (__u32)picked;
 }
 
-static __always_inline const struct gw_real *real_of(const struct packet *p, const struct gw_service *s, __u64 hash) {
+static __always_inline __u32 real_of(const struct packet *p, const struct gw_service *s, __u64 hash) {
   if (s->former.size) {
-    const struct gw_real *r = real_by(p, &s->former, s->flags & GW_SERVICE_FORMER_AFFINITY ? hash_of(p, 1) : hash);
-    if (r && (goes_on(p) || !(r->flags & GW_REAL_GONE))) return r;
+    const __u32 index = real_by(p, &s->former, s->flags & GW_SERVICE_FORMER_AFFINITY, hash);
+    if (index != NO_REAL && may_take(p, index)) return index;
   }
-  return real_by(p, &s->table, s->flags & GW_SERVICE_AFFINITY ? hash_of(p, 1) : hash);
+  return real_by(p, &s->table, s->flags & GW_SERVICE_AFFINITY, hash);
 }
 
 // Of what may begin a connection: so that it stays with this real once an engine is there. As gw_admits.
-__noinline int gw_note(const struct packet *p, const struct gw_real *real) {
+__noinline int gw_note(const struct packet *p, const struct gw_real *real, __u32 row) {
   if (!p || !real) return 0;
   const struct gw_flow_key key = key_of(p);
   // A SYN begins it anew, a datagram doesn't.
   if (!p->opens && bpf_map_lookup_elem(&begun, &key)) return 0;
-  const struct gw_begun value = {real->address};
+  const struct gw_begun value = {real->address, row, 0};
   return bpf_map_update_elem(&begun, &key, &value, BPF_ANY);
 }
 
@@ -518,7 +541,8 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const s
   }
 
   o.hash = hash_of(p, 0);
-  o.real = real_of(p, &service, o.hash);
+  const __u32 row = real_of(p, &service, o.hash);
+  o.real = real_at(row);
   if (!o.real) return leave(ctx, GW_DROP_NO_SOCKET);
   const struct gw_route *route = line_of(&routes, o.real->route, GW_ROW_LINES);
   if (!route) return count_drop(GW_DROP_NO_ROUTE);
@@ -533,6 +557,6 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const s
   const __u16 mtu = service.mtu && service.mtu < o.hop->mtu ? service.mtu : o.hop->mtu;
   if (o.length + overhead(&o) > mtu) return leave(ctx, GW_DROP_MTU_EXCEEDED);
   if (service.mode == GW_MODE_DSR_GUE && !(o.real->flags & GW_REAL_IPV4)) o.sum = sum_of_packet(ctx, p, o.length);
-  if (!goes_on(p) && !p->icmp) gw_note(p, o.real);
+  if (!goes_on(p) && !p->icmp) gw_note(p, o.real, row);
   return transmit(ctx, p, &o);
 }

@@ -42,12 +42,13 @@ absl::StatusOr<std::unique_ptr<KernelTables>> KernelTables::create() {
   if (const int error = steer_bpf__load(t->object_.get()); error != 0) return load_error(-error, kWhat);
   const auto& maps = t->object_->maps;
   t->addresses_ = {bpf_map__fd(maps.addresses), "addresses", GW_MAX_ADDRESSES};
-  const std::array<std::pair<SharedArray*, const bpf_map*>, 6> arrays{{{&t->slots, maps.slots},
+  const std::array<std::pair<SharedArray*, const bpf_map*>, 7> arrays{{{&t->slots, maps.slots},
                                                                        {&t->ordinals, maps.ordinals},
                                                                        {&t->ranges, maps.ranges},
                                                                        {&t->reals, maps.reals},
                                                                        {&t->routes, maps.routes},
-                                                                       {&t->next_hops, maps.next_hops}}};
+                                                                       {&t->next_hops, maps.next_hops},
+                                                                       {&t->recent, maps.recent}}};
   for (const auto& [array, segments] : arrays) {
     const bool of_slots = segments == maps.slots;
     auto opened = SharedArray::open(bpf_map__fd(segments), bpf_map__name(segments),

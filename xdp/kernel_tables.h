@@ -46,6 +46,8 @@ class KernelTables {
   SharedArray reals;
   SharedArray routes;
   SharedArray next_hops;
+  // What workers note of connections: all of its lines are there.
+  SharedArray recent;
 
   // Lets a program that is yet to be loaded use these maps: all but those that are an interface's own.
   absl::Status lend(steer_bpf* program) const;

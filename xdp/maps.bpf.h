@@ -138,3 +138,4 @@ LINES(ranges, row_segment, GW_RANGE_SEGMENTS);
 LINES(reals, row_segment, GW_ROW_SEGMENTS);
 LINES(routes, row_segment, GW_ROW_SEGMENTS);
 LINES(next_hops, row_segment, GW_ROW_SEGMENTS);
+LINES(recent, row_segment, 1);

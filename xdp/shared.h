@@ -82,9 +82,11 @@ struct gw_flow_key {
 };
 
 /* Value of `begun`, by gw_flow_key: a connection that the kernel has begun, and its real. By its address, for who reads
- * it may be an engine that numbers reals otherwise. */
+ * it may be an engine that numbers reals otherwise: the row is that real's only while it has that address. */
 struct gw_begun {
   struct gw_address real;
+  __u32 row;
+  __u32 zero;
 };
 
 /* A slot: 16 bits, an ordinal in the service's list of reals; top bit: it has exceptions. */
@@ -128,6 +130,14 @@ struct gw_next_hop {
   __u64 zero;
 };
 
+/* A line of what workers have learnt of late, by the flow's hash: as path::Recent has it. */
+struct gw_recent {
+  struct {
+    __u64 check; /* the flow's hash ^ value */
+    __u64 value; /* the lower half: the real's row; 0: free */
+  } places[4];
+};
+
 /* An array of lines is a map of segments, so that it takes memory as it grows: lines of a segment, and segments at
  * most. */
 enum {
@@ -136,6 +146,7 @@ enum {
   GW_ROW_LINES = 16384, /* 1 MB: ordinals, 16 of 32 bits a line; reals and routes; ranges and next hops, two a line */
   GW_ROW_SEGMENTS = 64,
   GW_RANGE_SEGMENTS = 1024,
+  GW_RECENT_LINES = GW_ROW_LINES, /* one segment */
 };
 
 /* Addresses whose bits outside `mask` are `value`'s; of no address, if no mask makes it that. */

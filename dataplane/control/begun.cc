@@ -31,10 +31,12 @@ void Begun::take_in() {
     if (flows_.size() >= kMost && !flows_.contains(connection)) return;
     const auto found = publisher_.find_real(vip_of(connection), real);
     if (!found) return;
+    const bool udp = connection.protocol == IPPROTO_UDP;
     // The kernel doesn't tell whether the client has answered.
-    const auto state =
-        connection.protocol == IPPROTO_UDP ? path::ConnectionState::kUdp : path::ConnectionState::kEstablished;
-    flows_[connection] = {found->first, found->second, now + std::chrono::seconds(idle[static_cast<size_t>(state)])};
+    const auto state = udp ? path::ConnectionState::kUdp : path::ConnectionState::kEstablished;
+    flows_[connection] = {found->first, found->second, now + std::chrono::seconds(idle[static_cast<size_t>(state)]),
+                          udp};
+    publisher_.exceptions().amend(connection, found->second);
   });
 }
 
@@ -53,8 +55,25 @@ void Begun::hold(const Batch& batch) {
   }
 }
 
-void Begun::learnt(const net::FlowKey6& connection) {
-  if (!flows_.empty()) flows_.erase(connection);
+bool Begun::learnt(const net::FlowKey6& connection, path::RealIndex real) {
+  if (flows_.empty()) return true;
+  const auto flow = flows_.find(connection);
+  if (flow == flows_.end()) return true;
+  if (!flow->second.told) return flow->second.real == real;
+  flows_.erase(flow);
+  return true;
+}
+
+std::vector<path::KernelsFlow> Begun::untold() const {
+  std::vector<path::KernelsFlow> flows;
+  for (const auto& [connection, flow] : flows_)
+    if (!flow.told) flows.push_back({connection, flow.real});
+  return flows;
+}
+
+void Begun::told(const std::vector<path::KernelsFlow>& flows) {
+  for (const path::KernelsFlow& f : flows)
+    if (const auto flow = flows_.find(f.connection); flow != flows_.end()) flow->second.told = true;
 }
 
 void Begun::for_each(const std::function<void(const net::FlowKey6&, const Flow&)>& visit) const {

@@ -5,8 +5,10 @@
 #include <chrono>
 #include <functional>
 #include <unordered_map>
+#include <vector>
 
 #include "dataplane/control/publisher.h"
+#include "dataplane/path/recover.h"
 #include "net/flow.h"
 #include "xdp/loader.h"
 
@@ -18,6 +20,8 @@ class Begun {
     path::ServiceIndex service;
     path::RealIndex real;
     std::chrono::seconds until;  // since boot
+    // Workers have made way for it. Of UDP they needn't: it has no beginning, and what they know they know of the flow.
+    bool told = false;
   };
   // Tells each connection once.
   using Source = std::function<void(const xdp::VisitBegun&)>;
@@ -28,8 +32,14 @@ class Begun {
   void take_in();
   // Before the batch is applied: takes in, and has those that it may move stay where they are until the next sweep.
   void hold(const Batch& batch);
-  // A worker has it now.
-  void learnt(const net::FlowKey6& connection);
+  // A worker has a connection of these addresses and ports, with this real. If workers have been told, that is this one
+  // or came after it, and is the worker's from now on. False if it is an earlier one of another real, that has yet to
+  // make way.
+  bool learnt(const net::FlowKey6& connection, path::RealIndex real);
+  // What workers don't know yet.
+  std::vector<path::KernelsFlow> untold() const;
+  // They have made way for these.
+  void told(const std::vector<path::KernelsFlow>& flows);
 
   void for_each(const std::function<void(const net::FlowKey6&, const Flow&)>& visit) const;
   size_t size() const { return flows_.size(); }

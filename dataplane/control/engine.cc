@@ -21,6 +21,7 @@
 #include "dataplane/control/connection_list.h"
 #include "dataplane/control/eal.h"
 #include "dataplane/control/ethdev_port.h"
+#include "dataplane/path/clock.h"
 #include "log/log.h"
 #include "xdp/pins.h"
 
@@ -305,6 +306,7 @@ absl::Status Engine::open_tables() {
     if (f.ifindex > 0) interfaces.push_back(f.ifindex);
   solicited_nodes_ = std::make_unique<SolicitedNodes>(std::move(interfaces));
   begun_ = std::make_unique<Begun>(*publisher_, [this](const xdp::VisitBegun& visit) { tell_begun(visit); });
+  comeback_ = std::make_unique<Comeback>(*begun_, *workers_);
   sweep_ = std::make_unique<Sweep>(*publisher_, *reclaimer_, workers_->all(), *begun_);
   return absl::OkStatus();
 }
@@ -314,6 +316,8 @@ absl::Status Engine::open_workers() {
                                .connections = options_.connections,
                                .huge = huge_,
                                .yield = options_.yield,
+                               .heartbeat = heartbeat(options_),
+                               .recent = publisher_->recent(),
                                .tally = tally_.get(),
                                .directory = directory_.get()},
                               ports_, publisher_->tables(), *reclaimer_);
@@ -339,7 +343,8 @@ void Engine::carry_over() {
     if (lost > 0) spdlog::warn("tables: no room for {} of an earlier engine's connections: raise --connections", lost);
     for (const std::string& text : directory_->damaged()) spdlog::warn("tables: {}", text);
   }
-  begun_->take_in();
+  const auto now = static_cast<path::Tick>(path::seconds_since_boot());
+  comeback_->tell_all(now);
   if (workers_->recovered() == 0 && begun_->size() == 0) return;
   spdlog::info("took up {} entries of connections, and {} that the kernel has begun", workers_->recovered(),
                begun_->size());
@@ -347,6 +352,7 @@ void Engine::carry_over() {
   sweep_->wish();
   while (sweep_->step(kSweepStep)) {
   }
+  comeback_->tell_all(now);
 }
 
 void Engine::tell_begun(const xdp::VisitBegun& visit) {
@@ -459,25 +465,29 @@ void Engine::keep_house(Clock::time_point now) {
     spdlog::warn("routes: {}; it is tried again", std::string(s.message()));
   wanted_neighbors_->age(now);
   if (!solicited_nodes_->trouble().empty()) solicited_nodes_->follow(publisher_->announced());
-  if (publisher_->exceptions().size() > 0 || !publisher_->retired().reals.empty()) sweep_->wish();
+  const bool recent = publisher_->recent() != nullptr && publisher_->recent()->take_any();
+  if (recent || publisher_->exceptions().size() > 0 || !publisher_->retired().reals.empty()) sweep_->wish();
 }
 
 absl::Status Engine::run() {
   const sigset_t signals = ending_signals();
   const xdp::Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC));
   spdlog::info("running: {} worker(s), {} port(s)", workers_->count(), ports_.size());
-  bool more = false;
+  bool sweeps = false;
+  bool awaits = false;  // workers, or a trace
   while (true) {
     std::vector<pollfd> fds{{signal_fd.get(), POLLIN, 0}, {routes_->fd(), POLLIN, 0}};
     server_->add_to(fds);
     // A sweep goes on between other work; else the next save, tick or reclamation is at most this far.
-    const int patience = more ? 0 : server_->is_tracing() ? 1 : 50;
+    const int patience = sweeps ? 0 : awaits ? 1 : 50;
     if (poll(fds.data(), fds.size(), patience) < 0 && errno != EINTR)
       return absl::InternalError(absl::StrCat("poll: ", std::strerror(errno)));
     if (fds[0].revents != 0) break;
     if (fds[1].revents != 0) follow_routes();
     server_->handle(fds);
-    more = sweep_->step(kSweepStep);
+    sweeps = sweep_->step(kSweepStep);
+    awaits = comeback_->step();
+    awaits |= server_->is_tracing();
     keep_house(Clock::now());
   }
   spdlog::info("stopping; the kernel goes on with DSR: `guideway-engine detach --bpffs {} --table-dir {}` ends that",

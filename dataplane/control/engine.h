@@ -13,6 +13,7 @@
 #include "dataplane/control/af_xdp_port.h"
 #include "dataplane/control/announcer.h"
 #include "dataplane/control/begun.h"
+#include "dataplane/control/comeback.h"
 #include "dataplane/control/contract/server.h"
 #include "dataplane/control/contract/state.h"
 #include "dataplane/control/engine_port.h"
@@ -115,6 +116,7 @@ class Engine {
   std::unique_ptr<Announcer> announcer_;
   std::unique_ptr<SolicitedNodes> solicited_nodes_;
   std::unique_ptr<Begun> begun_;
+  std::unique_ptr<Comeback> comeback_;
   std::unique_ptr<Sweep> sweep_;
   TraceSite trace_site_;
   std::unique_ptr<ContractState> state_;

@@ -40,6 +40,10 @@ bool ExceptionTable::put(const net::FlowKey6& key, path::RealIndex real) {
   return true;
 }
 
+void ExceptionTable::amend(const net::FlowKey6& key, path::RealIndex real) {
+  if (path::find_exception(hash_.get(), key) != path::kNone<path::RealIndex>) put(key, real);
+}
+
 void ExceptionTable::remove(const net::FlowKey6& key) {
   if (rte_hash_del_key_with_hash(hash_.get(), &key, path::exception_hash(key)) < 0) return;
   if (mirror_ != nullptr) mirror_->remove_exception(key);

@@ -26,6 +26,8 @@ class ExceptionTable {
   const rte_hash* workers_view() const { return hash_.get(); }
   // False if it is full.
   bool put(const net::FlowKey6& key, path::RealIndex real);
+  // If there is one of these addresses and ports: it is this real's now.
+  void amend(const net::FlowKey6& key, path::RealIndex real);
   void remove(const net::FlowKey6& key);
   uint32_t size() const { return size_; }
   void for_each(const std::function<void(const net::FlowKey6&, path::RealIndex)>& visit) const;

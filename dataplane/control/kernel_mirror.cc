@@ -26,6 +26,7 @@ static_assert(lb::kMaxSourceRanges == GW_MAX_RANGES && kMaxExceptions == GW_MAX_
 static_assert(sizeof(gw_flow_key) == sizeof(net::FlowKey6));
 static_assert(uint64_t{GW_SLOT_LINES} * GW_SLOT_SEGMENTS * kSlotsOfLine >= 2 * uint64_t{MaglevTables::kSlots});
 static_assert(GW_ROW_LINES * GW_ROW_SEGMENTS >= kMaxRealRows);
+static_assert(path::Recent::kWordsOfLine * sizeof(uint64_t) == xdp::kLine);
 // Twice, for a service's new ones are written before its old ones go.
 static_assert(uint64_t{GW_ROW_LINES} * GW_RANGE_SEGMENTS * xdp::kLine >=
               2 * uint64_t{Limits().services} * GW_MAX_RANGES * sizeof(gw_range));
@@ -118,7 +119,11 @@ void KernelLists::settle() {
 
 KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts> ports,
                            std::chrono::nanoseconds heartbeat)
-    : tables_(tables), heartbeat_(heartbeat), ordinals_(tables.ordinals), ranges_(tables.ranges) {
+    : tables_(tables),
+      heartbeat_(heartbeat),
+      recent_({tables.recent.as<uint64_t>(), GW_RECENT_LINES * path::Recent::kWordsOfLine}),
+      ordinals_(tables.ordinals),
+      ranges_(tables.ranges) {
   for (const PortFacts& p : ports) {
     ifindex_.resize(std::max<size_t>(ifindex_.size(), p.index + 1U));
     ifindex_[p.index] = static_cast<uint32_t>(std::max(p.ifindex, 0));

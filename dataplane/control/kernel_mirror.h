@@ -11,6 +11,7 @@
 
 #include "dataplane/control/maglev_tables.h"
 #include "dataplane/control/next_hops.h"
+#include "dataplane/path/recent.h"
 #include "net/flow.h"
 #include "xdp/kernel_tables.h"
 
@@ -55,6 +56,8 @@ class KernelMirror {
   // A connection off its slot; or no longer one.
   void put_exception(const net::FlowKey6& connection, path::RealIndex real);
   void remove_exception(const net::FlowKey6& connection);
+  // What workers tell the kernel themselves.
+  path::Recent& recent() { return recent_; }
   // Maglev tables are built in the kernel's memory.
   SlotMemory slots();
 
@@ -82,6 +85,7 @@ class KernelMirror {
   std::unordered_map<path::ServiceIndex, Vip> services_;
   std::unordered_map<path::VipKey, path::ServiceIndex, KeyHash> owner_;
   std::vector<path::VipKey> left_;  // by the services of this publication; some may be another's by now
+  path::Recent recent_;
   KernelLists ordinals_;
   KernelLists ranges_;
   uint64_t steering_version_ = ~0ULL;

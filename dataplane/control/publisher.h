@@ -63,6 +63,8 @@ class Publisher {
   uint32_t real_rows() const { return reals_.used(); }
   const MaglevTables& maglev() const { return *maglev_; }
   ExceptionTable& exceptions() { return exceptions_; }
+  // What workers tell the kernel of connections that are to be exceptions; null if there is none that balances.
+  path::Recent* recent() { return mirror_ != nullptr ? &mirror_->recent() : nullptr; }
   // Counts changes of VIPs, SNAT and own addresses, and of the gateway's configuration: XDP goes by them.
   uint64_t steering_version() const { return steering_version_; }
 

@@ -35,6 +35,7 @@ void Sweep::begin() {
   table_ = bucket_ = 0;
   retired_ = publisher_.retired();
   change_ = publisher_.table_changes();
+  if (path::Recent* recent = publisher_.recent()) generation_ = recent->begin_generation();
   seen_reals_.clear();
   seen_services_.clear();
   off_slot_.clear();
@@ -58,8 +59,7 @@ void Sweep::note(const Entry& entry) {
   seen_services_.insert(entry.service);
   // A nat flow has an owner, who has its entry.
   if (entry.mode == path::Mode::kNat || entry.direction == path::Direction::kNone) return;
-  begun_.learnt(net::widen(entry.key));
-  note_if_off(entry.key, entry.service, entry.real);
+  if (begun_.learnt(net::widen(entry.key), entry.real)) note_if_off(entry.key, entry.service, entry.real);
 }
 
 template <typename Key>
@@ -96,6 +96,7 @@ void Sweep::finish() {
       note_if_off(key, flow.service, flow.real);
   });
   overflowed_ = overflows_;
+  if (path::Recent* recent = publisher_.recent()) recent->forget_before(generation_);
   // Before anything is forgotten that it goes by.
   publisher_.kernel_may_follow(change_);
   std::vector<net::FlowKey6> ended;

@@ -49,6 +49,7 @@ class Sweep {
   uint32_t bucket_ = 0;
   Publisher::Retired retired_;  // when the walk began
   uint64_t change_ = 0;         // of tables: the last one then
+  uint32_t generation_ = 0;     // what workers have noted in earlier ones, it meets
   std::unordered_set<path::RealIndex> seen_reals_;
   std::unordered_set<path::ServiceIndex> seen_services_;
   std::unordered_set<net::FlowKey6, FlowHash> off_slot_;

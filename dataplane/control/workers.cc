@@ -130,6 +130,8 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
     setup.table_seed = seed;
     setup.handover = {.self = i, .workers = options.count, .to = {}, .metadata = *metadata};
     setup.quiescence = reclaimer.qsbr();
+    setup.heartbeat = static_cast<uint64_t>(options.heartbeat.count());
+    setup.recent = options.recent;
     setup.yield = options.yield;
   }
   if (options.directory != nullptr)

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <span>
@@ -28,8 +29,10 @@ class Workers {
     uint32_t connections = 1U << 20;  // of each family, a worker
     bool huge = true;                 // try 2 MB pages
     bool yield = false;
-    const Tally* tally = nullptr;         // has the rows that they count in; outlives them
-    TableDirectory* directory = nullptr;  // where connections outlive us; outlives them
+    std::chrono::nanoseconds heartbeat{};  // after which the kernel balances; 0: it never does
+    path::Recent* recent = nullptr;        // null if no kernel balances; outlives them
+    const Tally* tally = nullptr;          // has the rows that they count in; outlives them
+    TableDirectory* directory = nullptr;   // where connections outlive us; outlives them
   };
 
   // Queue q of each port goes to worker q mod count; a worker without a queue of a port reaches it over a ring to one

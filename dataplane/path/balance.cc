@@ -29,11 +29,12 @@ RealIndex real_of(const Packet& p, const Tables& t, const Clients& c) {
   const uint32_t slot = gw_slot(hash, service.table_size);
   const uint16_t value = t.slots[service.table_offset + slot];
   // A SYN begins a new flow, whatever an earlier one of the same ports was off to.
-  if (!p.opens() && (value & kSlotMoved) != 0)
-    if (const RealIndex r = exception_of(p, t); r != kNone<RealIndex>) return {r, slot, Why::kException};
+  const bool moved = (value & kSlotMoved) != 0;
+  if (!p.opens() && moved)
+    if (const RealIndex r = exception_of(p, t); r != kNone<RealIndex>) return {r, slot, Why::kException, moved};
   if (service.affinity != 0)
-    if (const RealIndex r = real_of(p, t, clients); r != kNone<RealIndex>) return {r, slot, Why::kAffinity};
-  return {service.reals[value & kSlotOrdinal], slot, Why::kMaglev};
+    if (const RealIndex r = real_of(p, t, clients); r != kNone<RealIndex>) return {r, slot, Why::kAffinity, moved};
+  return {service.reals[value & kSlotOrdinal], slot, Why::kMaglev, moved};
 }
 
 // Whether the service is for this client. Judged before translation, which destroys the client's address.
@@ -47,9 +48,12 @@ void decide(Packet& p, const Tables& t, const Clients& clients) {
   const Service& service = t.services[p.service];
   if (!admits(service, p)) return p.drop(DropReason::SOURCE_DENIED);
   if (joins_midway(p, service)) return p.drop(DropReason::NO_CONNECTION);
+  p.off_slot = false;
   if (p.real == kNone<RealIndex>) {  // else the service's epoch has moved on, and its connections keep their reals
     if (service.table_size == 0) return p.drop(DropReason::NO_BACKEND);
-    p.real = pick(p, service, t, clients).real;
+    const Choice c = pick(p, service, t, clients);
+    p.real = c.real;
+    p.off_slot = c.moved || c.why == Why::kAffinity;
   }
   p.mode = service.mode;
   p.route = t.reals[p.real].route;

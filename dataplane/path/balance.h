@@ -32,6 +32,7 @@ struct Choice {
   RealIndex real = kNone<RealIndex>;
   uint32_t slot = 0;  // of the service's Maglev table; kKept: it isn't asked
   Why why = Why::kMaglev;
+  bool moved = false;  // the slot has exceptions
 };
 
 // What `balance` decides of a packet that comes to it and goes on: a trace asks for it.

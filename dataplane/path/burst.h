@@ -86,8 +86,9 @@ struct alignas(64) Packet {
     alignas(8) net::FlowKey4 key4;
     alignas(8) net::FlowKey6 key6;
   };
-  uint8_t hops = 0;     // receive: how often it has been handed on; a fragment, since its ports are known
-  Packet() : key6{} {}  // NOLINT: the union is filled by parse
+  uint8_t hops = 0;       // receive: how often it has been handed on; a fragment, since its ports are known
+  bool off_slot = false;  // balance, of what is learnt: Maglev's slot alone may not lead to the real
+  Packet() : key6{} {}    // NOLINT: the union is filled by parse
 
   // As a packet begins, before anything is known of it.
   void begin() {

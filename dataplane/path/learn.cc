@@ -125,6 +125,7 @@ void remember(Burst& burst, Packet& p, const typename Entry::KeyType& key, Conne
     burst.without_port |= r == DropReason::NO_SNAT_PORT;
   } else {
     remember_dsr(burst, p, key, table, t, guard, now);
+    if (p.slot && p.off_slot && learner.recent != nullptr) learner.recent->note(p.flow_hash, p.real);
   }
   burst.learned |= bool{p.slot};
   if (p.live() && p.slot && t.services[p.service].affinity != 0)

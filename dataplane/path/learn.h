@@ -5,6 +5,7 @@
 
 #include "dataplane/path/burst.h"
 #include "dataplane/path/connections.h"
+#include "dataplane/path/recent.h"
 #include "dataplane/path/snat_ports.h"
 #include "dataplane/path/tables.h"
 #include "dataplane/path/token_bucket.h"
@@ -16,6 +17,7 @@ struct Learner {
   unsigned worker = 0;
   uint64_t table_seed = 0;
   SnatPorts* ports = nullptr;
+  Recent* recent = nullptr;  // null: no kernel balances
 };
 
 // A flow that ends with this packet isn't worth an entry.

@@ -88,6 +88,29 @@ bool take_in(Entry forward, const Entry* reply, Age age, ConnectionTable<Entry>&
 template bool take_in(Connection4, const Connection4*, Age, ConnectionTable<Connection4>&, uint64_t, Ledger&);
 template bool take_in(Connection6, const Connection6*, Age, ConnectionTable<Connection6>&, uint64_t, Ledger&);
 
+namespace {
+
+template <typename Entry>
+void make_way(const typename Entry::KeyType& key, RealIndex real, ConnectionTable<Entry>& table, uint64_t table_seed,
+              Tick now) {
+  const SlotRef slot = table.find(key, net::flow_hash(key, table_seed), now);
+  if (!slot) return;
+  const auto found = table.at(slot);
+  const bool over = found.state == ConnectionState::kClosing || found.state == ConnectionState::kClosed;
+  if (over || found.entry->real != real) table.erase(slot);
+}
+
+}  // namespace
+
+void make_way(std::span<const KernelsFlow> begun, Connections& connections, uint64_t table_seed, Tick now) {
+  for (const auto& [connection, real] : begun) {
+    if (connection.source.is_v4())
+      make_way(net::narrow(connection), real, connections.v4, table_seed, now);
+    else
+      make_way(connection, real, connections.v6, table_seed, now);
+  }
+}
+
 Recovered recover(Connections& connections, const Left& left, const Tables& t, unsigned worker, Ledger& ledger) {
   const auto seconds = seconds_of(left);
   return {connections.v4.recover(left.table_seed, seconds, adoption<Connection4>(t, worker, ledger)),

@@ -2,6 +2,8 @@
 // moment, that engine may have left a half change; and memory may be damaged.
 #pragma once
 
+#include <span>
+
 #include "dataplane/path/connections.h"
 #include "dataplane/path/ledger.h"
 #include "dataplane/path/tables.h"
@@ -54,5 +56,14 @@ bool take_in(Entry forward, const Entry* reply, Age age, ConnectionTable<Entry>&
 
 extern template bool take_in(Connection4, const Connection4*, Age, ConnectionTable<Connection4>&, uint64_t, Ledger&);
 extern template bool take_in(Connection6, const Connection6*, Age, ConnectionTable<Connection6>&, uint64_t, Ledger&);
+
+// A connection that the kernel has begun while no worker was there.
+struct KernelsFlow {
+  net::FlowKey6 connection;
+  RealIndex real{};
+};
+
+// What a table still knows of an earlier connection of the same addresses and ports makes way for the kernel's.
+void make_way(std::span<const KernelsFlow> begun, Connections& connections, uint64_t table_seed, Tick now);
 
 }  // namespace guideway::path

@@ -39,13 +39,14 @@ Worker::Worker(const Setup& s)
       own_{.connections = *s.connections,
            .fragments = s.fragments,
            .handover = s.handover,
-           .learner = {s.id, s.table_seed, &ledger_.ports()},
+           .learner = {s.id, s.table_seed, &ledger_.ports(), s.recent},
            .reals = s.reals},
       rx_(s.rx),
       tx_(s.tx),
       forwarding_(s.forwarding),
       quiescence_(s.quiescence),
-      yield_(s.yield) {
+      yield_(s.yield),
+      heartbeat_(s.heartbeat) {
   own_.counters.tick.set(s.first_tick);
   own_.connections.v4.set_ledger(&ledger_);
   own_.connections.v6.set_ledger(&ledger_);
@@ -131,6 +132,9 @@ void Worker::stamp() {
   timespec t;
   clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
   const uint64_t now = static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+  const uint64_t before = std::exchange(stamped_, now);
+  if (heartbeat_ != 0 && before != 0 && now - before >= heartbeat_) away_.store(true, std::memory_order_release);
+  if (is_away()) return;
   for (const RxQueue& q : rx_)
     if (auto* const* port = std::get_if<PortQueue*>(&q.source)) with(**port, [now](auto& p) { p.stamp(now); });
 }
@@ -163,7 +167,15 @@ void Worker::housekeep(Tick now, uint32_t milliseconds) {
   own_.counters.connections6.set(own_.connections.v6.size());
   own_.counters.datagrams.set(own_.fragments->datagrams());
   own_.counters.snat_destinations.set(ledger_.ports().destinations());
+  hear(now);
   trace_asked(now);
+}
+
+void Worker::hear(Tick now) {
+  if (const auto* begun = told_.load(std::memory_order_acquire)) {
+    make_way(*begun, now);
+    told_.store(nullptr, std::memory_order_release);
+  }
 }
 
 void Worker::trace_asked(Tick now) {
@@ -191,6 +203,7 @@ void Worker::prepare(Trace& trace) {
                              &trace.fragments, own_.handover, own_.learner, trace.reals, own_.guard, own_.icmp_errors);
   h.handover.to = trace.to;
   h.learner.ports = &ledger->ports();
+  h.learner.recent = nullptr;
   h.counters.tick.set(own_.counters.tick.read());
   Burst& b = trace.burst;
   b.count = 1;

@@ -13,6 +13,7 @@
 #include <span>
 #include <type_traits>
 #include <variant>
+#include <vector>
 
 #include "dataplane/path/burst.h"
 #include "dataplane/path/holdings.h"
@@ -61,8 +62,10 @@ class Worker {
     std::array<TxQueue, kMaxPorts> tx{};  // by port index
     std::span<const Forwarding> forwarding;
     Handover handover;
+    Recent* recent = nullptr;  // what the kernel is to know before a sweep; null: there is none that balances
     rte_rcu_qsbr* quiescence = nullptr;
-    bool yield = false;  // give the core away on an empty round
+    uint64_t heartbeat = 0;  // ns without a stamp after which the kernel balances; 0: it never does
+    bool yield = false;      // give the core away on an empty round
   };
 
   explicit Worker(const Setup& setup);
@@ -78,6 +81,11 @@ class Worker {
     return path::take_in(forward, reply, age, table<Entry>(), own_.learner.table_seed, ledger_);
   }
 
+  // Before it runs, of what the kernel has begun; afterwards control has it done.
+  void make_way(std::span<const KernelsFlow> begun, Tick now) {
+    path::make_way(begun, own_.connections, own_.learner.table_seed, now);
+  }
+
   // All queues once. True if there was anything.
   bool round(Tick now);
   // Once a millisecond: frees what idled out in the next part of the connection tables, all of them within 8,192
@@ -88,6 +96,14 @@ class Worker {
   // Rounds until `stop`; housekeeping every millisecond. With nothing to do for a while it sleeps, until one of its
   // sockets has something, or for a millisecond: so long may wait what comes over a ring then.
   void run(const std::atomic<bool>& stop);
+
+  // Whether the kernel may have balanced in its place. It goes on with what comes, and so does the kernel, until
+  // control welcomes it back: once it has heard what the kernel has begun.
+  bool is_away() const { return away_.load(std::memory_order_acquire); }
+  void welcome() { away_.store(false, std::memory_order_release); }
+  // From control: housekeeping makes way for these. They stay as they are until it `has_heard`.
+  void tell(const std::vector<KernelsFlow>& begun) { told_.store(&begun, std::memory_order_release); }
+  bool has_heard() const { return told_.load(std::memory_order_acquire) == nullptr; }
 
   // From control: housekeeping traces the packet. False while another waits for that.
   bool ask(Trace& trace);
@@ -117,6 +133,7 @@ class Worker {
   bool forward();
   void ring_doorbells();
   void stamp();
+  void hear(Tick now);
   void find_sockets();
   void rehearse(Trace& trace, Tick now);
   void prepare(Trace& trace);
@@ -135,6 +152,10 @@ class Worker {
   unsigned socket_count_ = 0;
   uint32_t expire4_ = 0;
   uint32_t expire6_ = 0;
+  uint64_t heartbeat_;    // ns
+  uint64_t stamped_ = 0;  // when it last would have been: ns of the kernel's clock
+  std::atomic<bool> away_{false};
+  std::atomic<const std::vector<KernelsFlow>*> told_{nullptr};
   std::atomic<Trace*> asked_{nullptr};
   std::array<Outbox, kMaxPorts> outbox_;      // by port
   std::array<uint16_t, kMaxPorts> queued_{};  // in each

@@ -49,6 +49,13 @@ class Kernel {
     REQUIRE(xdp::take_begun(bpf_map__fd(program_->maps.begun), visit).ok());
   }
 
+  // As run(), but a connection that begins with it isn't remembered.
+  Answer ask(const rig::Bytes& packet) {
+    const Answer a = run(packet);
+    take_begun([](const auto&...) {});
+    return a;
+  }
+
   Answer run(const rig::Bytes& packet) {
     rig::Bytes out(4'096);
     bpf_test_run_opts options{};
@@ -248,7 +255,7 @@ TEST_CASE("the kernel knows connections off their slot, once a sweep has found t
     rig.sweep();
   };
   const auto meets = [&](const Frame& f) {
-    const Answer a = kernel.run(f.bytes());
+    const Answer a = kernel.ask(f.bytes());
     return a.kind == Answer::kSent ? a.sent[5] : 0U;
   };
   serve({"10.0.1.10"});
@@ -277,7 +284,9 @@ TEST_CASE("the kernel knows connections off their slot, once a sweep has found t
 // A service of two protocols whose table changes, with or without a sweep behind it; by the last bytes of the reals.
 class Changing {
  public:
-  Changing() : rig_({.kernel = &kernel_.tables()}) { network(rig_); }
+  Changing() : rig_({.kernel = &kernel_.tables(), .begun = [this](const auto& visit) { kernel_.take_begun(visit); }}) {
+    network(rig_);
+  }
 
   Rig& rig() { return rig_; }
   void serve(std::initializer_list<std::string_view> reals, uint32_t affinity = 0) {
@@ -296,11 +305,14 @@ class Changing {
     const auto out = rig_.send(f.bytes());
     return out.size() == 1 ? out[0].bytes[5] : 0;
   }
-  // How many of so many flows the kernel sends to the real.
+  // How many of so many flows the kernel would send to the real.
   template <typename Make>
   unsigned count(unsigned real, Make make) {
     unsigned n = 0;
-    for (uint16_t port = kFirst; port < kFirst + kFlows; ++port) n += kernel(make(port)) == real;
+    for (uint16_t port = kFirst; port < kFirst + kFlows; ++port) {
+      const Answer a = kernel_.ask(make(port).bytes());
+      n += a.kind == Answer::kSent && a.sent[5] == real;
+    }
     return n;
   }
   static constexpr uint16_t kFirst = 1'000, kFlows = 40;
@@ -376,6 +388,79 @@ TEST_CASE("a table that follows another before a sweep doesn't replace the one t
   CHECK(c.kernel(ack(c.kFirst)) == 0);
   c.serve({"10.0.1.12"});
   CHECK(c.count(12, syn) == c.kFlows);
+}
+
+TEST_CASE("the kernel knows what a worker has begun off its slot, before a sweep does", "[kernel]") {
+  if (geteuid() != 0) return;
+  const uint32_t affinity = GENERATE(0U, 100U);
+  Changing c;
+  c.serve({"10.0.1.10", "10.0.1.11"}, affinity);
+  std::map<uint16_t, unsigned> made;
+  const auto all_stand = [&] {
+    return std::ranges::all_of(made, [&](const auto& flow) { return c.kernel(ack(flow.first)) == flow.second; });
+  };
+  const auto begin = [&](uint16_t first) {
+    for (uint16_t port = first; port < first + c.kFlows; ++port) made[port] = c.engine(syn(port));
+  };
+  begin(c.kFirst);
+  CHECK(all_stand());
+  for (int round = 0; round < 3; ++round) {
+    c.serve({"10.0.1.11", "10.0.1.12"}, affinity);
+    begin(static_cast<uint16_t>(c.kFirst + 100));
+    CHECK(all_stand());
+    c.serve({"10.0.1.10", "10.0.1.12"}, affinity);
+    begin(static_cast<uint16_t>(c.kFirst + 200));
+    CHECK(all_stand());
+    c.rig().sweep();
+    CHECK(all_stand());
+    // What begins anew is off to another real than the exception of before says.
+    begin(c.kFirst);
+    CHECK(all_stand());
+    // What a client's real is, no slot says.
+    if (affinity != 0) begin(static_cast<uint16_t>(c.kFirst + 300));
+    CHECK(all_stand());
+    c.rig().sweep();
+    CHECK(all_stand());
+  }
+}
+
+TEST_CASE("what the kernel begins takes the place of an earlier connection of the same ports", "[kernel]") {
+  if (geteuid() != 0) return;
+  Changing c;
+  c.serve({"10.0.1.10", "10.0.1.11"});
+  const auto end = static_cast<uint16_t>(c.kFirst + c.kFlows);
+  for (uint16_t port = c.kFirst; port < end; ++port) {
+    REQUIRE(c.engine(syn(port)) != 0);
+    REQUIRE(c.engine(ack(port)) != 0);
+    if (port % 2 == 0) REQUIRE(c.engine(flow(port, net::kTcpFin | net::kTcpAck)) != 0);
+  }
+  const bool swept = GENERATE(true, false);  // the earlier ones are exceptions, or about to be
+  c.serve({"10.0.1.11", "10.0.1.12"});
+  if (swept) c.rig().sweep();
+  std::map<uint16_t, unsigned> made;
+  for (uint16_t port = c.kFirst; port < end; ++port) made[port] = c.kernel(syn(port));
+  const auto all_stand = [&](auto&& ask) {
+    return std::ranges::all_of(made, [&](const auto& flow) { return ask(ack(flow.first)) == flow.second; });
+  };
+  const auto kernel = [&](const Frame& f) { return c.kernel(f); };
+  const auto engine = [&](const Frame& f) { return c.engine(f); };
+  CHECK(all_stand(kernel));
+  if (!swept) c.rig().sweep();  // meets the earlier ones still
+  CHECK(all_stand(kernel));
+  c.rig().hear_of_kernel();
+  CHECK(all_stand(kernel));
+  CHECK(all_stand(engine));
+  // They are as established as any.
+  c.rig().pass(path::kIdleTimeout[static_cast<size_t>(path::ConnectionState::kClosing)] + 1);
+  c.serve({"10.0.1.12"});
+  CHECK(all_stand(engine));
+  c.rig().sweep();
+  CHECK(all_stand(kernel));
+  // Workers know what came later: nothing of the kernel's is left that would take its place.
+  for (uint16_t port = c.kFirst; port < end; ++port) CHECK((made[port] = c.engine(syn(port))) == 12);
+  c.rig().sweep();
+  CHECK(all_stand(kernel));
+  CHECK(all_stand(engine));
 }
 
 TEST_CASE("what the kernel has begun stays where it is, whatever changes before a worker sees it", "[kernel]") {
@@ -587,7 +672,7 @@ TEST_CASE("whatever the configuration and the packet, the kernel sends what the 
         Answer wanted{Answer::kDropped, {}, rig.dropped()};
         if (!out.empty())
           wanted = {Answer::kSent, out[0].bytes, net::DropReason::NONE, out.size() > 1 || out[0].port == 0};
-        const Answer answer = kernel.run(in);
+        const Answer answer = kernel.ask(in);
         sent += answer.kind == Answer::kSent;
         if (same(answer, wanted)) continue;
         // Connections of a service that has no backend any more: it has no slot by which it would know them.

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Backends change under connections that stand, and the engine is killed: at once, while its sweep looks for those that
 # the change has moved, or after. The kernel goes on, and no connection breaks, whatever the moment was. Nor do those break
-# that the kernel has begun, if backends have changed by the time an engine is back.
+# that the kernel has begun, if backends have changed by the time an engine is back. The client has few ports, so each is
+# soon a new connection's, of which engine and kernel still know an earlier one.
 . "$(dirname "$0")/prologue.sh"
 
 needs_gateway
 begin
+lab_in client sysctl -qw net.ipv4.ip_local_port_range='40000 40511' net.ipv4.tcp_tw_reuse=1
 lab_start_gateway || fail "the gateway doesn't start"
 vip=${LAB_VIP4[dsr-ipip]}
 

@@ -72,10 +72,12 @@ Rig::Rig(const RigOptions& options)
                                             .connections = options.connections,
                                             .huge = options.huge,
                                             .yield = false,
+                                            .recent = publisher_->recent(),
                                             .tally = tally_.get(),
                                             .directory = options.directory},
                                            ports_, publisher_->tables(), reclaimer_));
   begun_ = std::make_unique<control::Begun>(*publisher_, options.begun);
+  comeback_ = std::make_unique<control::Comeback>(*begun_, *workers_);
   sweep_ = std::make_unique<control::Sweep>(*publisher_, reclaimer_, workers_->all(), *begun_);
   trace_site_ = {.workers = workers_.get(),
                  .publisher = publisher_.get(),
@@ -297,6 +299,12 @@ void Rig::sweep() {
 void Rig::sweep_rest() {
   while (sweep_->step(1U << 20)) {
   }
+}
+
+void Rig::hear_of_kernel() {
+  begun_->take_in();
+  while (comeback_->step())
+    for (unsigned w = 0; w < workers_->count(); ++w) (*workers_)[w].housekeep(now_);
 }
 
 void Rig::pass(unsigned seconds) {

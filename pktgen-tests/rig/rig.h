@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dataplane/control/begun.h"
+#include "dataplane/control/comeback.h"
 #include "dataplane/control/forwarding.h"
 #include "dataplane/control/kernel_mirror.h"
 #include "dataplane/control/sweep.h"
@@ -81,6 +82,8 @@ class Rig {
   // Its next `buckets`, and what is left of it then.
   void sweep_part(uint32_t buckets) { sweep_->step(buckets); }
   void sweep_rest();
+  // Workers hear what the kernel has begun.
+  void hear_of_kernel();
   // Time passes; connections idle out.
   void pass(unsigned seconds);
 
@@ -125,6 +128,7 @@ class Rig {
   std::unique_ptr<control::Forwarding> forwarding_;
   std::unique_ptr<control::Workers> workers_;
   std::unique_ptr<control::Begun> begun_;
+  std::unique_ptr<control::Comeback> comeback_;
   std::unique_ptr<control::Sweep> sweep_;
   control::TraceSite trace_site_;
   path::Tick now_ = 100;
