@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <set>
+#include <utility>
 
 #include "dataplane/path/clock.h"
 
@@ -36,6 +37,7 @@ void Begun::take_in() {
     const auto state = udp ? path::ConnectionState::kUdp : path::ConnectionState::kEstablished;
     flows_[connection] = {found->first, found->second, now + std::chrono::seconds(idle[static_cast<size_t>(state)]),
                           udp};
+    if (!udp) untold_.push_back(connection);
     publisher_.exceptions().amend(connection, found->second);
   });
 }
@@ -64,10 +66,11 @@ bool Begun::learnt(const net::FlowKey6& connection, path::RealIndex real) {
   return true;
 }
 
-std::vector<path::KernelsFlow> Begun::untold() const {
+std::vector<path::KernelsFlow> Begun::take_untold() {
   std::vector<path::KernelsFlow> flows;
-  for (const auto& [connection, flow] : flows_)
-    if (!flow.told) flows.push_back({connection, flow.real});
+  for (const net::FlowKey6& connection : std::exchange(untold_, {}))
+    if (const auto flow = flows_.find(connection); flow != flows_.end())
+      flows.push_back({connection, flow->second.real});
   return flows;
 }
 

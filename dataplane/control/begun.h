@@ -36,8 +36,8 @@ class Begun {
   // or came after it, and is the worker's from now on. False if it is an earlier one of another real, that has yet to
   // make way.
   bool learnt(const net::FlowKey6& connection, path::RealIndex real);
-  // What workers don't know yet.
-  std::vector<path::KernelsFlow> untold() const;
+  // What workers don't know yet and nobody has asked for before.
+  std::vector<path::KernelsFlow> take_untold();
   // They have made way for these.
   void told(const std::vector<path::KernelsFlow>& flows);
 
@@ -52,6 +52,7 @@ class Begun {
   Publisher& publisher_;
   Source source_;
   std::unordered_map<net::FlowKey6, Flow, Hash> flows_;
+  std::vector<net::FlowKey6> untold_;
 };
 
 }  // namespace guideway::control

@@ -23,7 +23,7 @@ bool Comeback::have_all_heard() const {
 
 void Comeback::tell_all(path::Tick now) {
   begun_.take_in();
-  const auto flows = begun_.untold();
+  const auto flows = begun_.take_untold();
   for (unsigned i = 0; i < workers_.count(); ++i) workers_[i].make_way(flows, now);
   begun_.told(flows);
 }
@@ -38,7 +38,7 @@ bool Comeback::step() {
       if (workers_[i].is_away()) workers_[i].welcome();
   }
   if (rounds_ > 0) begun_.take_in();
-  telling_ = begun_.untold();
+  telling_ = begun_.take_untold();
   if (telling_.empty()) return rounds_ > 0;
   for (unsigned i = 0; i < workers_.count(); ++i) workers_[i].tell(telling_);
   return true;
