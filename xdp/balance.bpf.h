@@ -251,10 +251,10 @@ static __always_inline __u16 fold(__u64 sum) {
   return (sum & 0xffff) + (sum >> 16);
 }
 
-// One's complement sum of what begins `from` bytes into the frame and ends where that does. As gw_admits.
+// One's complement sum of what begins `from` bytes, below 4,096, into the frame and ends where that does. As gw_admits.
 __noinline __u32 gw_sum_to_end(struct xdp_md *ctx, __u32 from) {
   void *end = (void *)(long)ctx->data_end;
-  void *at = (void *)(long)ctx->data + (from & 31);
+  void *at = (void *)(long)ctx->data + (from & 0xfff);
   __u64 sum = 0;
   for (int i = 0; i < 512; ++i) {
     if (at + 8 > end) break;
@@ -407,8 +407,9 @@ static __always_inline int transmit(struct xdp_md *ctx, const struct packet *p, 
   if (!put_headers((void *)(long)ctx->data, (void *)(long)ctx->data_end, p, o, tagged))
     return count_drop(GW_DROP_TRUNCATED);
   count(GW_COUNT_BALANCED);
-  const __u32 to = o->hop->ifindex;
-  return to == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(to, 0);
+  // Also where it came in: what a veth gets by XDP_TX waits there until something else comes, if its peer has no
+  // program.
+  return bpf_redirect(o->hop->ifindex, 0);
 }
 
 // ---- the whole
@@ -425,8 +426,8 @@ static __always_inline int is_impossible_source(const struct packet *p, const st
   return (word[0] & 0xff) == 0xff || (!word[0] && !word[1] && !word[2] && !(word[3] & ~bpf_htonl(1)));
 }
 
-// Whether the IPv4 header's checksum is right. As gw_admits.
-__noinline int gw_is_header_sound(struct xdp_md *ctx, __u32 l3) {
+// One's complement sum of the IPv4 header: all ones if its checksum is right. As gw_admits.
+__noinline __u32 gw_header_sum(struct xdp_md *ctx, __u32 l3) {
   void *end = (void *)(long)ctx->data_end;
   const struct iphdr *ip = (void *)(long)ctx->data + (l3 & 31);
   if ((void *)(ip + 1) > end) return 0;
@@ -438,7 +439,7 @@ __noinline int gw_is_header_sound(struct xdp_md *ctx, __u32 l3) {
     if ((void *)(word + 1) > end) return 0;
     sum += *word++;
   }
-  return fold(sum) == 0xffff;
+  return fold(sum);
 }
 
 // Length and TOS of what IP says, and whether that is sound; what stands behind it is cut off. A drop reason, or none.
@@ -457,7 +458,7 @@ static __always_inline __u32 read_ip(struct xdp_md *ctx, const struct packet *p,
     length = bpf_ntohs(ip->tot_len);
     o->tos = ip->tos;
     if (length < ip->ihl * 4U) return GW_DROP_BAD_IP_HEADER;
-    if (!gw_is_header_sound(ctx, p->l3)) return GW_DROP_BAD_IP_CHECKSUM;
+    if (gw_header_sum(ctx, p->l3) != 0xffff) return GW_DROP_BAD_IP_CHECKSUM;
   }
   if (is_impossible_source(p, ip, ip6)) return GW_DROP_BAD_ADDRESS;
   const long behind = end - l3 - (long)length;

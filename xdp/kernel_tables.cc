@@ -22,7 +22,8 @@ namespace guideway::xdp {
 namespace {
 
 // The others are shared.
-constexpr std::array<std::string_view, 6> kOwnMaps{"sockets", "heartbeats", "drops", "counts", "datagrams", "begun"};
+constexpr std::array<std::string_view, 7> kOwnMaps{"sockets", "heartbeats", "ports", "drops",
+                                                   "counts",  "datagrams",  "begun"};
 bool is_own(const bpf_map* map) { return std::ranges::find(kOwnMaps, bpf_map__name(map)) != kOwnMaps.end(); }
 
 constexpr const char* kWhat = "making the BPF maps";

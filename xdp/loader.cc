@@ -197,6 +197,12 @@ absl::Status Program::set_socket(uint32_t queue, int socket) {
   return system_error(errno, absl::StrCat("can't steer queue ", queue, " of ", ifname_, " to its socket"));
 }
 
+absl::Status Program::set_port(const gw_port& port) {
+  const uint32_t zero = 0;
+  if (bpf_map_update_elem(bpf_map__fd(object_->maps.ports), &zero, &port, BPF_ANY) == 0) return absl::OkStatus();
+  return system_error(errno, absl::StrCat("can't tell the XDP program what ", ifname_, " is"));
+}
+
 absl::StatusOr<Verdict> Program::ask(std::span<const uint8_t> packet) const {
   constexpr size_t kMost = 2'048;  // more than all headers; the kernel takes no more than a page with its own room
   LIBBPF_OPTS(bpf_test_run_opts, run);

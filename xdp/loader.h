@@ -65,6 +65,9 @@ class Program {
   // Packets of the receive queue go to this AF_XDP socket. A socket that closes leaves the map by itself.
   absl::Status set_socket(uint32_t queue, int socket);
 
+  // As whom it answers who asks on the link.
+  absl::Status set_port(const gw_port& port);
+
   // Where the receive queue's worker says that it is there: gw_heartbeat::time. As long as this.
   uint64_t* heartbeat(uint32_t queue) const;
 

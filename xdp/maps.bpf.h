@@ -86,6 +86,14 @@ struct {
   __type(value, struct gw_heartbeat);
 } heartbeats SEC(".maps");
 
+// What the interface is as a port.
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct gw_port);
+} ports SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, GW_DROP_COUNT);

@@ -24,15 +24,16 @@ struct packet {
   __u8 icmp;
   __u8 opens;  // a connection: TCP's SYN without ACK, SCTP's INIT
   __u8 asks;   // an ARP request or a neighbour solicitation
+  __u8 echo;   // an echo request
 };
 
 enum { MAX_TAGS = 2, MAX_OPTIONS = 4, MAX_OPTIONS_OF_FRAGMENT = 2 };
 enum { IPV4_OFFSET = 0x1fff, IPV4_MORE_FRAGMENTS = 0x2000 };
 enum { IPV6_OFFSET = 0xfff8, IPV6_MORE_FRAGMENTS = 1 };
 enum { IPV6_HOP_BY_HOP = 0, IPV6_ROUTING = 43, IPV6_FRAGMENT = 44, IPV6_DESTINATION = 60 };
-enum { DESTINATION_UNREACHABLE = 3, TIME_EXCEEDED = 11, PARAMETER_PROBLEM = 12 };  // RFC 792
+enum { DESTINATION_UNREACHABLE = 3, ECHO_REQUEST = 8, TIME_EXCEEDED = 11, PARAMETER_PROBLEM = 12 };  // RFC 792
 // RFC 4861: 133 to 137 is neighbour discovery. RFC 4443: below 128 is an error.
-enum { ND_FIRST = 133, ND_SOLICITATION = 135, ND_LAST = 137, ICMPV6_INFORMATIONAL = 128 };
+enum { ND_FIRST = 133, ND_SOLICITATION = 135, ND_LAST = 137, ICMPV6_INFORMATIONAL = 128, ECHO_REQUEST6 = 128 };
 
 struct vlan_tag {
   __be16 tci;
@@ -137,6 +138,7 @@ static __always_inline void read_quoted_ipv4(struct iphdr *ip, void *end, struct
 static __always_inline int parse_icmp(struct icmp *icmp, void *end, struct packet *p) {
   if ((void *)(icmp + 1) > end) return 0;
   p->icmp = 1;
+  p->echo = icmp->type == ECHO_REQUEST && icmp->code == 0;
   if (icmp->type == DESTINATION_UNREACHABLE || icmp->type == TIME_EXCEEDED || icmp->type == PARAMETER_PROBLEM)
     read_quoted_ipv4((void *)(icmp + 1), end, p);
   return 1;
@@ -201,6 +203,7 @@ static __always_inline int parse_icmpv6(struct icmp *icmp, void *end, struct pac
   }
   if (icmp->type >= ND_FIRST && icmp->type <= ND_LAST) return 0;
   p->icmp = 1;
+  p->echo = icmp->type == ECHO_REQUEST6 && icmp->code == 0;
   if (icmp->type < ICMPV6_INFORMATIONAL) read_quoted_ipv6((void *)(icmp + 1), end, p);
   return 1;
 }

@@ -24,6 +24,7 @@ enum gw_address_flag {
   GW_ADDRESS_DEDICATED = 4, /* everything IP but neighbour discovery goes to the engine */
   GW_ADDRESS_ANNOUNCED = 8, /* ARP requests and neighbour solicitations for it go to the engine */
   GW_ADDRESS_ANY_PORT = 16, /* one of its VIPs has port 0 */
+  GW_ADDRESS_ANSWERED = 64, /* and are answered: it has a backend, or needs none. Nothing is steered for that */
   GW_ADDRESS_OURS = 32,     /* only we send from it: what comes from there is a loop. Nothing is steered for that */
 };
 
@@ -153,6 +154,12 @@ enum {
 struct gw_address_range {
   __u64 value[2];
   __u64 mask[2];
+};
+
+/* Of the interface. */
+struct gw_port {
+  __u8 mac[6];
+  __u8 zero[2];
 };
 
 /* Of a receive queue. */

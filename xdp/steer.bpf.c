@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // Steers what is the engine's to its AF_XDP sockets and passes everything else to the host, so that SSH, BGP and the
-// kubelet go on. Where no engine listens, or its worker doesn't come, it balances itself.
-#include "xdp/balance.bpf.h"
+// kubelet go on. Where no engine listens, or its worker doesn't come, it balances and answers itself.
+#include "xdp/answer.bpf.h"
 
 // To an address that is both ours, for some ports, and the host's.
 static __always_inline int has_port_of_ours(const struct gw_address_value *a, const struct packet *p) {
@@ -56,6 +56,7 @@ int gw_steer(struct xdp_md *ctx) {
   // A socket leaves the map when its engine ends, however that came.
   const __u32 queue = ctx->rx_queue_index;
   if (bpf_map_lookup_elem(&sockets, &queue) && is_alive(queue)) return bpf_redirect_map(&sockets, queue, XDP_DROP);
+  if (p.asks || p.echo) return answer(ctx, &p);
   // Never the host instead: it would answer a VIP's clients with RST.
   return balance(ctx, &p, service);
 }

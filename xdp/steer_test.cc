@@ -181,6 +181,12 @@ class Steering {
     return sum;
   }
 
+  uint64_t drops() {  // for whatever reason
+    uint64_t sum = 0;
+    for (uint32_t reason = 0; reason < GW_DROP_COUNT; ++reason) sum += drops(reason);
+    return sum;
+  }
+
   // An AF_XDP socket with a receive ring: all that the map asks for.
   void add_socket(uint32_t queue) {
     socket_ = Fd{socket(AF_XDP, SOCK_RAW, 0)};
@@ -431,9 +437,10 @@ TEST_CASE("the steering program gives the engine what is its own and the host th
   Steering steering;
   for (const Case& c : cases()) {
     INFO(c.description << ", no socket");
-    const uint64_t before = steering.drops(GW_DROP_NO_SOCKET);
-    CHECK(steering.run(c.packet) == (c.engine ? XDP_DROP : XDP_PASS));
-    CHECK(steering.drops(GW_DROP_NO_SOCKET) - before == (c.engine ? 1 : 0));
+    const uint64_t before = steering.drops();
+    const int verdict = steering.run(c.packet);
+    CHECK(verdict == (c.engine ? XDP_DROP : XDP_PASS));
+    CHECK(steering.drops() - before == (c.engine ? 1 : 0));
   }
   steering.add_socket(1);  // another queue's socket is no socket
   CHECK(steering.run(cases().front().packet) == XDP_DROP);
@@ -462,8 +469,9 @@ TEST_CASE("what comes for a worker that is away is balanced, or waits for it") {
   CHECK(steering.run(dsr) == XDP_DROP);  // as it has no backend
   for (const Case& c : cases()) {
     INFO(c.description);
-    CHECK(steering.run(c.packet) == (c.engine ? XDP_REDIRECT : XDP_PASS));
+    CHECK((steering.run(c.packet) != XDP_PASS) == c.engine);
   }
+  CHECK(steering.drops(GW_DROP_NO_SOCKET) == 0);
   steering.ask_for_heartbeats(0s);
   CHECK(steering.run(dsr) == XDP_REDIRECT);
 }

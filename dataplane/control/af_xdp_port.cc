@@ -85,7 +85,13 @@ absl::StatusOr<std::unique_ptr<AfXdpPort>> AfXdpPort::attach(const AfXdpPortOpti
   allow_locked_memory();
   absl::StatusOr<xdp::Program> program = xdp::Program::attach(options.ifname, options.bpffs, tables);
   if (!program.ok()) return program.status();
+  gw_port us{};
+  std::memcpy(us.mac, interface->mac.bytes.data(), sizeof us.mac);
   std::unique_ptr<AfXdpPort> port{new AfXdpPort(*std::move(interface), *std::move(program), options.mbuf_port)};
+  if (absl::Status s = port->program().set_port(us); !s.ok()) {
+    if (!port->program().adopted()) (void)port->detach();
+    return s;
+  }
   port->warn();
   return port;
 }

@@ -79,7 +79,7 @@ std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher) {
     uint32_t& flags = addresses[spec.vip.address].flags;
     flags |= GW_ADDRESS_VIP;
     if (spec.vip.port == path::kAnyPort) flags |= GW_ADDRESS_ANY_PORT;
-    // Whether it has a backend, the workers judge: what is asked while it has none counts as a drop.
+    // Also while it has no backend: what is asked then counts as a drop.
     if (spec.announce) flags |= GW_ADDRESS_ANNOUNCED;
   }
   const GatewaySpec& g = publisher.gateway();
@@ -91,6 +91,7 @@ std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher) {
     if (i < g.announced.size() && g.announced[i]) v.flags |= GW_ADDRESS_ANNOUNCED;
   }
   for (const net::IpAddress& a : publisher.own_addresses()) addresses[a].flags |= GW_ADDRESS_OURS;
+  for (const net::IpAddress& a : publisher.announced()) addresses[a].flags |= GW_ADDRESS_ANSWERED;
   std::vector<xdp::AddressEntry> entries;
   for (const auto& [a, value] : addresses) entries.push_back({kernel_address(a), value});
   return entries;

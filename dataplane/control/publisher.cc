@@ -638,7 +638,10 @@ void Publisher::rebuild_addresses() {
   for (const net::IpAddress& a : announced) add(a, path::kAddressAnnounced);
   if (own != own_) ++steering_version_;
   own_ = std::move(own);
-  if (announced != announced_) ++announced_version_;
+  if (announced != announced_) {
+    ++announced_version_;
+    ++steering_version_;
+  }
   announced_ = std::move(announced);
   auto fresh = std::make_shared<Placed<path::AddressTable>>(std::move(places));
   tables_->addresses = &fresh->table;

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstring>
 #include <iostream>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -96,8 +97,9 @@ void report(const char* name, Side& side) {
             << name << ".sent=" << sum.sent << '\n'
             << name << ".unsendable=" << sum.unsendable << '\n'
             << name << ".no_frames=" << sum.no_frames << '\n'
-            << name << ".doorbells=" << sum.doorbells << '\n'
-            << name << ".no_socket=" << side.port->program().drops()->at(GW_DROP_NO_SOCKET) << '\n';
+            << name << ".doorbells=" << sum.doorbells << '\n';
+  const xdp::DropCounters drops = *side.port->program().drops();
+  std::cout << name << ".dropped=" << std::accumulate(drops.begin(), drops.end(), uint64_t{0}) << '\n';
   for (unsigned q = 0; q < side.queues.size(); ++q) {
     const xdp_statistics s = *side.port->statistics(q);
     std::cout << name << ".kernel." << q << "=rx_dropped " << s.rx_dropped << ", rx_ring_full " << s.rx_ring_full

@@ -72,8 +72,13 @@ for vip in $vip4 $vip6; do
 done
 listens || fail "the multicast group of $vip6 isn't joined again"
 
+say "while no engine runs the kernel answers, for what was announced"
+kill -9 "$(cat "$LAB_RUN/pids/supervisor")" "$(cat "$LAB_RUN/pids/engine")"
+for vip in $vip4 $vip6; do lab_wait_until 10 is_found $vip || fail "the kernel doesn't answer for $vip"; done
+for nobody in 10.77.1.51 fd77:1::51; do equal "who has $nobody" '' "$(found $nobody)"; done
+
 say "told again when the engine starts, and when a port has come up"
-kill "$(cat "$LAB_RUN/pids/engine")"
+lab_start_engine
 for vip in $vip4 $vip6; do lab_wait_until 15 is_told $vip 9 || fail "$vip was told $(told $vip) times, not 9"; done
 lab_in gateway ip link set cl0 down
 sleep 0.5

@@ -45,6 +45,9 @@ for mode in "${LAB_DSR[@]}"; do
     get "$address" /big | cmp -s - <(lab_big_file) || fail "a download from $address isn't what it should be"
   done
 done
+for address in "$vip" "${LAB_VIP6[dsr-gue]}" "${LAB_VIP4[nat]}"; do
+  lab_in client ping -q -c 3 -i 0.2 -W 2 -s 1400 "$address" >/dev/null || fail "the kernel doesn't answer a ping of $address"
+done
 for address in "${LAB_VIP4[nat]}" "${LAB_VIP6[nat]}"; do
   code=0
   get "$address" / --connect-timeout 0.5 -o /dev/null 2>/dev/null || code=$?
