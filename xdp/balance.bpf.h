@@ -104,7 +104,7 @@ static __always_inline __u32 real_by_worker(__u64 hash) {
 }
 
 // That of a connection off its slot, if this is one's. What we have begun ourselves comes first, then what a worker
-// has: an exception may be an earlier connection's of the same ports. As gw_admits.
+// has: an exception may be an earlier connection's of the same ports. As gw_beside_range.
 __noinline __u32 gw_real_off_slot(const struct packet *p, __u64 hash) {
   if (!p) return NO_REAL;
   const struct gw_flow_key key = key_of(p);
@@ -119,7 +119,7 @@ __noinline __u32 gw_real_off_slot(const struct packet *p, __u64 hash) {
   return index && may_take(p, *index) ? *index : NO_REAL;
 }
 
-// The real that Maglev alone picks, or NO_REAL; with MOVED, if that slot has exceptions. As gw_admits.
+// The real that Maglev alone picks, or NO_REAL; with MOVED, if that slot has exceptions. As gw_beside_range.
 __noinline __u64 gw_pick(const struct gw_table *t, __u64 hash) {
   if (!t) return NO_REAL;
   const __u32 slot = t->offset + gw_slot(hash, t->size);
@@ -151,7 +151,7 @@ static __always_inline __u32 real_of(const struct packet *p, const struct gw_ser
   return real_by(p, &s->table, s->flags & GW_SERVICE_AFFINITY, hash);
 }
 
-// Of what may begin a connection: so that it stays with this real once an engine is there. As gw_admits.
+// Of what may begin a connection: so that it stays with this real once an engine is there. As gw_beside_range.
 __noinline int gw_note(const struct packet *p, const struct gw_real *real, __u32 row) {
   if (!p || !real) return 0;
   const struct gw_flow_key key = key_of(p);
@@ -197,31 +197,31 @@ static __always_inline int before(const struct place *a, const struct place *b) 
   return a->high != b->high ? a->high < b->high : a->low < b->low;
 }
 
-// A function of its own, not static: the verifier then looks at it once, and not for each way that leads here.
+// Where it is of that range: -1 before it, 0 in it, 1 behind it. A function of its own, not static: the verifier then
+// looks at it once, and not for each way that leads here.
+__noinline int gw_beside_range(const struct gw_address *client, __u32 at) {
+  if (!client) return -1;
+  const struct gw_range *two = line_of(&ranges, at / 2, GW_ROW_LINES);
+  if (!two) return -1;
+  const struct place asked = place_of(client);
+  const struct place first = place_of(&two[at % 2].first), last = place_of(&two[at % 2].last);
+  if (before(&asked, &first)) return -1;
+  return before(&last, &asked);
+}
+
+// As gw_beside_range.
 __noinline int gw_admits(const struct gw_service *s, const struct gw_address *client) {
   if (!s || !client) return 0;
-  const struct place asked = place_of(client);
   __u32 from = 0, to = s->range_count;  // how many of them begin at or before it
   for (int i = 0; i < 11; ++i) {
     if (from >= to) break;
     const __u32 middle = (from + to) / 2;
-    const __u32 at = s->ranges + middle;
-    const struct gw_range *two = line_of(&ranges, at / 2, GW_ROW_LINES);
-    if (!two) return 0;
-    const struct place first = place_of(&two[at % 2].first);
-    if (before(&asked, &first))
+    if (gw_beside_range(client, s->ranges + middle) < 0)
       to = middle;
     else
       from = middle + 1;
   }
-  int held = 0;
-  if (from > 0) {
-    const __u32 at = s->ranges + from - 1;
-    const struct gw_range *two = line_of(&ranges, at / 2, GW_ROW_LINES);
-    if (!two) return 0;
-    const struct place last = place_of(&two[at % 2].last);
-    held = !before(&last, &asked);
-  }
+  const int held = from > 0 && !gw_beside_range(client, s->ranges + from - 1);
   return held != ((s->flags & GW_SERVICE_DENY) != 0);
 }
 
@@ -251,7 +251,8 @@ static __always_inline __u16 fold(__u64 sum) {
   return (sum & 0xffff) + (sum >> 16);
 }
 
-// One's complement sum of what begins `from` bytes, below 4,096, into the frame and ends where that does. As gw_admits.
+// One's complement sum of what begins `from` bytes, below 4,096, into the frame and ends where that does. As
+// gw_beside_range.
 __noinline __u32 gw_sum_to_end(struct xdp_md *ctx, __u32 from) {
   void *end = (void *)(long)ctx->data_end;
   void *at = (void *)(long)ctx->data + (from & 0xfff);
@@ -426,7 +427,7 @@ static __always_inline int is_impossible_source(const struct packet *p, const st
   return (word[0] & 0xff) == 0xff || (!word[0] && !word[1] && !word[2] && !(word[3] & ~bpf_htonl(1)));
 }
 
-// One's complement sum of the IPv4 header: all ones if its checksum is right. As gw_admits.
+// One's complement sum of the IPv4 header: all ones if its checksum is right. As gw_beside_range.
 __noinline __u32 gw_header_sum(struct xdp_md *ctx, __u32 l3) {
   void *end = (void *)(long)ctx->data_end;
   const struct iphdr *ip = (void *)(long)ctx->data + (l3 & 31);
