@@ -22,6 +22,6 @@ while true; do
   child=
   [ "$code" != 2 ] || { echo "supervise: the command line is refused, giving up" >&2; rm -f "$pidfile"; exit 2; }
   echo "supervise: ended with code $code, starting it again" >&2
-  sleep 0.2 &
+  sleep 0.1 &
   wait $!
 done
