@@ -14,6 +14,7 @@ namespace {
 constexpr uint8_t kTcp = 6;
 constexpr uint8_t kUdp = 17;
 constexpr unsigned kSnat = GW_ADDRESS_SNAT | GW_ADDRESS_OURS;  // what comes from there is a loop
+constexpr unsigned kAnswered = GW_ADDRESS_ANNOUNCED | GW_ADDRESS_ANSWERED;
 
 ServiceSpec serve(const std::string& name, std::string_view vip, uint16_t port, uint8_t protocol = kTcp) {
   return {.name = name,
@@ -63,10 +64,9 @@ TEST_CASE("SNAT addresses have their ports, and are shared with the host or dedi
                             {net::parse_ip("2001:db8:100::1").value(), 30'000, 30'063}},
                    .dedicated = {false, true, false},
                    .announced = {false, true, false}}) == "");
-  CHECK(addresses(p) ==
-        Lines{steered("198.51.100.1", kSnat, 20'000, 29'999),
-              steered("198.51.100.2", kSnat | GW_ADDRESS_DEDICATED | GW_ADDRESS_ANNOUNCED, 1'024, 65'535),
-              steered("2001:db8:100::1", kSnat, 30'000, 30'063)});
+  CHECK(addresses(p) == Lines{steered("198.51.100.1", kSnat, 20'000, 29'999),
+                              steered("198.51.100.2", kSnat | GW_ADDRESS_DEDICATED | kAnswered, 1'024, 65'535),
+                              steered("2001:db8:100::1", kSnat, 30'000, 30'063)});
 }
 
 TEST_CASE("an address that is announced by one of its services is, with a backend or without", "[steering]") {
@@ -77,6 +77,10 @@ TEST_CASE("an address that is announced by one of its services is, with a backen
   REQUIRE(p.apply({quiet, announced, serve("c", "192.0.2.2", 80)}) == "");
   CHECK(addresses(p) ==
         Lines{steered("192.0.2.1", GW_ADDRESS_VIP | GW_ADDRESS_ANNOUNCED), steered("192.0.2.2", GW_ADDRESS_VIP)});
+  // The kernel answers for one that has.
+  announced.reals = serve("b", "192.0.2.1", 443).reals;
+  REQUIRE(p.apply({announced}) == "");
+  CHECK(addresses(p) == Lines{steered("192.0.2.1", GW_ADDRESS_VIP | kAnswered), steered("192.0.2.2", GW_ADDRESS_VIP)});
 }
 
 TEST_CASE("an address that is a VIP and SNAT's is steered as both", "[steering]") {
