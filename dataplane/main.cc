@@ -1,11 +1,17 @@
 // guideway-engine: arguments → Engine → run until a signal.
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,6 +39,8 @@ Files:
 Examples:
   guideway-engine --port af_xdp:eth0 --port af_xdp:eth1 --cores 2,3
                               Two interfaces, two workers
+  guideway-engine --upgrade --port af_xdp:eth0 --port af_xdp:eth1 --cores 2,3
+                              In the place of the one that runs: `guideway upgrade-engine` does it with systemd's
   guideway-engine detach      After a stop: interfaces and memory as they were before the first start
 
 See also:
@@ -95,6 +103,27 @@ int fail(const std::string& why, int code) {
   return code;
 }
 
+// Goes on in a grandchild, which is init's then, as a service manager wants its main process. The caller's own way ends
+// here: with 0 once that calls what this gives, with 1 if it ends before.
+std::function<void()> go_to_background() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) std::exit(fail(std::string("pipe: ") + std::strerror(errno), 1));
+  const pid_t child = fork();
+  if (child < 0) std::exit(fail(std::string("fork: ") + std::strerror(errno), 1));
+  if (child > 0) {
+    close(ends[1]);
+    char done = 0;
+    std::_Exit(read(ends[0], &done, 1) == 1 ? 0 : 1);
+  }
+  setsid();
+  close(ends[0]);
+  if (fork() != 0) std::_Exit(0);
+  return [end = ends[1]] {
+    const char done = 0;
+    if (write(end, &done, 1) == 1) close(end);
+  };
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -107,6 +136,7 @@ int main(int argc, char** argv) {
   unsigned heartbeat_ms = 10;
   bool no_huge = false;
   bool no_seccomp = false;
+  bool background = false;
   app.add_option("--port", port_texts,
                  "af_xdp:IFNAME[:QUEUES], or dpdk:DEVARGS@NEXT_HOP_MAC for DPDK's memif, pcap, ring and null, such as "
                  "dpdk:net_memif0,role=server,socket=/run/memif.sock@02:00:00:00:00:01; repeat for more")
@@ -143,6 +173,11 @@ int main(int argc, char** argv) {
       ->type_name("N");
   app.add_flag("--no-huge", no_huge, "plain memory, even where there are 2 MB pages");
   app.add_flag("--no-seccomp", no_seccomp, "don't filter system calls: for debuggers and sanitizers");
+  auto* upgrade = app.add_flag("--upgrade", options.upgrade,
+                               "take the place of the engine that runs here, with the connections; "
+                               "if that fails, it goes on. Where none runs: start as ever");
+  app.add_flag("--background", background, "once it forwards, let the caller go on; if it fails, tell it so")
+      ->needs(upgrade);
   app.add_flag("--yield", options.yield, "give the core away when there is nothing to do: for tests on few cores");
   auto* detach =
       app.add_subcommand("detach", "take away what an engine that has ended left: XDP programs and connections")
@@ -158,6 +193,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
+  // Before there is another thread.
+  const std::function<void()> tell_parent = background ? go_to_background() : [] {};
   guideway::log::start("guideway-engine", log);
   options.heartbeat = std::chrono::milliseconds(heartbeat_ms);
   options.huge = !no_huge;
@@ -177,6 +214,7 @@ int main(int argc, char** argv) {
 
   auto engine = guideway::control::Engine::start(options);
   if (!engine.ok()) return fail(std::string(engine.status().message()), 1);
+  tell_parent();
   if (const absl::Status s = (*engine)->run(); !s.ok()) return fail(std::string(s.message()), 1);
   return 0;
 }

@@ -373,13 +373,18 @@ lab_wait_until() {
   done
 }
 
+lab_engine_command() {  # [ARGUMENT...]
+  LAB_ENGINE=("$LAB_BUILD/dataplane/guideway-engine" --port af_xdp:cl0 --port af_xdp:srv0 --yield
+    --heartbeat-ms "$LAB_HEARTBEAT" --socket "$LAB_HOME/engine.sock" --state-dir "$LAB_HOME/engine" --bpffs "$LAB_PINS"
+    --table-dir "$LAB_TABLES" "$@")
+}
+
 # Engine and daemon, with everything that they keep in the home of the gateway in hand. `lab_start_engine [ARGUMENT...]`.
 # (Not by lab_in: in the background a function is a shell of its own, and $! would be that shell.)
 lab_start_engine() {
+  lab_engine_command "$@"
   ip netns exec "$LAB_PREFIX-$LAB_GATEWAY" "$LAB_ROOT/pktgen-tests/supervise.sh" "$LAB_HOME/pids/engine" \
-    "$LAB_BUILD/dataplane/guideway-engine" --port af_xdp:cl0 --port af_xdp:srv0 --yield --heartbeat-ms "$LAB_HEARTBEAT" \
-    --socket "$LAB_HOME/engine.sock" --state-dir "$LAB_HOME/engine" --bpffs "$LAB_PINS" --table-dir "$LAB_TABLES" "$@" \
-    >>"$LAB_HOME/log/engine.log" 2>&1 </dev/null &
+    "${LAB_ENGINE[@]}" >>"$LAB_HOME/log/engine.log" 2>&1 </dev/null &
   echo $! >"$LAB_HOME/pids/supervisor"
 }
 

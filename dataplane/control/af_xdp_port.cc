@@ -104,45 +104,64 @@ absl::Status AfXdpPort::open_queues(const path::FrameMemory& memory) {
 
 absl::Status AfXdpPort::open_all(const path::FrameMemory& memory) {
   for (unsigned i = 0; i < interface_.receive_queues; ++i) {
-    absl::StatusOr<Queue> queue = open_queue(memory, i);
-    if (!queue.ok()) return queue.status();
-    zero_copy_ = zero_copy_ && is_zero_copy(queue->rings->socket);
-    queues_.push_back(*std::move(queue));
+    Queue queue;
+    queue.rings.reset(new path::AfXdpRings(memory, mbuf_port_));
+    queue.rings->heartbeat = program_.heartbeat(i);
+    if (absl::Status s = open_queue(queue, i); !s.ok()) return s;
+    zero_copy_ = zero_copy_ && is_zero_copy(queue.rings->socket);
+    queues_.push_back(std::move(queue));
   }
-  // All of them are ready before the first is steered to.
+  return steer();
+}
+
+void AfXdpPort::close_queues() {
+  for (Queue& queue : queues_) {
+    queue.socket.reset();
+    queue.umem.reset();
+    path::reclaim(*queue.rings);
+  }
+}
+
+absl::Status AfXdpPort::reopen_queues() {
+  for (unsigned i = 0; i < queues_.size(); ++i)
+    if (absl::Status s = open_queue(queues_[i], i); !s.ok()) return s;
+  return steer();
+}
+
+// Once all of them are ready.
+absl::Status AfXdpPort::steer() {
   for (unsigned i = 0; i < queues_.size(); ++i)
     if (absl::Status s = program_.set_socket(i, queues_[i].rings->socket); !s.ok()) return s;
   return absl::OkStatus();
 }
 
-absl::StatusOr<AfXdpPort::Queue> AfXdpPort::open_queue(const path::FrameMemory& memory, unsigned index) const {
+absl::Status AfXdpPort::open_queue(Queue& queue, unsigned index) const {
   const std::string& name = interface_.name;
   const auto deadline = std::chrono::steady_clock::now() + kBusyFor;
-  for (;;) {
-    Queue queue;
-    queue.rings.reset(new path::AfXdpRings(memory, mbuf_port_));
-    queue.rings->heartbeat = program_.heartbeat(index);
-    const int error = bind(queue, name, index);
-    if (error == EBUSY && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(kBusyPause);
-      continue;
-    }
-    if (error != 0) return socket_error(error, name, index);
-    if (!path::prime(*queue.rings))
-      return absl::ResourceExhaustedError(
-          absl::StrCat("queue ", index, " of ", name, " finds fewer than ", path::kAfXdpRingSize,
-                       " free packet buffers: give the engine more, or the interface fewer queues"));
-    return queue;
+  int error = bind(queue, name, index);
+  while (error == EBUSY && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kBusyPause);
+    error = bind(queue, name, index);
   }
+  if (error != 0) return socket_error(error, name, index);
+  if (path::prime(*queue.rings)) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("queue ", index, " of ", name, " finds fewer than ", path::kAfXdpRingSize,
+                   " free packet buffers: give the engine more, or the interface fewer queues"));
 }
 
 // 0 or an errno. Without a program of libxdp's, and with the best copy mode that the driver has.
 int AfXdpPort::bind(Queue& queue, const std::string& ifname, unsigned index) {
   path::AfXdpRings& r = *queue.rings;
+  // Of another socket before; libxdp takes it that they are zero.
+  r.rx = r.completion = {};
+  r.tx = r.fill = {};
+  r.tx_rung = true;
   xsk_umem_config memory{};
   memory.fill_size = memory.comp_size = path::kAfXdpRingSize;
   memory.frame_size = path::kFrameSize;
   memory.frame_headroom = path::kFrameHeadroom;
+  queue.umem.reset();  // that of the last try, which takes what the next maps
   xsk_umem* umem = nullptr;
   if (const int e = xsk_umem__create(&umem, r.memory.base, r.memory.size, &r.fill, &r.completion, &memory); e != 0)
     return -e;

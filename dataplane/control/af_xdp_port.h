@@ -42,6 +42,9 @@ class AfXdpPort {
                                                            const xdp::KernelTables& tables);
   // The memory must outlive the port, and the pool hold kFramesPerQueue for each queue. Once.
   absl::Status open_queues(const path::FrameMemory& memory);
+  // Without a worker that polls. Handles stay good: reopened, they are of the new sockets.
+  void close_queues();
+  absl::Status reopen_queues();
 
   const Interface& interface() const { return interface_; }
   // Handles for the workers, by receive queue. The port must outlive them; no worker may poll them while it closes.
@@ -79,8 +82,9 @@ class AfXdpPort {
   AfXdpPort(Interface interface, xdp::Program program, uint16_t mbuf_port)
       : interface_(std::move(interface)), program_(std::move(program)), mbuf_port_(mbuf_port) {}
   absl::Status open_all(const path::FrameMemory& memory);
-  absl::StatusOr<Queue> open_queue(const path::FrameMemory& memory, unsigned index) const;
+  absl::Status open_queue(Queue& queue, unsigned index) const;
   static int bind(Queue& queue, const std::string& ifname, unsigned index);
+  absl::Status steer();
   void warn();
 
   Interface interface_;

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <thread>
 
 #include "dataplane/control/confine.h"
 #include "dataplane/control/connection_list.h"
@@ -31,6 +32,8 @@ namespace {
 
 constexpr size_t kSpareFrames = 8'192;  // for workers' bursts, rings and caches
 constexpr uint32_t kSweepStep = 8'192;  // buckets: some hundred microseconds
+constexpr auto kLockedFor = std::chrono::seconds(2);
+constexpr auto kLockPause = std::chrono::milliseconds(1);
 constexpr auto kSaveInterval = std::chrono::milliseconds(200);
 constexpr const char* kTakeOverRemedy =
     "until it is, the kernel balances by an earlier engine's state: restart guideway-engine";
@@ -86,8 +89,18 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::start(const EngineOptions& optio
 }
 
 absl::Status Engine::bring_up() {
-  for (auto step : {&Engine::lock, &Engine::attach_programs, &Engine::drop_privileges, &Engine::open_memory,
-                    &Engine::open_ports, &Engine::open_tables})
+  if (options_.upgrade) {
+    auto predecessor = Predecessor::find(options_.socket);
+    if (!predecessor.ok()) return predecessor.status();
+    predecessor_ = *std::move(predecessor);
+  }
+  // What is the predecessor's until it stands down comes as late as can be; the tables, when it won't be needed again.
+  using Steps = std::vector<absl::Status (Engine::*)()>;
+  for (const auto step : predecessor_
+                             ? Steps{&Engine::attach_programs, &Engine::drop_privileges, &Engine::open_memory,
+                                     &Engine::relieve, &Engine::open_ports, &Engine::succeed, &Engine::open_tables}
+                             : Steps{&Engine::lock, &Engine::attach_programs, &Engine::drop_privileges,
+                                     &Engine::open_memory, &Engine::open_ports, &Engine::open_tables})
     if (const absl::Status s = (this->*step)(); !s.ok()) return s;
   load_state();
   carry_over();
@@ -97,6 +110,13 @@ absl::Status Engine::bring_up() {
                  .ports = ports_,
                  .pool = memory_->pool(),
                  .steering = [this](const EnginePort& port, auto frame) { return steering(port, frame); }};
+  if (const absl::Status s = listen(); !s.ok()) return s;
+  if (const absl::Status s = launch(); !s.ok()) return s;
+  if (const absl::Status s = take_over(); !s.ok() || !options_.seccomp) return s;
+  return allow_only_our_calls();
+}
+
+absl::Status Engine::listen() {
   auto server = ContractServer::listen(
       options_.socket, *state_,
       {.hello = [this] { return hello(); },
@@ -109,14 +129,11 @@ absl::Status Engine::bring_up() {
        .log = [](const std::string& text) { spdlog::warn("{}", text); }});
   if (!server.ok()) return server.status();
   server_ = std::move(*server);
-  if (const absl::Status s = launch(); !s.ok()) return s;
-  if (const absl::Status s = take_over(); !s.ok() || !options_.seccomp) return s;
-  return allow_only_our_calls();
+  return absl::OkStatus();
 }
 
 Engine::~Engine() {
-  stop_workers_ = true;
-  if (launched_) rte_eal_mp_wait_lcore();
+  stop_workers();
   for (const EnginePort& p : ports_) close_ethdev_port(p);
 }
 
@@ -152,11 +169,33 @@ absl::Status Engine::lock_pins() {
   return absl::OkStatus();
 }
 
+void Engine::unlock() {
+  for (const xdp::Fd& fd : locks_) flock(fd.get(), LOCK_UN);
+  if (directory_ != nullptr) flock(directory_->lock(), LOCK_UN);
+}
+
+// Who had it meanwhile ends, which may take a moment.
+absl::Status Engine::lock_again() {
+  std::vector<int> files;
+  for (const xdp::Fd& fd : locks_) files.push_back(fd.get());
+  if (directory_ != nullptr) files.push_back(directory_->lock());
+  const auto deadline = Clock::now() + kLockedFor;
+  for (const int fd : files)
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      if (Clock::now() > deadline)
+        return absl::AlreadyExistsError(
+            "another engine has what we had locked, and hasn't taken over: stop it, then start guideway-engine");
+      std::this_thread::sleep_for(kLockPause);
+    }
+  return absl::OkStatus();
+}
+
 absl::Status Engine::attach_programs() {
   for (size_t i = 0; i < options_.ports.size(); ++i) {
     const PortSpec& spec = options_.ports[i];
     if (spec.kind != PortSpec::Kind::kAfXdp) continue;
-    if (const absl::Status s = lock_pins(); !s.ok()) return s;
+    if (!predecessor_)
+      if (const absl::Status s = lock_pins(); !s.ok()) return s;
     if (kernel_tables_ == nullptr) {
       auto tables = xdp::KernelTables::create();
       if (!tables.ok()) return tables.status();
@@ -221,6 +260,20 @@ absl::Status Engine::open_memory() {
   if (huge_ && !memory_->huge())
     warn("memory", "too few free 2 MB pages for the packets: plain memory is used, which is slower",
          "sysctl vm.nr_hugepages=1024, then restart guideway-engine");
+  return absl::OkStatus();
+}
+
+// From here on the predecessor rests.
+absl::Status Engine::relieve() {
+  if (const absl::Status s = predecessor_->relieve(); !s.ok()) return s;
+  if (const absl::Status s = lock(); !s.ok()) return s;
+  return af_xdp_.empty() ? absl::OkStatus() : lock_pins();
+}
+
+// What may well fail has gone well.
+absl::Status Engine::succeed() {
+  predecessor_->taken_over();
+  predecessor_.reset();
   return absl::OkStatus();
 }
 
@@ -382,16 +435,17 @@ absl::Status Engine::take_over() {
 }
 
 absl::Status Engine::launch() {
+  stop_ = false;
+  launched_ = true;
   for (unsigned i = 0; i < workers_->count(); ++i) {
     const auto body = [](void* argument) {
       auto* self = static_cast<Engine*>(argument);
-      (*self->workers_)[rte_lcore_id() - 1].run(self->stop_workers_);
+      (*self->workers_)[rte_lcore_id() - 1].run(self->stop_);
       return 0;
     };
     if (rte_eal_remote_launch(body, this, i + 1) != 0)
       return absl::InternalError(absl::StrCat("worker ", i, " doesn't start"));
   }
-  launched_ = true;
   return absl::OkStatus();
 }
 
@@ -469,6 +523,47 @@ void Engine::keep_house(Clock::time_point now) {
   if (recent || publisher_->exceptions().size() > 0 || !publisher_->retired().reals.empty()) sweep_->wish();
 }
 
+void Engine::stop_workers() {
+  stop_ = true;
+  if (std::exchange(launched_, false)) rte_eal_mp_wait_lcore();
+}
+
+// True: the successor has taken our place. Else we are there again.
+absl::StatusOr<bool> Engine::give_way(Successor successor, int signals) {
+  if (std::ranges::any_of(options_.ports, [](const PortSpec& p) { return p.kind != PortSpec::Kind::kAfXdp; })) {
+    successor.refuse(
+        "the engine that runs here has ports of DPDK, which it can't hand over: restart guideway-engine instead");
+    return false;
+  }
+  spdlog::info("making way for another engine");
+  stand_down();
+  if (successor.takes_over(signals)) {
+    successor.make_main_process();
+    spdlog::info("the other engine has taken over");
+    return true;
+  }
+  if (const absl::Status s = come_back(); !s.ok()) return s;
+  spdlog::error("the other engine hasn't taken over, and its log says why; this one goes on");
+  return false;
+}
+
+void Engine::stand_down() {
+  server_.reset();
+  if (state_->unsaved()) state_->save().IgnoreError();
+  stop_workers();
+  for (const auto& port : af_xdp_) port->close_queues();
+  if (directory_ != nullptr) directory_->stamp();
+  unlock();
+}
+
+absl::Status Engine::come_back() {
+  if (const absl::Status s = lock_again(); !s.ok()) return s;
+  for (const auto& port : af_xdp_)
+    if (const absl::Status s = port->reopen_queues(); !s.ok()) return s;
+  if (const absl::Status s = listen(); !s.ok()) return s;
+  return launch();
+}
+
 absl::Status Engine::run() {
   const sigset_t signals = ending_signals();
   const xdp::Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC));
@@ -485,6 +580,11 @@ absl::Status Engine::run() {
     if (fds[0].revents != 0) break;
     if (fds[1].revents != 0) follow_routes();
     server_->handle(fds);
+    if (auto successor = server_->take_successor()) {
+      const auto gone = give_way(Successor(*std::move(successor)), signal_fd.get());
+      if (!gone.ok()) return gone.status();
+      if (*gone) return absl::OkStatus();
+    }
     sweeps = sweep_->step(kSweepStep);
     awaits = comeback_->step();
     awaits |= server_->is_tracing();
@@ -493,8 +593,7 @@ absl::Status Engine::run() {
   spdlog::info("stopping; the kernel goes on with DSR: `guideway-engine detach --bpffs {} --table-dir {}` ends that",
                options_.bpffs, options_.table_dir);
   if (state_->unsaved()) state_->save().IgnoreError();
-  stop_workers_ = true;
-  rte_eal_mp_wait_lcore();
+  stop_workers();
   if (directory_ != nullptr) directory_->stamp();
   return absl::OkStatus();
 }

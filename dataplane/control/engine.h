@@ -24,6 +24,7 @@
 #include "dataplane/control/publisher.h"
 #include "dataplane/control/routing/kernel_routes.h"
 #include "dataplane/control/solicited_nodes.h"
+#include "dataplane/control/succession.h"
 #include "dataplane/control/sweep.h"
 #include "dataplane/control/tracing.h"
 #include "dataplane/control/wanted_neighbors.h"
@@ -43,6 +44,7 @@ struct EngineOptions {
   bool huge = true;
   bool yield = false;
   bool seccomp = true;
+  bool upgrade = false;  // take the place of the engine that runs here, if one does
 };
 
 class Engine {
@@ -51,8 +53,8 @@ class Engine {
   static absl::StatusOr<std::unique_ptr<Engine>> start(const EngineOptions& options);
   ~Engine();
 
-  // Until SIGTERM or SIGINT. The kernel then goes on with what it can balance, and the next engine with the
-  // connections.
+  // Until SIGTERM or SIGINT, or another engine has taken our place. The kernel then goes on with what it can balance,
+  // and the next engine with the connections.
   absl::Status run();
 
   // Takes away what an engine that has ended left: XDP programs, their pins, and connections. AlreadyExists: it
@@ -65,10 +67,14 @@ class Engine {
   explicit Engine(const EngineOptions& options) : options_(options) {}
   absl::Status lock();
   absl::Status lock_pins();
+  absl::Status lock_again();
+  void unlock();
   absl::Status bring_up();
   absl::Status attach_programs();
   void look_for_others();
   absl::Status drop_privileges();
+  absl::Status relieve();
+  absl::Status succeed();
   absl::Status open_memory();
   absl::Status open_ports();
   absl::Status open_af_xdp(AfXdpPort& port, uint8_t index);
@@ -79,7 +85,12 @@ class Engine {
   void carry_over();
   void tell_begun(const xdp::VisitBegun& visit);
   absl::Status take_over();
+  absl::Status listen();
   absl::Status launch();
+  void stop_workers();
+  absl::StatusOr<bool> give_way(Successor successor, int signals);
+  void stand_down();
+  absl::Status come_back();
 
   std::optional<Refusal> apply(Batch batch);
   void follow_routes();
@@ -96,6 +107,7 @@ class Engine {
 
   EngineOptions options_;
   Clock::time_point started_ = Clock::now();
+  std::optional<Predecessor> predecessor_;  // goes on if we fail before succeed(): when all below is gone
   std::vector<xdp::Fd> locks_;
   std::unique_ptr<TableDirectory> directory_;  // null: what we know ends with us
   std::vector<engine::Warning> warnings_;
@@ -121,7 +133,7 @@ class Engine {
   TraceSite trace_site_;
   std::unique_ptr<ContractState> state_;
   std::unique_ptr<ContractServer> server_;
-  std::atomic<bool> stop_workers_{false};
+  std::atomic<bool> stop_{false};  // the workers
   bool launched_ = false;
   absl::Status taking_over_;  // why an earlier engine's programs go on
   uint64_t announced_version_ = ~0ULL;

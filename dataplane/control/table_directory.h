@@ -83,6 +83,7 @@ class TableDirectory {
 
   // Every second: our engine runs.
   void stamp();
+  int lock() const { return lock_.get(); }  // what flock(2) is about
   std::string huge_path() const { return path_ + "/huge"; }
   bool has_huge() const { return has_huge_; }
 

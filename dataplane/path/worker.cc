@@ -140,6 +140,7 @@ void Worker::stamp() {
 }
 
 void Worker::find_sockets() {
+  socket_count_ = 0;
   for (const RxQueue& q : rx_) {
     auto* const* port = std::get_if<PortQueue*>(&q.source);
     if (port == nullptr) continue;

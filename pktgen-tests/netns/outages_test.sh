@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # 20 times the engine is killed at a random moment, and started again by its supervisor; between, it is stopped and goes on,
-# the daemon is killed and started, and backends drain, leave and come back. Meanwhile: load on connections that come and go,
+# is upgraded, the daemon is killed and started, and backends drain, leave and come back. Meanwhile: load on connections that come and go,
 # streams whose content is known, and a datagram each millisecond, of dsr and nat. No connection breaks; how long the gaps
 # were is printed.
 . "$(dirname "$0")/prologue.sh"
@@ -18,6 +18,7 @@ outages=("${client[@]}" /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/netns/outage
 event() { printf '%s %s\n' "$(date +%s.%N)" "$1" >>"$events"; }
 pause() { sleep "$(($1 + RANDOM % 2)).$((RANDOM % 10))"; }
 pid() { cat "$LAB_RUN/pids/$1"; }
+replaced() { [ -s "$LAB_RUN/pids/engine" ] && [ "$(pid engine)" != "$before" ]; }
 restart_daemon() {
   local before
   before=$(pid daemon)
@@ -58,12 +59,18 @@ for kill in $(seq 20); do
       kill -CONT "$(pid engine)"
       pause 1 ;;
     3) restart_daemon ;;
+    0)
+      event 'the engine is upgraded'
+      before=$(pid engine)
+      kill -HUP "$(pid supervisor)"
+      lab_wait_until 10 replaced || fail "no new engine takes over"
+      lab_wait_until 20 get "$nat" / -o /dev/null || fail "the new engine doesn't forward"
+      pause 0 ;;
   esac
   pause 0
   before=$(pid engine)
   event 'the engine is killed'
   kill -9 "$before"
-  replaced() { [ -s "$LAB_RUN/pids/engine" ] && [ "$(pid engine)" != "$before" ]; }
   lab_wait_until 5 replaced || fail "the supervisor starts no new engine"
   lab_wait_until 20 get "$nat" / -o /dev/null || fail "the new engine doesn't forward"
   pause 0

@@ -19,7 +19,6 @@ namespace guideway::control {
 
 namespace {
 
-constexpr uint32_t kVersion = 1;
 constexpr size_t kMaxConnections = 16;
 constexpr size_t kMaxUnsent = 16 << 20;  // bytes a peer may leave unread
 
@@ -28,13 +27,23 @@ std::optional<gid_t> guideway_group() {
   return g == nullptr ? std::nullopt : std::optional(g->gr_gid);
 }
 
-// Root, whom we run as, or the daemon's group.
-bool is_welcome(int fd) {
+std::optional<ucred> peer_of(int fd) {
   ucred peer{};
   socklen_t size = sizeof peer;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? std::optional(peer) : std::nullopt;
+}
+
+// Root, or whom we run as.
+bool is_one_of_us(int fd) {
+  const auto peer = peer_of(fd);
+  return peer && (peer->uid == 0 || peer->uid == geteuid());
+}
+
+// One of us, or of the daemon's group.
+bool is_welcome(int fd) {
+  const auto peer = peer_of(fd);
   const auto group = guideway_group();
-  return peer.uid == 0 || peer.uid == geteuid() || (group && peer.gid == *group);
+  return is_one_of_us(fd) || (peer && group && peer->gid == *group);
 }
 
 absl::Status failed(const std::string& path, const char* what) {
@@ -42,7 +51,9 @@ absl::Status failed(const std::string& path, const char* what) {
       absl::StrCat("cannot ", what, " the socket ", path, ": ", std::strerror(errno), "; give another --socket"));
 }
 
-absl::StatusOr<sockaddr_un> address_of(const std::string& path) {
+}  // namespace
+
+absl::StatusOr<sockaddr_un> ContractServer::address_of(const std::string& path) {
   sockaddr_un a{};
   a.sun_family = AF_UNIX;
   if (path.size() >= sizeof a.sun_path)
@@ -51,8 +62,6 @@ absl::StatusOr<sockaddr_un> address_of(const std::string& path) {
   std::memcpy(a.sun_path, path.data(), path.size());
   return a;
 }
-
-}  // namespace
 
 void ContractServer::join_group() {
   const auto group = guideway_group();
@@ -111,6 +120,14 @@ void ContractServer::handle(const std::vector<pollfd>& fds) {
   for (Connection& c : connections_)
     if (!c.closed && c.tracing != nullptr) follow_trace(c);
   connections_.remove_if([](const Connection& c) { return c.closed; });
+}
+
+std::optional<xdp::Fd> ContractServer::take_successor() {
+  const auto found = std::ranges::find(connections_, engine::Attach::PURPOSE_SUCCEED, &Connection::purpose);
+  if (found == connections_.end()) return std::nullopt;
+  xdp::Fd fd = std::move(found->fd);
+  connections_.erase(found);
+  return fd;
 }
 
 bool ContractServer::is_tracing() const {
@@ -230,6 +247,8 @@ void ContractServer::attach(Connection& c, const engine::Attach& attach) {
     for (Connection& other : connections_)
       if (&other != &c && !other.closed && other.purpose == engine::Attach::PURPOSE_STATE)
         close(other, "a new daemon takes over from the one that was connected");
+  if (attach.purpose() == engine::Attach::PURPOSE_SUCCEED && !is_one_of_us(c.fd.get()))
+    return close(c, "closed a peer that wants our place and isn't root");
   c.purpose = attach.purpose();
 }
 

@@ -4,10 +4,12 @@
 
 #include <absl/status/statusor.h>
 #include <poll.h>
+#include <sys/un.h>
 
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,8 @@ namespace guideway::control {
 
 class ContractServer {
  public:
+  static constexpr uint32_t kVersion = 1;  // of the contract
+
   struct Callbacks {
     std::function<engine::Hello()> hello;
     std::function<engine::Status()> status;
@@ -30,6 +34,8 @@ class ContractServer {
     std::function<void(const std::string&)> log;  // one sentence
   };
 
+  // InvalidArgument: it is longer than a socket's may be.
+  static absl::StatusOr<sockaddr_un> address_of(const std::string& path);
   // Adds group `guideway`, where it exists, to the process's: so listen() needs no privilege to give it the socket.
   static void join_group();
   // 0660, of group `guideway` where it exists. A socket file that nobody listens on is replaced.
@@ -40,6 +46,8 @@ class ContractServer {
   // What poll(2) is to wait for, and afterwards, with what it found.
   void add_to(std::vector<pollfd>& fds) const;
   void handle(const std::vector<pollfd>& fds);
+  // The connection of an engine that wants our place, once.
+  std::optional<xdp::Fd> take_successor();
   // Whether a packet is being traced: then handle() is to be called once a millisecond.
   bool is_tracing() const;
 

@@ -1,0 +1,148 @@
+#include "dataplane/control/succession.h"
+
+#include <catch2/catch.hpp>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "dataplane/control/contract/framing.h"
+#include "dataplane/control/contract/server.h"
+
+using namespace guideway;
+using control::Predecessor;
+using control::Successor;
+
+namespace {
+
+// Listens where an engine would, and does with the first who comes what it is told.
+class Listener {
+ public:
+  explicit Listener(std::function<void(xdp::Fd)> then) {
+    fd_ = xdp::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un address = *control::ContractServer::address_of(path());
+    REQUIRE(bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(listen(fd_.get(), 1) == 0);
+    thread_ = std::jthread([this, then = std::move(then)] { then(xdp::Fd(accept(fd_.get(), nullptr, nullptr))); });
+  }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener() {
+    thread_.join();
+    std::filesystem::remove_all(directory_);
+  }
+  std::string path() const { return directory_ + "/engine.sock"; }
+
+ private:
+  std::string directory_ = [] {
+    char name[] = "/tmp/guideway-succession.XXXXXX";
+    return std::string(mkdtemp(name));
+  }();
+  xdp::Fd fd_;
+  std::jthread thread_;
+};
+
+void send_to(const xdp::Fd& fd, const engine::Envelope& message) {
+  std::string out;
+  control::append_frame(out, message);
+  REQUIRE(send(fd.get(), out.data(), out.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(out.size()));
+}
+
+engine::Envelope receive_from(const xdp::Fd& fd) {
+  std::string in;
+  while (true) {
+    char byte = 0;
+    if (recv(fd.get(), &byte, 1, 0) != 1) return {};
+    in += byte;
+    size_t at = 0;
+    if (auto message = control::take_frame(in, &at); message.ok() && *message) return **message;
+  }
+}
+
+void say_hello(const xdp::Fd& fd, uint32_t version) {
+  engine::Envelope hello;
+  hello.mutable_hello()->set_version(version);
+  hello.mutable_hello()->set_engine_version("7.8.9");
+  send_to(fd, hello);
+}
+
+// Nothing to read until it is written to.
+struct Pipe {
+  Pipe() { REQUIRE(pipe(ends) == 0); }
+  ~Pipe() {
+    close(ends[0]);
+    close(ends[1]);
+  }
+  int ends[2];
+};
+
+}  // namespace
+
+TEST_CASE("Where no engine listens there is nobody to succeed") {
+  const auto found = Predecessor::find("/tmp/guideway-nobody/engine.sock");
+  REQUIRE(found.ok());
+  CHECK(!*found);
+  CHECK(absl::IsInvalidArgument(Predecessor::find("/" + std::string(200, 'x')).status()));
+}
+
+TEST_CASE("An engine stands down, and ends once the other has taken over, or goes on") {
+  const bool taken = GENERATE(true, false);
+  bool ended = !taken;
+  Pipe signals;
+  {
+    Listener older([&](xdp::Fd fd) {
+      say_hello(fd, control::ContractServer::kVersion);
+      if (receive_from(fd).attach().purpose() != engine::Attach::PURPOSE_SUCCEED) return;
+      ended = Successor(std::move(fd)).takes_over(signals.ends[0]);
+    });
+    auto found = Predecessor::find(older.path());
+    REQUIRE((found.ok() && *found));
+    REQUIRE((*found)->relieve().ok());
+    if (taken) (*found)->taken_over();
+    found->reset();
+  }
+  CHECK(ended == taken);
+}
+
+TEST_CASE("An engine that waits for another to take over ends by a signal") {
+  Pipe signals;
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const xdp::Fd newer(ends[1]);
+  REQUIRE(write(signals.ends[1], "x", 1) == 1);
+  CHECK(Successor(xdp::Fd(ends[0])).takes_over(signals.ends[0]));
+}
+
+TEST_CASE("What keeps an engine from being succeeded is said") {
+  SECTION("another version of the contract") {
+    Listener older([](const xdp::Fd& fd) { say_hello(fd, control::ContractServer::kVersion + 1); });
+    CHECK_THAT(std::string(Predecessor::find(older.path()).status().message()), Catch::Contains("of release 7.8.9"));
+  }
+  SECTION("it closes") {
+    Listener older([](const xdp::Fd& fd) {
+      say_hello(fd, control::ContractServer::kVersion);
+      receive_from(fd);
+    });
+    auto found = Predecessor::find(older.path());
+    REQUIRE((found.ok() && *found));
+    CHECK(absl::IsUnavailable((*found)->relieve()));
+  }
+  SECTION("it refuses") {
+    Listener older([](xdp::Fd fd) {
+      say_hello(fd, control::ContractServer::kVersion);
+      receive_from(fd);
+      Successor(std::move(fd)).refuse("not today");
+    });
+    auto found = Predecessor::find(older.path());
+    REQUIRE((found.ok() && *found));
+    CHECK((*found)->relieve().message() == "not today");
+  }
+  SECTION("it talks nonsense") {
+    Listener older([](const xdp::Fd& fd) { REQUIRE(send(fd.get(), "\xff\xff\xff\xff", 4, MSG_NOSIGNAL) == 4); });
+    CHECK(absl::IsUnavailable(Predecessor::find(older.path()).status()));
+  }
+}
