@@ -15,5 +15,6 @@ void add_objects(CLI::App& app, Client& client);  // apply, diff, delete
 void add_weights(CLI::App& app, Client& client);  // drain, undrain, weight
 void add_doctor(CLI::App& app, Client& client);
 void add_trace(CLI::App& app, Client& client);
+void add_upgrade_engine(CLI::App& app, Client& client);
 
 }  // namespace guideway::mgmt

@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   add_doctor(app, client);
   add_trace(app, client);
   add_log_level(app, client);
+  add_upgrade_engine(app, client);
   app.footer(kFooter);  // after the commands, which would have it too
   try {
     app.parse(argc, argv);

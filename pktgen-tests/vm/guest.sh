@@ -90,7 +90,7 @@ ip -n client address add 10.0.1.2/24 dev eth0
 ip -n server address add 10.0.2.2/24 dev eth0
 ip -n client route add default via 10.0.1.1
 ip -n server route add default via 10.0.2.1
-sysctl -qw net.ipv4.ip_forward=1 vm.nr_hugepages=200
+sysctl -qw net.ipv4.ip_forward=1 vm.nr_hugepages=300
 cat >/tmp/nginx.conf <<EOF
 pid /tmp/nginx.pid;
 events {}
@@ -162,7 +162,7 @@ within 120 again || fail "it isn't"
 link >/dev/null || fail "the program is gone"
 engine=$(pid_of guideway-engine)
 
-say "upgraded, and the engine restarted, while that connection stands"
+say "upgraded, and then the engine too, while that connection stands"
 apt install /mnt/next.deb
 equal "the version" "$version+next" "$(dpkg-query -W -f '${Version}' guideway)"
 equal "the engine" "$engine" "$(pid_of guideway-engine)"
@@ -171,10 +171,25 @@ within 60 guideway status || fail "the daemon doesn't answer"
 has -F "OPTIONS=\"$options\"" </etc/default/guideway-engine || fail "the configuration of the engine was overwritten"
 has 'A new default' </etc/default/guidewayd || fail "what nobody had changed isn't the new version's"
 [ -s /etc/guideway/manifests/web.yaml ] || fail "the manifest is gone"
-systemctl restart guideway-engine
-within 120 answers || fail "the VIP doesn't answer after the engine's restart"
+told=$(guideway upgrade-engine) || fail "the engine isn't upgraded: $told"
+has '^guideway-engine .* → .*, up for' <<<"$told" || fail "$told"
+[ "$(pid_of guideway-engine)" != "$engine" ] || fail "the engine is still the old one"
+! [ -e "/proc/$engine" ] || fail "the old engine is still there"
+active guideway-engine && answers || fail "the VIP doesn't answer after the engine's upgrade"
+engine=$(pid_of guideway-engine)
 touch /tmp/upgraded
 wait $connection && has -x server </tmp/answer || fail "the connection broke: $(cat /tmp/answer)"
+
+say "an engine that can't start leaves the one that runs in its place"
+sed -i "s/^OPTIONS=.*/OPTIONS=\"$options --port af_xdp:nowhere0\"/" /etc/default/guideway-engine
+! told=$(guideway upgrade-engine 2>&1) || fail "it is upgraded to one that can't start: $told"
+has 'journalctl -u guideway-engine' <<<"$told" || fail "$told"
+journalctl -u guideway-engine | has 'nowhere0' || fail "it isn't said why"
+sed -i "s/^OPTIONS=.*/OPTIONS=\"$options\"/" /etc/default/guideway-engine
+equal "the engine" "$engine" "$(pid_of guideway-engine)"
+answers || fail "the VIP doesn't answer"
+systemctl restart guideway-engine
+within 120 answers || fail "the VIP doesn't answer after the engine's restart"
 
 # Of the engine's system calls none was refused, and systemd understood all of the units.
 ! dmesg | grep 'type=1326.*guideway' || fail "system calls were refused"

@@ -1,7 +1,5 @@
 // apply, diff and delete: what kubectl does with manifests, with those that the API keeps.
 #include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,8 +12,7 @@
 #include <vector>
 
 #include "mgmt/cli/commands.h"
-
-extern char** environ;
+#include "mgmt/cli/spawn.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -145,19 +142,11 @@ int unified_diff(const v1::AppliedObject& a) {
               << "\n";
     return kDiffFailed;
   }
-  std::string old_label = "in force: " + name;
-  std::string new_label = "written: " + name;
-  std::string program = "diff", u = "-u", label = "--label";
-  char* argv[] = {program.data(),   u.data(),      label.data(), old_label.data(), label.data(),
-                  new_label.data(), before.path(), after.path(), nullptr};
-  pid_t pid = 0;
-  int status = 0;
-  if (::posix_spawnp(&pid, "diff", nullptr, nullptr, argv, environ) != 0 || ::waitpid(pid, &status, 0) != pid ||
-      !WIFEXITED(status)) {
-    std::cerr << "guideway: the program diff can't be run: install diffutils\n";
-    return kDiffFailed;
-  }
-  return WEXITSTATUS(status);
+  const std::string old_label = "in force: " + name;
+  const std::string new_label = "written: " + name;
+  const auto code = run({"diff", "-u", "--label", old_label, "--label", new_label, before.path(), after.path()});
+  if (!code) std::cerr << "guideway: the program diff can't be run: install diffutils\n";
+  return code.value_or(kDiffFailed);
 }
 
 int diff(Client& client, const Options& o) {
