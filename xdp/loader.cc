@@ -121,8 +121,10 @@ absl::Status Program::load(const KernelTables& tables) {
   if (object_ == nullptr) return load_error(errno, what);
   if (absl::Status s = tables.lend(object_.get()); !s.ok()) return s;
   for (bpf_map* map : {object_->maps.drops, object_->maps.counts, object_->maps.datagrams, object_->maps.begun})
-    if (auto reused = reuse_pinned_map(map, pins_of(bpffs_, ifname_) / bpf_map__name(map)); !reused.ok())
-      return reused.status();
+    if (const auto pinned = reuse_pinned_map(map, pins_of(bpffs_, ifname_) / bpf_map__name(map)); !pinned.ok())
+      return pinned.status();
+    else if (*pinned == PinnedMap::kOther)
+      left_out_.emplace_back(bpf_map__name(map));
   if (const int error = steer_bpf__load(object_.get()); error != 0) return load_error(-error, what);
   void* const lines =
       mmap(nullptr, kHeartbeats, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(object_->maps.heartbeats), 0);

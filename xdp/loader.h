@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "net/drop_reason.h"
 #include "xdp/fd.h"
@@ -58,6 +59,8 @@ class Program {
   Mode mode() const { return mode_; }
   // Why driver mode was refused; empty if it wasn't, or if the program was adopted.
   const std::string& driver_refusal() const { return driver_refusal_; }
+  // What of an earlier engine can't be taken over, being of another version: the names of maps.
+  const std::vector<std::string>& left_out() const { return left_out_; }
   // An earlier engine had left it.
   bool adopted() const { return adopted_; }
   int program_fd() const;
@@ -109,6 +112,7 @@ class Program {
   bool waits_ = false;           // for take_over()
   uint64_t balanced_taken_ = 0;  // balanced(), when begun connections were last taken
   std::string driver_refusal_;
+  std::vector<std::string> left_out_;
 };
 
 }  // namespace guideway::xdp

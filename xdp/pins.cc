@@ -46,18 +46,18 @@ std::filesystem::path pins_of(const std::filesystem::path& bpffs, const std::str
   return bpffs / name;
 }
 
-absl::StatusOr<bool> reuse_pinned_map(bpf_map* map, const std::filesystem::path& path) {
+absl::StatusOr<PinnedMap> reuse_pinned_map(bpf_map* map, const std::filesystem::path& path) {
   const Fd pinned{bpf_obj_get(path.c_str())};
   if (!pinned) {
-    if (errno == ENOENT) return false;
+    if (errno == ENOENT) return PinnedMap::kNone;
     return system_error(errno, absl::StrCat("can't open the pinned map ", path.string()));
   }
   bpf_map_info info{};
   uint32_t length = sizeof info;
-  if (bpf_obj_get_info_by_fd(pinned.get(), &info, &length) != 0 || !same_shape(map, info)) return false;
+  if (bpf_obj_get_info_by_fd(pinned.get(), &info, &length) != 0 || !same_shape(map, info)) return PinnedMap::kOther;
   if (const int error = bpf_map__reuse_fd(map, pinned.get()); error != 0)
     return system_error(-error, absl::StrCat("can't take over the pinned map ", path.string()));
-  return true;
+  return PinnedMap::kReused;
 }
 
 absl::Status pin(int fd, const std::filesystem::path& path) {

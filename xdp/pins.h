@@ -20,9 +20,11 @@ absl::Status make_bpf_directory(const std::filesystem::path& directory);
 // The pins of an interface. bpffs reserves dots in names, and interface names hold no colon: "eth0.7" is "eth0:7".
 std::filesystem::path pins_of(const std::filesystem::path& bpffs, const std::string& ifname);
 
-// Lets `map` be the one pinned at `path` if there is one of the same shape. False if there is none.
-// Call between opening and loading the object.
-absl::StatusOr<bool> reuse_pinned_map(bpf_map* map, const std::filesystem::path& path);
+enum class PinnedMap { kNone, kReused, kOther };  // of another shape
+
+// Lets `map` be the one pinned at `path` if there is one of the same shape. Call between opening and loading the
+// object.
+absl::StatusOr<PinnedMap> reuse_pinned_map(bpf_map* map, const std::filesystem::path& path);
 
 // Pins, in the place of what was pinned there.
 absl::Status pin(int fd, const std::filesystem::path& path);

@@ -2,6 +2,7 @@
 #include "dataplane/control/af_xdp_port.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <linux/if_xdp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -208,6 +209,11 @@ void AfXdpPort::warn() {
                       program_.driver_refusal().empty() ? "an earlier engine" : program_.driver_refusal(), ")"),
          absl::StrCat("a NIC whose driver runs XDP (ethtool -i ", name,
                       " names this one), or what dmesg says that it wants; then restart guideway-engine")});
+  if (!program_.left_out().empty())
+    warnings_.push_back(
+        {absl::StrCat("what an earlier engine of another version has pinned for ", name,
+                      " can't be taken over, and begins ", "empty: ", absl::StrJoin(program_.left_out(), ", ")),
+         "counters begin at zero, and connections that the kernel has begun may lose their backend: it passes"});
   // Two ends of a veth are mostly configured alike; only the far end's setting counts and it can't be seen from here.
   if (interface_.driver == "veth" && interface_.transmit_offload)
     warnings_.push_back(

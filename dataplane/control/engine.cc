@@ -514,6 +514,7 @@ void Engine::keep_house(Clock::time_point now) {
   if (now < next_tick_) return;
   next_tick_ = now + std::chrono::seconds(1);
   if (directory_ != nullptr) directory_->stamp();
+  tell_port_troubles();
   log::limit();
   if (const absl::Status s = routes_->tick(); !s.ok())
     spdlog::warn("routes: {}; it is tried again", std::string(s.message()));
@@ -713,9 +714,45 @@ engine::Status Engine::status() {
   return s;
 }
 
+std::vector<engine::Warning> Engine::port_troubles() const {
+  std::vector<engine::Warning> all;
+  for (const EnginePort& p : ports_) {
+    if (p.facts.declared) continue;
+    const Link* link = routes_->rib().link(p.facts.ifindex);
+    engine::Warning w;
+    w.set_subject("port " + p.name);
+    if (link == nullptr) {
+      w.set_text("its interface is gone");
+      w.set_remedy("make it again, then restart guideway-engine");
+    } else if (!link->up || !link->lower_up) {
+      w.set_text(link->up ? "its interface has no carrier" : "its interface is down");
+      w.set_remedy(link->up ? "see to its other end" : absl::StrCat("ip link set dev ", link->name, " up"));
+    } else if (link->name != p.name) {
+      w.set_text(
+          absl::StrCat("its interface is called ", link->name, " now: traffic goes on, but no restart finds it"));
+      w.set_remedy(absl::StrCat("name it ", p.name, " again: ip link set dev ", link->name, " name ", p.name));
+    } else {
+      continue;
+    }
+    all.push_back(std::move(w));
+  }
+  return all;
+}
+
+// Once each time that one comes.
+void Engine::tell_port_troubles() {
+  std::vector<std::string> now;
+  for (const engine::Warning& w : port_troubles()) {
+    now.push_back(absl::StrCat(w.subject(), ": ", w.text()));
+    if (std::ranges::find(ports_in_trouble_, now.back()) == ports_in_trouble_.end())
+      spdlog::warn("{}; {}", now.back(), w.remedy());
+  }
+  ports_in_trouble_ = std::move(now);
+}
+
 // What isn't as it should be now, and may pass.
 std::vector<engine::Warning> Engine::troubles() const {
-  std::vector<engine::Warning> all;
+  std::vector<engine::Warning> all = port_troubles();
   const auto add = [&](const char* subject, const std::string& text, const char* remedy) {
     if (text.empty()) return;
     all.emplace_back().set_subject(subject);

@@ -103,6 +103,8 @@ class Engine {
   engine::Hello hello() const;
   engine::Status status();
   std::vector<engine::Warning> troubles() const;
+  std::vector<engine::Warning> port_troubles() const;
+  void tell_port_troubles();
   void warn(std::string subject, std::string text, std::string remedy);
 
   EngineOptions options_;
@@ -138,6 +140,7 @@ class Engine {
   absl::Status taking_over_;  // why an earlier engine's programs go on
   uint64_t announced_version_ = ~0ULL;
   unsigned announced_ports_ = 0;
+  std::vector<std::string> ports_in_trouble_;  // of what was logged
   Clock::time_point next_tick_{};
   Clock::time_point next_save_{};
 };
