@@ -157,7 +157,7 @@ class Crowd(ApiTest):
             for w in slow:
                 w.follow(lambda w=w: knows(w))
                 self.assertEqual(w.rows, quick.rows)
-                self.assertLess(w.told, quick.told)
+                self.assertLess(w.told, 2 * services * rounds)  # a row that comes, and one that goes
         print(f"watchers: the daemon grew by {grown:.0f} MB; {onlooker}")
         self.assertEqual(onlooker.failed, [])
         self.assertLess(grown, 20)  # what was told in 20 rounds, queued for each that is slow, would be 40
