@@ -7,9 +7,11 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "dataplane/control/contract/framing.h"
@@ -20,6 +22,8 @@ namespace guideway::control {
 namespace {
 
 constexpr timeval kPatience{.tv_sec = 10, .tv_usec = 0};
+constexpr auto kDyingFor = std::chrono::seconds(2);
+constexpr auto kPause = std::chrono::milliseconds(50);
 
 absl::Status broken(const char* what) {
   return absl::UnavailableError(absl::StrCat("the engine that runs here ", what,
@@ -44,22 +48,29 @@ bool send_all(int fd, const engine::Envelope& message) {
 absl::StatusOr<std::optional<Predecessor>> Predecessor::find(const std::string& socket) {
   const auto address = ContractServer::address_of(socket);
   if (!address.ok()) return address.status();
-  xdp::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) return absl::InternalError(absl::StrCat("socket: ", std::strerror(errno)));
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) return std::nullopt;
-    return absl::UnavailableError(absl::StrCat("cannot reach the engine at ", socket, ": ", std::strerror(errno)));
-  }
-  for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
-    setsockopt(fd.get(), SOL_SOCKET, option, &kPatience, sizeof kPatience);
-  Predecessor p(std::move(fd));
-  const auto hello = p.receive();
-  if (!hello.ok()) return hello.status();
-  if (!hello->has_hello() || hello->hello().version() != ContractServer::kVersion)
+  const auto deadline = std::chrono::steady_clock::now() + kDyingFor;
+  while (true) {
+    xdp::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fd) return absl::InternalError(absl::StrCat("socket: ", std::strerror(errno)));
+    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+      if (errno == ENOENT || errno == ECONNREFUSED) return std::nullopt;
+      return absl::UnavailableError(absl::StrCat("cannot reach the engine at ", socket, ": ", std::strerror(errno)));
+    }
+    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
+      setsockopt(fd.get(), SOL_SOCKET, option, &kPatience, sizeof kPatience);
+    Predecessor p(std::move(fd));
+    const auto hello = p.receive();
+    // One that is just ending closes without a word; a moment later nobody listens.
+    if (!hello.ok() && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(kPause);
+      continue;
+    }
+    if (!hello.ok()) return hello.status();
+    if (hello->has_hello() && hello->hello().version() == ContractServer::kVersion) return p;
     return absl::FailedPreconditionError(
         absl::StrCat("the engine that runs here is of release ", hello->hello().engine_version(),
                      ", from which this one can't take over; restart guideway-engine instead: connections are kept"));
-  return p;
+  }
 }
 
 absl::StatusOr<engine::Envelope> Predecessor::receive() {

@@ -19,19 +19,27 @@ using control::Successor;
 
 namespace {
 
-// Listens where an engine would, and does with the first who comes what it is told.
+// Listens where an engine would, and does with who comes what it is told: with so many, or until it is destroyed.
 class Listener {
  public:
-  explicit Listener(std::function<void(xdp::Fd)> then) {
+  explicit Listener(std::function<void(xdp::Fd)> then, unsigned count = 1) {
     fd_ = xdp::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const sockaddr_un address = *control::ContractServer::address_of(path());
     REQUIRE(bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
     REQUIRE(listen(fd_.get(), 1) == 0);
-    thread_ = std::jthread([this, then = std::move(then)] { then(xdp::Fd(accept(fd_.get(), nullptr, nullptr))); });
+    thread_ = std::jthread([this, count, then = std::move(then)] {
+      for (unsigned n = 0; count == 0 || n < count; ++n) {
+        xdp::Fd peer(accept(fd_.get(), nullptr, nullptr));
+        if (!peer) return;
+        then(std::move(peer));
+      }
+      shutdown(fd_.get(), SHUT_RDWR);  // nobody listens from here on
+    });
   }
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener() {
+    shutdown(fd_.get(), SHUT_RDWR);
     thread_.join();
     std::filesystem::remove_all(directory_);
   }
@@ -141,8 +149,13 @@ TEST_CASE("What keeps an engine from being succeeded is said") {
     REQUIRE((found.ok() && *found));
     CHECK((*found)->relieve().message() == "not today");
   }
-  SECTION("it talks nonsense") {
-    Listener older([](const xdp::Fd& fd) { REQUIRE(send(fd.get(), "\xff\xff\xff\xff", 4, MSG_NOSIGNAL) == 4); });
+  SECTION("it talks nonsense, again and again") {
+    Listener older([](const xdp::Fd& fd) { REQUIRE(send(fd.get(), "\xff\xff\xff\xff", 4, MSG_NOSIGNAL) == 4); }, 0);
     CHECK(absl::IsUnavailable(Predecessor::find(older.path()).status()));
+  }
+  SECTION("it closes without a word, for it is ending") {
+    Listener older([](const xdp::Fd&) {});
+    const auto found = Predecessor::find(older.path());
+    CHECK((found.ok() && !*found));
   }
 }
