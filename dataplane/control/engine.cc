@@ -169,18 +169,21 @@ absl::Status Engine::lock_pins() {
   return absl::OkStatus();
 }
 
+std::vector<int> Engine::locked_files() const {
+  std::vector<int> files;
+  for (const xdp::Fd& fd : locks_) files.push_back(fd.get());
+  if (directory_ != nullptr) files.push_back(directory_->lock());
+  return files;
+}
+
 void Engine::unlock() {
-  for (const xdp::Fd& fd : locks_) flock(fd.get(), LOCK_UN);
-  if (directory_ != nullptr) flock(directory_->lock(), LOCK_UN);
+  for (const int fd : locked_files()) flock(fd, LOCK_UN);
 }
 
 // Who had it meanwhile ends, which may take a moment.
 absl::Status Engine::lock_again() {
-  std::vector<int> files;
-  for (const xdp::Fd& fd : locks_) files.push_back(fd.get());
-  if (directory_ != nullptr) files.push_back(directory_->lock());
   const auto deadline = Clock::now() + kLockedFor;
-  for (const int fd : files)
+  for (const int fd : locked_files())
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
       if (Clock::now() > deadline)
         return absl::AlreadyExistsError(

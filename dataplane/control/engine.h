@@ -67,6 +67,7 @@ class Engine {
   explicit Engine(const EngineOptions& options) : options_(options) {}
   absl::Status lock();
   absl::Status lock_pins();
+  std::vector<int> locked_files() const;
   absl::Status lock_again();
   void unlock();
   absl::Status bring_up();

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # 20 times the engine is killed at a random moment, and started again by its supervisor; between, it is stopped and goes on,
-# is upgraded, the daemon is killed and started, and backends drain, leave and come back. Meanwhile: load on connections that come and go,
-# streams whose content is known, and a datagram each millisecond, of dsr and nat. No connection breaks; how long the gaps
-# were is printed.
+# is upgraded, the daemon is killed and started, and backends drain, leave and come back. Meanwhile: load on connections that
+# come and go, streams whose content is known, and a datagram each millisecond, of dsr and nat. No connection breaks; how
+# long the gaps were is printed.
 . "$(dirname "$0")/prologue.sh"
 
 needs_gateway

@@ -37,8 +37,7 @@ int upgrade(Client& client, const std::string& unit) {
         "guideway-engine --upgrade and the options of the one that runs");
   if (*active != 0)
     return fail(unit + " isn't active, so there is nothing to upgrade: systemctl start " + unit +
-                "; an engine that runs "
-                "without systemd: guideway-engine --upgrade and its options");
+                "; an engine that runs without systemd: guideway-engine --upgrade and its options");
   const auto began = Clock::now();
   if (run({"systemctl", "reload", unit}) != 0)
     return fail("no new engine took over, and the one that runs goes on: journalctl -u " + unit + " says why");
