@@ -98,8 +98,10 @@ say "in the background, with other workers, and where none runs"
 lab_engine_command --upgrade --background --workers 2
 loads
 lab_in gateway "${LAB_ENGINE[@]}" >>"$engine_log" 2>&1 || fail "the upgrade fails"
-is_gone "$before" || lab_wait_until 2 is_gone "$before" || fail "the old engine is still there"
-equal "workers" 2 "$(lab_cli status -o json | jq '.engine.status.workers | length')"
+is_gone "$before" || lab_wait_until 5 is_gone "$before" || fail "the old engine is still there"
+workers() { lab_cli status -o json | jq '.engine.status.workers | length'; }
+has_two() { [ "$(workers)" = 2 ]; }  # once the daemon has found the new engine
+lab_wait_until 5 has_two || equal "workers" 2 "$(workers)"
 sleep 0.5
 loads_ended
 lab_in gateway pkill -9 -f "^$LAB_BUILD/dataplane/guideway-engine.*--socket $LAB_RUN/engine.sock"

@@ -67,12 +67,15 @@ class Lab {
     close(ready[0]);
     close(ready[1]);
     run("ip link set lo up");
+    run("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad");
     for (const char* pair : {"gw-a type veth peer name gw-b", "gw-c type veth peer name gw-d"})
       run(std::string("ip link add ") + pair + " netns " + std::to_string(peer_));
     run("ip addr add 192.0.2.1/24 dev gw-a && ip addr add 2001:db8:1::1/64 dev gw-a nodad && ip link set gw-a up");
     run("ip addr add 198.51.100.1/24 dev gw-c && ip link set gw-c up");
     in_peer("ip addr add 192.0.2.2/24 dev gw-b && ip addr add 2001:db8:1::2/64 dev gw-b nodad");
     in_peer("ip link set gw-b address 02:00:00:00:00:0b && ip link set gw-b up && ip link set gw-d up");
+    // Until then the kernel sends no neighbour solicitations, and takes its neighbours for failed.
+    run("for i in $(seq 100); do ip -6 addr show dev gw-a scope link | grep -q inet6 && exit; sleep 0.05; done; exit 1");
   }
   ~Lab() {
     if (peer_ > 0) kill(peer_, SIGKILL), waitpid(peer_, nullptr, 0);
