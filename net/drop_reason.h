@@ -43,7 +43,8 @@
   X(FRAGMENTS_FULL,       "fragments_full",       "too many fragmented datagrams at once, or too many fragments before their first") \
   X(NOT_ANNOUNCED,        "not_announced",        "asked on the link for an address that isn't announced, or has no backend") \
   X(BAD_QUESTION,         "bad_question",         "ARP or neighbour discovery that is malformed, or asks nothing") \
-  X(RX_FULL,              "rx_full",              "the port's receive ring is full (counted by the kernel)")
+  X(RX_FULL,              "rx_full",              "the port's receive ring is full (counted by the kernel)") \
+  X(SOURCE_FILTERED,      "source_filtered",      "a SourceFilter denies its source (counted by XDP)")
 /* clang-format on */
 
 #define GW_DROP_ENUM(symbol, name, text) GW_DROP_##symbol,

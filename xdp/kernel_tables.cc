@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "xdp/complaints.h"
 
@@ -43,19 +44,23 @@ absl::StatusOr<std::unique_ptr<KernelTables>> KernelTables::create() {
   if (const int error = steer_bpf__load(t->object_.get()); error != 0) return load_error(-error, kWhat);
   const auto& maps = t->object_->maps;
   t->addresses_ = {bpf_map__fd(maps.addresses), "addresses", GW_MAX_ADDRESSES};
-  const std::array<std::pair<SharedArray*, const bpf_map*>, 7> arrays{{{&t->slots, maps.slots},
+  const std::array<std::pair<SharedArray*, const bpf_map*>, 8> arrays{{{&t->slots, maps.slots},
                                                                        {&t->ordinals, maps.ordinals},
                                                                        {&t->ranges, maps.ranges},
                                                                        {&t->reals, maps.reals},
                                                                        {&t->routes, maps.routes},
                                                                        {&t->next_hops, maps.next_hops},
-                                                                       {&t->recent, maps.recent}}};
+                                                                       {&t->recent, maps.recent},
+                                                                       {&t->denied, maps.denied}}};
   for (const auto& [array, segments] : arrays) {
-    const bool of_slots = segments == maps.slots;
-    auto opened = SharedArray::open(bpf_map__fd(segments), bpf_map__name(segments),
-                                    of_slots ? GW_SLOT_LINES : GW_ROW_LINES, bpf_map__max_entries(segments));
+    const size_t lines = segments == maps.slots    ? GW_SLOT_LINES
+                         : segments == maps.denied ? GW_DENIED_LINES
+                                                   : GW_ROW_LINES;
+    auto opened =
+        SharedArray::open(bpf_map__fd(segments), bpf_map__name(segments), lines, bpf_map__max_entries(segments));
     if (!opened.ok()) return opened.status();
     *array = *std::move(opened);
+    if (segments == maps.denied) continue;  // most have none
     // The first commits then find room.
     if (absl::Status s = array->provide(1); !s.ok()) return s;
   }
@@ -95,6 +100,29 @@ absl::Status KernelTables::set(const gw_settings& settings) {
   const uint32_t zero = 0;
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.settings), &zero, &settings, BPF_ANY) == 0) return absl::OkStatus();
   return system_error(errno, "can't write to the map settings");
+}
+
+absl::Status KernelTables::deny(uint64_t hash) {
+  if (!denied_ready_) {
+    if (absl::Status s = denied.provide(GW_DENIED_LINES); !s.ok()) return s;
+    denied_ = HashLines({denied.as<uint64_t>(), size_t{GW_DENIED_LINES} * GW_DENIED_PLACES});
+    denied_ready_ = true;
+  }
+  if (denied_.insert(hash)) return absl::OkStatus();
+  return absl::ResourceExhaustedError("too many denied prefixes stand in one place of the BPF map denied");
+}
+
+absl::Status KernelTables::set(const gw_filter& filter) {
+  const uint32_t zero = 0;
+  if (bpf_map_update_elem(bpf_map__fd(object_->maps.filter), &zero, &filter, BPF_ANY) == 0) return absl::OkStatus();
+  return system_error(errno, "can't write to the map filter");
+}
+
+absl::StatusOr<gw_filter> KernelTables::filter() const {
+  const uint32_t zero = 0;
+  gw_filter filter{};
+  if (bpf_map_lookup_elem(bpf_map__fd(object_->maps.filter), &zero, &filter) == 0) return filter;
+  return system_error(errno, "can't read the map filter");
 }
 
 }  // namespace guideway::xdp

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "xdp/hash_lines.h"
 #include "xdp/shared.h"
 #include "xdp/shared_array.h"
 #include "xdp/steering_map.h"
@@ -38,6 +39,12 @@ class KernelTables {
   // All addresses that are steered. Writes only what differs; after an error everything is as it was.
   absl::Status set_addresses(std::span<const AddressEntry> addresses);
   absl::Status set(const gw_settings& settings);
+  // A prefix whose sources are dropped, as gw_denied_hash tells it; or no longer. The lengths that are looked for must
+  // say its seed. ResourceExhausted: too many stand where it should.
+  absl::Status deny(uint64_t hash);
+  void admit(uint64_t hash) { denied_.erase(hash); }
+  absl::Status set(const gw_filter& filter);
+  absl::StatusOr<gw_filter> filter() const;
 
   // Rows, by the indices that others name them by.
   SharedArray slots;
@@ -49,6 +56,9 @@ class KernelTables {
   // What workers note of connections: all of its lines are there.
   SharedArray recent;
 
+  // What stands in `denied_`; no line before the first prefix.
+  SharedArray denied;
+
   // Lets a program that is yet to be loaded use these maps: all but those that are an interface's own.
   absl::Status lend(steer_bpf* program) const;
 
@@ -56,6 +66,8 @@ class KernelTables {
   KernelTables() = default;
   Object object_;  // maps alone
   SteeringMap<gw_address, gw_address_value> addresses_;
+  HashLines denied_;
+  bool denied_ready_ = false;
 };
 
 }  // namespace guideway::xdp

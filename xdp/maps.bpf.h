@@ -115,6 +115,13 @@ struct {
   __type(value, struct gw_settings);
 } settings SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct gw_filter);
+} filter SEC(".maps");
+
 struct slot_segment {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -127,6 +134,14 @@ struct row_segment {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, GW_ROW_LINES);
+  __type(key, __u32);
+  __uint(value_size, sizeof(struct gw_line));
+};
+
+struct denied_segment {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, GW_DENIED_LINES);
   __type(key, __u32);
   __uint(value_size, sizeof(struct gw_line));
 };
@@ -147,3 +162,4 @@ LINES(reals, row_segment, GW_ROW_SEGMENTS);
 LINES(routes, row_segment, GW_ROW_SEGMENTS);
 LINES(next_hops, row_segment, GW_ROW_SEGMENTS);
 LINES(recent, row_segment, 1);
+LINES(denied, denied_segment, 1);

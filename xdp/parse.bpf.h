@@ -9,9 +9,10 @@ enum { WHOLE, FIRST_FRAGMENT, LATER_FRAGMENT };
 // What of a packet decides where it goes. Ports and ICMP types are read only where they exist.
 struct packet {
   struct gw_vip_key destination;  // its port is 0 unless has_port; of a question on the link: what is asked for
-  struct gw_address client;       // of the flow: the source; or of an ICMP error, whom the quoted packet was for
-  struct datagram datagram;       // of fragments
-  __be16 client_port;             // of the flow
+  struct gw_address source;
+  struct gw_address client;  // of the flow: the source; or of an ICMP error, whom the quoted packet was for
+  struct datagram datagram;  // of fragments
+  __be16 client_port;        // of the flow
   __be16 vip_port;
   __u16 snat_port;  // host order: the destination's, or of an ICMP error the quoted packet's source
   __u16 l3;         // where the IP header begins
@@ -148,7 +149,7 @@ static __always_inline int parse_ipv4(struct iphdr *ip, void *end, struct packet
   if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return 0;
   void *l4 = (void *)ip + ip->ihl * 4;
   p->l4 = p->l3 + ip->ihl * 4;
-  p->client = ipv4(&ip->saddr);
+  p->source = p->client = ipv4(&ip->saddr);
   p->destination.address = ipv4(&ip->daddr);
   p->destination.protocol = ip->protocol;
   if (ip->frag_off & bpf_htons(IPV4_OFFSET | IPV4_MORE_FRAGMENTS)) {
@@ -213,7 +214,7 @@ static __always_inline int parse_ipv6(void *begin, struct ipv6hdr *ip, void *end
   if ((void *)(ip + 1) > end || ip->version != 6) return 0;
   __u8 next = ip->nexthdr;
   p->ipv6 = 1;
-  p->client = ipv6(&ip->saddr);
+  p->source = p->client = ipv6(&ip->saddr);
   p->destination.address = ipv6(&ip->daddr);
   void *at = skip_options(ip + 1, end, &next, MAX_OPTIONS);
   if (!at) return 0;

@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#include "net/flow_hash.h"
+
 /* Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports in network order. */
 struct gw_address {
   __u8 bytes[16];
@@ -148,6 +150,7 @@ enum {
   GW_ROW_SEGMENTS = 64,
   GW_RANGE_SEGMENTS = 1024,
   GW_RECENT_LINES = GW_ROW_LINES, /* one segment */
+  GW_DENIED_LINES = 262144,       /* 16 MB, in one segment: half full with a million */
 };
 
 /* Addresses whose bits outside `mask` are `value`'s; of no address, if no mask makes it that. */
@@ -173,6 +176,31 @@ struct gw_settings {
   __u64 heartbeat; /* ns: the age from which a heartbeat is one too few; 0: none is asked for */
   struct gw_address_range encap_sources[2]; /* what comes from there, we have encapsulated */
 };
+
+enum { GW_MAX_DENIED_LENGTHS = 32 }; /* of a family */
+
+/* A length that is in use among the denied prefixes. */
+struct gw_denied_length {
+  __u64 mask[2]; /* of an address, as it stands */
+  __u64 seed;    /* of the hashes of its prefixes, and of no other length's */
+};
+
+/* Value of `filter`: which lengths of each family, IPv4 first, are looked for among `denied`. */
+struct gw_filter {
+  __u32 counts[2];
+  struct gw_denied_length lengths[2][GW_MAX_DENIED_LENGTHS];
+};
+
+/* `denied` is a set of hashes: each stands in the line that its lowest bits say, or, as lines are full, in one of those
+ * behind it. A line's places are taken in order, and a free one is 0. */
+enum { GW_DENIED_PLACES = 8, GW_DENIED_WAY = 16 };
+
+/* Of a prefix, by its length's seed, which is secret. Of two IPv4 prefixes of a length no two are the same; of others
+ * 2^-63 says how likely. */
+static inline __u64 gw_denied_hash(__u64 seed, const __u64 masked[2], int v6) {
+  const __u64 hash = gw_mix(v6 ? gw_mix(seed ^ masked[0]) ^ masked[1] : seed ^ masked[1]);
+  return hash ? hash : 1;
+}
 
 enum gw_count {
   GW_COUNT_BALANCED, /* packets that the kernel gave to the interface that leads to a real */

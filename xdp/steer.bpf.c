@@ -2,6 +2,7 @@
 // Steers what is the engine's to its AF_XDP sockets and passes everything else to the host, so that SSH, BGP and the
 // kubelet go on. Where no engine listens, or its worker doesn't come, it balances and answers itself.
 #include "xdp/answer.bpf.h"
+#include "xdp/filter.bpf.h"
 
 // To an address that is both ours, for some ports, and the host's.
 static __always_inline int has_port_of_ours(const struct gw_address_value *a, const struct packet *p) {
@@ -53,6 +54,7 @@ int gw_steer(struct xdp_md *ctx) {
   if (!parse((void *)(long)ctx->data, (void *)(long)ctx->data_end, &p)) return XDP_PASS;
   const struct gw_service *service = 0;
   if (!is_for_engine(&p, &service)) return XDP_PASS;
+  if (!p.asks && is_denied(&p)) return count_drop(GW_DROP_SOURCE_FILTERED);
   // A socket leaves the map when its engine ends, however that came.
   const __u32 queue = ctx->rx_queue_index;
   if (bpf_map_lookup_elem(&sockets, &queue) && is_alive(queue)) return bpf_redirect_map(&sockets, queue, XDP_DROP);

@@ -4,20 +4,27 @@
 #include <catch2/catch.hpp>
 #include <linux/if_xdp.h>
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <ctime>
 #include <iostream>
 #include <memory>
+#include <random>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "net/drop_reason.h"
 #include "net/headers.h"
+#include "net/prefix.h"
 #include "xdp/fd.h"
+#include "xdp/hash_lines.h"
 #include "xdp/shared.h"
 
 #pragma GCC diagnostic push
@@ -84,6 +91,13 @@ Packet ipv6_header(Ends ends, int next) {
 
 constexpr const char* kPeer = "198.51.100.9";
 constexpr const char* kPeer6 = "2001:db8:9::9";
+
+// The same packet from elsewhere: behind Ethernet, without tags.
+Packet from(const net::IpAddress& source, Packet p) {
+  const size_t size = source.is_v4() ? 4 : 16;
+  std::memcpy(p.bytes.data() + sizeof(net::EthernetHeader) + (source.is_v4() ? 12 : 8), &source.bytes[16 - size], size);
+  return p;
+}
 
 Packet ipv4(const char* destination, int protocol, uint16_t fragment = 0, uint16_t id = 0) {
   return ethernet(0x0800) + ipv4_header({kPeer, destination}, protocol, fragment, id);
@@ -211,6 +225,38 @@ class Steering {
     REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.settings), &zero, &settings, BPF_ANY) == 0);
   }
 
+  // Has just these prefixes denied.
+  void deny(const std::vector<net::Prefix>& prefixes) {
+    const uint32_t zero = 0;
+    if (denied_.empty()) {
+      LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+      const Fd segment{bpf_map_create(BPF_MAP_TYPE_ARRAY, "denied", 4, 64, GW_DENIED_LINES, &options)};
+      const int fd = segment.get();
+      REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.denied), &zero, &fd, BPF_ANY) == 0);
+      const size_t words = size_t{GW_DENIED_LINES} * GW_DENIED_PLACES;
+      void* const at = mmap(nullptr, words * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+      REQUIRE(at != MAP_FAILED);
+      denied_ = {static_cast<uint64_t*>(at), words};
+      lines_ = HashLines(denied_);
+    }
+    std::ranges::fill(denied_, 0);
+    gw_filter filter{};
+    std::set<std::pair<bool, unsigned>> lengths;
+    for (const net::Prefix& p : prefixes) {
+      const int v6 = p.address.is_v4() ? 0 : 1;
+      const unsigned length = p.length + (v6 != 0 ? 0U : 96U);
+      const auto words = p.address.words();
+      const __u64 masked[2] = {words[0], words[1]};
+      REQUIRE(lines_.insert(gw_denied_hash(length, masked, v6)));
+      if (!lengths.emplace(v6, length).second) continue;
+      net::IpAddress ones;
+      ones.bytes.fill(0xff);
+      const auto mask = net::prefix_of(ones, length).address.words();
+      filter.lengths[v6][filter.counts[v6]++] = {{mask[0], mask[1]}, length};
+    }
+    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.filter), &zero, &filter, BPF_ANY) == 0);
+  }
+
  private:
   void vip(const char* ip, uint16_t port, int protocol, uint32_t flags = GW_ADDRESS_ANNOUNCED,
            gw_mode mode = GW_MODE_NAT) {
@@ -227,6 +273,8 @@ class Steering {
 
   std::unique_ptr<steer_bpf, Unload> object_;
   Fd socket_;
+  std::span<uint64_t> denied_;  // as long as this process
+  HashLines lines_;
 };
 
 struct Case {
@@ -474,6 +522,95 @@ TEST_CASE("what comes for a worker that is away is balanced, or waits for it") {
   CHECK(steering.drops(GW_DROP_NO_SOCKET) == 0);
   steering.ask_for_heartbeats(0s);
   CHECK(steering.run(dsr) == XDP_REDIRECT);
+}
+
+net::Prefix prefix(const char* text) { return *net::parse_prefix(text); }
+
+TEST_CASE("what a denied source sends to the gateway is dropped with its reason, and nothing else") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  steering.add_socket(0);
+  // That with options names no source.
+  steering.deny({prefix("198.51.100.0/24"), prefix("0.0.0.0/32"), prefix("2001:db8:9::/48")});
+  for (const Case& c : cases()) {
+    INFO(c.description);
+    const bool asks =
+        c.description.find("ARP") != std::string::npos || c.description.find("solicit") != std::string::npos;
+    const uint64_t before = steering.drops(GW_DROP_SOURCE_FILTERED);
+    const int verdict = steering.run(c.packet);
+    CHECK(verdict == (!c.engine ? XDP_PASS : asks ? XDP_REDIRECT : XDP_DROP));
+    CHECK(steering.drops(GW_DROP_SOURCE_FILTERED) - before == (verdict == XDP_DROP ? 1 : 0));
+  }
+  // By who has sent it, not by whom it is about.
+  const Packet error = error4("192.0.2.2", {"192.0.2.2", "203.0.113.1"}, kTcp, 40000);
+  CHECK(steering.run(error) == XDP_DROP);
+  steering.deny({prefix("203.0.113.0/24")});
+  CHECK(steering.run(error) == XDP_REDIRECT);
+  for (const char* other : {"198.51.100.0/25", "198.51.101.0/24", "198.51.100.9/31", "::/0", "2001:db8:9::/48"}) {
+    INFO(other);
+    steering.deny({prefix(other)});
+    CHECK(steering.run(error) == (net::contains(prefix(other), *net::parse_ip(kPeer)) ? XDP_DROP : XDP_REDIRECT));
+  }
+  steering.deny({});
+  CHECK(steering.run(error) == XDP_REDIRECT);
+}
+
+TEST_CASE("of random prefixes and sources, those are denied that a search finds") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  steering.add_socket(0);
+  std::mt19937_64 random(3);
+  // Few different bits, so that there are prefixes of prefixes, and sources in and beside them.
+  const auto some_address = [&](bool v4) {
+    net::IpAddress a = v4 ? net::IpAddress::v4(net::Be32{0xc0000000}) : *net::parse_ip("2001:db8::");
+    for (size_t i = v4 ? 13 : 4; i < 16; ++i) a.bytes[i] = static_cast<uint8_t>(random() & 1 ? 0x80 : random() & 3);
+    return a;
+  };
+  unsigned denied = 0, permitted = 0;
+  for (unsigned round = 0; round < 20; ++round) {
+    std::vector<net::Prefix> prefixes;
+    for (unsigned i = 0; i < 5 + 20 * round; ++i) {
+      const bool v4 = random() % 2 == 0;
+      // As many lengths of each family as there may be.
+      const unsigned length =
+          v4 ? 32 - static_cast<unsigned>(random() % 24) : 128 - 3 * static_cast<unsigned>(random() % 32);
+      prefixes.push_back(net::prefix_of(some_address(v4), length));
+    }
+    steering.deny(prefixes);
+    for (unsigned i = 0; i < 500; ++i) {
+      const bool v4 = random() % 2 == 0;
+      const net::IpAddress source = some_address(v4);
+      const Packet p = from(source, v4 ? tcp(ipv4("192.0.2.1", kTcp), 80) : udp(ipv6("2001:db8::1", kUdp), 53));
+      const bool found = std::ranges::any_of(prefixes, [&](const net::Prefix& d) { return net::contains(d, source); });
+      INFO(net::to_string(source));
+      REQUIRE(steering.run(p) == (found ? XDP_DROP : XDP_REDIRECT));
+      ++(found ? denied : permitted);
+    }
+  }
+  CHECK(denied > 1'000);
+  CHECK(permitted > 1'000);
+}
+
+TEST_CASE("prefixes that all stand in one line and those behind it are found, and others aren't") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  steering.add_socket(0);
+  std::vector<net::Prefix> prefixes;
+  std::vector<net::IpAddress> others;
+  for (uint32_t n = 0; others.size() < 20; ++n) {
+    const auto source = net::IpAddress::v4(net::Be32{0x64000000 + n});
+    const auto words = source.words();
+    const __u64 masked[2] = {words[0], words[1]};
+    if (gw_denied_hash(128, masked, 0) % GW_DENIED_LINES != GW_DENIED_LINES - 2) continue;  // and on from the first
+    if (prefixes.size() < 8 * 3 + 4)
+      prefixes.push_back(net::prefix_of(source, 32));
+    else
+      others.push_back(source);
+  }
+  steering.deny(prefixes);
+  const Packet p = tcp(ipv4("192.0.2.1", kTcp), 80);
+  for (const net::Prefix& d : prefixes) CHECK(steering.run(from(d.address, p)) == XDP_DROP);
+  for (const net::IpAddress& a : others) CHECK(steering.run(from(a, p)) == XDP_REDIRECT);
 }
 
 }  // namespace

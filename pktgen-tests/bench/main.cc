@@ -140,9 +140,7 @@ int xdp(unsigned runs, const std::string& json) {
   std::printf("%-42s %10s %17s %10s %10s\n", "scenario", "ns/packet", "(min to max)", "empty", "net");
   std::string records;
   int code = 0;
-  for (const uint32_t flows : {1U, 1'000U, 100'000U, 1'000'000U}) {
-    const XdpCost c = run_xdp(flows, runs);
-    const std::string name = "xdp dsr-ipip tcp4 64B flows=" + std::to_string(flows);
+  const auto tell = [&](const std::string& name, const XdpCost& c) {
     std::printf("%-42s %10.1f %8.1f to %5.1f %10.1f %10.1f%s\n", name.c_str(), c.ns_per_packet, c.ns_min, c.ns_max,
                 c.empty_ns, c.ns_per_packet - c.empty_ns, c.lost != 0 ? "  LOST" : "");
     std::fflush(stdout);
@@ -151,7 +149,18 @@ int xdp(unsigned runs, const std::string& json) {
                "\", \"ns_per_packet\": " + std::to_string(c.ns_per_packet) +
                ", \"floor_ns_per_packet\": " + std::to_string(c.empty_ns) +
                ", \"packets\": " + std::to_string(c.packets) + "}";
-  }
+  };
+  const std::string name = "xdp dsr-ipip tcp4 64B flows=";
+  for (const uint32_t flows : {1U, 1'000U, 100'000U, 1'000'000U})
+    tell(name + std::to_string(flows), run_xdp(flows, {}, runs));
+  for (const uint32_t lengths : {1U, 8U})
+    tell(name + "1000, denied: " + std::to_string(lengths) + " lengths",
+         run_xdp(1'000, {.prefixes = 1'000'000, .lengths = lengths}, runs));
+  for (const bool v4 : {true, false})
+    for (const auto& [prefixes, lengths] : {std::pair{1U, 1U}, std::pair{1'000'000U, 1U}, std::pair{1'000'000U, 8U}})
+      tell(std::string("xdp denied tcp") + (v4 ? "4 64B " : "6 74B ") + std::to_string(prefixes) + ", " +
+               std::to_string(lengths) + (lengths == 1 ? " length" : " lengths"),
+           run_xdp_denied({.prefixes = prefixes, .lengths = lengths, .v4 = v4}, runs));
   if (!json.empty()) std::ofstream(json) << "[\n" << records << "\n]\n";
   return code;
 }

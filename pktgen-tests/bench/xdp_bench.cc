@@ -7,8 +7,13 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
 #include <vector>
 
+#include "net/headers.h"
+#include "net/prefix.h"
 #include "pktgen-tests/bench/flows.h"
 #include "pktgen-tests/bench/source.h"
 #include "xdp/fd.h"
@@ -66,24 +71,30 @@ int run(int program, const Header& header, uint32_t size, std::array<uint8_t, 25
   return static_cast<int>(options.retval);
 }
 
-}  // namespace
+// A program over the tables, and an empty one beside it.
+class Programs {
+ public:
+  Programs() : empty_(load_empty()), statistics_(bpf_enable_stats(BPF_STATS_RUN_TIME)), object_(steer_bpf__open()) {
+    auto tables = xdp::KernelTables::create();
+    if (!tables.ok()) give_up(tables.status().ToString().c_str());
+    tables_ = *std::move(tables);
+    if (object_ == nullptr || !tables_->lend(object_.get()).ok() || steer_bpf__load(object_.get()) != 0)
+      give_up("loading the program");
+    if (!empty_ || !statistics_) give_up("asking for statistics");
+  }
+  xdp::KernelTables& tables() { return *tables_; }
+  // Each packet is to be met by `expected`.
+  XdpCost measure(const std::vector<Header>& headers, uint32_t size, int expected, unsigned runs);
 
-XdpCost run_xdp(uint32_t flows, unsigned runs) {
-  const Scenario scenario{.flows = flows};
-  auto tables = xdp::KernelTables::create();
-  if (!tables.ok()) give_up(tables.status().ToString().c_str());
-  xdp::Object object(steer_bpf__open());
-  if (object == nullptr || !(*tables)->lend(object.get()).ok() || steer_bpf__load(object.get()) != 0)
-    give_up("loading the program");
-  const xdp::Fd empty = load_empty();
-  const xdp::Fd statistics(bpf_enable_stats(BPF_STATS_RUN_TIME));
-  if (!empty || !statistics) give_up("asking for statistics");
-  rig::Rig rig({.kernel = tables->get()});
-  configure(rig, scenario);
-  const std::vector<Header> headers = client_headers(scenario);
-  const int program = bpf_program__fd(object->progs.gw_steer);
-  const auto size = static_cast<uint32_t>(std::min<size_t>(scenario.size, sizeof(Header)));
+ private:
+  xdp::Fd empty_;
+  xdp::Fd statistics_;
+  std::unique_ptr<xdp::KernelTables> tables_;
+  xdp::Object object_;
+};
 
+XdpCost Programs::measure(const std::vector<Header>& headers, uint32_t size, int expected, unsigned runs) {
+  const int program = bpf_program__fd(object_->progs.gw_steer);
   XdpCost c;
   std::vector<double> ns;
   std::vector<double> empty_ns;
@@ -92,19 +103,19 @@ XdpCost run_xdp(uint32_t flows, unsigned runs) {
   const auto turn = [&](int which, bool counts) {
     for (unsigned i = 0; i < kTurn; ++i) {
       const int action = run(which, headers[(at + i) % headers.size()], size, out);
-      if (counts && action != XDP_REDIRECT) ++c.lost;
+      if (counts && action != expected) ++c.lost;
     }
   };
   for (unsigned r = 0; r < runs; ++r) {
     const Spent before = spent(program);
-    const Spent empty_before = spent(empty.get());
+    const Spent empty_before = spent(empty_.get());
     for (unsigned n = 0; n < kPacketsPerRun; n += kTurn) {
-      turn(empty.get(), false);
+      turn(empty_.get(), false);
       turn(program, true);
       at = (at + kTurn) % headers.size();
     }
     ns.push_back(cost(before, spent(program)));
-    empty_ns.push_back(cost(empty_before, spent(empty.get())));
+    empty_ns.push_back(cost(empty_before, spent(empty_.get())));
     c.packets += kPacketsPerRun;
   }
   c.ns_per_packet = median(ns);
@@ -112,6 +123,75 @@ XdpCost run_xdp(uint32_t flows, unsigned runs) {
   c.ns_max = *std::ranges::max_element(ns);
   c.empty_ns = median(empty_ns);
   return c;
+}
+
+// Of hosts and upwards; in IPv6 of links, by four bits.
+std::vector<net::Prefix> random_prefixes(const Denied& denied) {
+  std::mt19937_64 random(1);
+  std::vector<net::Prefix> all;
+  while (all.size() < denied.prefixes) {
+    const uint64_t bits = random();
+    const auto n = static_cast<unsigned>(all.size() % denied.lengths);
+    // Neither the benchmark's own clients (11/8) nor what no host may have.
+    net::IpAddress a = net::IpAddress::v4(net::Be32{0x40000000 | (static_cast<uint32_t>(bits) & 0x1fffffff)});
+    if (!denied.v4) a = net::IpAddress::of({bits << 8 | 0x20, 0});
+    all.push_back(net::prefix_of(a, denied.v4 ? 32 - n : 64 - 4 * n));
+  }
+  return all;
+}
+
+uint64_t hash_of(const net::Prefix& p) {
+  const auto words = p.address.words();
+  const __u64 masked[2] = {words[0], words[1]};
+  return gw_denied_hash(gw_mix(p.length), masked, p.address.is_v4() ? 0 : 1);
+}
+
+void deny(xdp::KernelTables& tables, const Denied& denied) {
+  gw_filter filter{};
+  const int v6 = denied.v4 ? 0 : 1;
+  net::IpAddress ones;
+  ones.bytes.fill(0xff);
+  const std::vector<net::Prefix> prefixes = random_prefixes(denied);
+  for (const net::Prefix& p : std::span(prefixes).first(denied.lengths)) {
+    gw_denied_length& l = filter.lengths[v6][filter.counts[v6]++];
+    const auto mask = net::prefix_of(ones, p.length + 128U - net::address_bits(p.address)).address.words();
+    std::ranges::copy(mask, l.mask);
+    l.seed = gw_mix(p.length);
+  }
+  for (const net::Prefix& p : prefixes)
+    if (!tables.deny(hash_of(p)).ok()) give_up("denying");
+  if (!tables.set(filter).ok()) give_up("denying");
+}
+
+}  // namespace
+
+XdpCost run_xdp(uint32_t flows, const Denied& denied, unsigned runs) {
+  const Scenario scenario{.flows = flows};
+  Programs programs;
+  rig::Rig rig({.kernel = &programs.tables()});
+  configure(rig, scenario);
+  if (denied.lengths > 0) deny(programs.tables(), denied);
+  const auto size = static_cast<uint32_t>(std::min<size_t>(scenario.size, sizeof(Header)));
+  return programs.measure(client_headers(scenario), size, XDP_REDIRECT, runs);
+}
+
+XdpCost run_xdp_denied(const Denied& denied, unsigned runs) {
+  const Scenario scenario{.v4 = denied.v4, .size = denied.v4 ? uint16_t{64} : uint16_t{74}, .flows = 1};
+  Programs programs;
+  rig::Rig rig({.kernel = &programs.tables()});
+  configure(rig, scenario);
+  deny(programs.tables(), denied);
+  std::vector<net::Prefix> prefixes = random_prefixes(denied);
+  std::ranges::shuffle(prefixes, std::mt19937(2));
+  const Header from_permitted = client_headers(scenario)[0];
+  std::vector<Header> headers;
+  for (const net::Prefix& p : prefixes) {
+    Header& h = headers.emplace_back(from_permitted);
+    const size_t length = denied.v4 ? 4 : 16;
+    std::memcpy(h.data() + sizeof(net::EthernetHeader) + (denied.v4 ? 12 : 8),
+                p.address.bytes.data() + p.address.bytes.size() - length, length);
+  }
+  return programs.measure(headers, scenario.size, XDP_DROP, runs);
 }
 
 }  // namespace guideway::bench

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// What is dropped before it costs the engine anything, of packets that are for the gateway.
+#pragma once
+
+#include "xdp/balance.bpf.h"
+
+static __always_inline int is_full(const struct gw_line *line) { return line->words[GW_DENIED_PLACES - 1] != 0; }
+
+static __always_inline const struct gw_line *denied_line(__u32 n) {
+  return line_of(&denied, n % GW_DENIED_LINES, GW_DENIED_LINES);
+}
+
+static __always_inline int stands_in(const struct gw_line *line, __u64 hash) {
+  for (int n = 0; n < GW_DENIED_PLACES; ++n)
+    if (line->words[n] == hash) return 1;
+  return 0;
+}
+
+// Whether the hash is in a line behind its own, which is full. As gw_beside_range.
+__noinline int gw_stands_behind(__u64 hash) {
+  for (__u32 i = 1; i < GW_DENIED_WAY; ++i) {
+    const struct gw_line *line = denied_line((__u32)hash + i);
+    if (!line) return 0;
+    if (stands_in(line, hash)) return 1;
+    if (!is_full(line)) return 0;
+  }
+  return 0;
+}
+
+// By each length in use: any prefix denies. As gw_beside_range.
+__noinline int gw_denies(const struct gw_address *source, __u32 v6) {
+  const __u32 zero = 0;
+  const struct gw_filter *f = bpf_map_lookup_elem(&filter, &zero);
+  if (!source || !f || v6 > 1) return 0;
+  __u64 address[2];
+  __builtin_memcpy(address, source, sizeof address);
+  for (__u32 i = 0; i < GW_MAX_DENIED_LENGTHS; ++i) {
+    if (i >= f->counts[v6]) break;
+    const struct gw_denied_length *l = &f->lengths[v6][i];
+    const __u64 masked[2] = {address[0] & l->mask[0], address[1] & l->mask[1]};
+    const __u64 hash = gw_denied_hash(l->seed, masked, v6);
+    const struct gw_line *line = denied_line(hash);
+    if (!line) return 0;
+    if (stands_in(line, hash) || (is_full(line) && gw_stands_behind(hash))) return 1;
+  }
+  return 0;
+}
+
+static __always_inline int is_denied(const struct packet *p) {
+  const __u32 zero = 0;
+  const struct gw_filter *f = bpf_map_lookup_elem(&filter, &zero);
+  const __u32 v6 = p->ipv6 != 0;
+  return f && f->counts[v6] && gw_denies(&p->source, v6);
+}
