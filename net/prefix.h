@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "net/address.h"
+#include "net/flow_hash.h"
 
 namespace guideway::net {
 
@@ -39,6 +40,13 @@ constexpr bool contains(const Prefix& p, const IpAddress& a) {
 // "192.0.2.0/24", "2001:db8::/32", or an address: a prefix of all its bits. Bits beyond the length may be set, and are
 // cleared. Nothing otherwise.
 std::optional<Prefix> parse_prefix(std::string_view text);
+
+// Many prefixes are told in parts, about as large each: daemon and engine must mean the same one.
+inline constexpr uint32_t kPrefixParts = 256;
+inline uint32_t part_of(const Prefix& p) {
+  const auto words = p.address.words();
+  return gw_slot(gw_mix(gw_mix(words[0] ^ p.length) ^ words[1]), kPrefixParts);
+}
 
 inline std::string to_string(const Prefix& p) { return net::to_string(p.address) + "/" + std::to_string(p.length); }
 

@@ -1,6 +1,8 @@
 #include "dataplane/control/desired.h"
 
+#include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "dataplane/control/contract/values.h"
@@ -130,6 +132,31 @@ Checked<GatewaySpec> decode(const engine::Gateway& m) {
   if (m.new_flow_rate() != 0) g.new_flow_rate = m.new_flow_rate();
   if (m.icmp_rate() != 0) g.icmp_rate = m.icmp_rate();
   return g;
+}
+
+Checked<DeniedPart> decode(const engine::DeniedSources& m) {
+  DeniedPart part{.number = m.part()};
+  const auto refuse = [&](const char* field, std::string why) {
+    return Refusal{kDeniedEntry, "part " + std::to_string(m.part()) + "." + field, std::move(why)};
+  };
+  if (m.part() >= net::kPrefixParts) return refuse("part", "not" + within(0, net::kPrefixParts - 1));
+  for (const auto& [field, bytes, size] :
+       {std::tuple{"ipv4", std::string_view(m.ipv4()), size_t{5}}, {"ipv6", std::string_view(m.ipv6()), size_t{17}}}) {
+    if (bytes.size() % size != 0) return refuse(field, "not of " + std::to_string(size) + " bytes each");
+    for (size_t at = 0; at < bytes.size(); at += size) {
+      const auto address = net::ip_of_bytes(bytes.substr(at, size - 1));
+      const auto length = static_cast<uint8_t>(bytes[at + size - 1]);
+      if (!address || address->is_v4() != (size == 5) || length > net::address_bits(*address) ||
+          net::prefix_of(*address, length).address != *address)
+        return refuse(field, "not a prefix of this family, with zeros beyond its length");
+      part.prefixes.push_back({*address, length});
+      if (net::part_of(part.prefixes.back()) != part.number)
+        return refuse(field, net::to_string(part.prefixes.back()) + " stands in another part");
+    }
+  }
+  std::ranges::sort(part.prefixes);
+  part.prefixes.erase(std::unique(part.prefixes.begin(), part.prefixes.end()), part.prefixes.end());
+  return part;
 }
 
 }  // namespace guideway::control

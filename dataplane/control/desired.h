@@ -18,7 +18,7 @@ namespace guideway::control {
 
 // Why a batch isn't taken; the old state stays in force.
 struct Refusal {
-  std::string entry;  // a service's name, or "gateway"
+  std::string entry;  // a service's name, "gateway" or kDeniedEntry
   std::string field;
   std::string why;
   bool later = false;  // for room that comes by itself: it may be tried again as it is
@@ -56,15 +56,24 @@ struct GatewaySpec {
   uint32_t icmp_rate = kDefaultIcmpRate;
 };
 
+// A part of the prefixes whose sources are denied: all that stand in it.
+struct DeniedPart {
+  uint32_t number = 0;
+  std::vector<net::Prefix> prefixes = {};  // sorted, each once
+};
+inline constexpr const char* kDeniedEntry = "denied sources";
+
 Checked<ServiceSpec> decode(const engine::Service& message);
+Checked<DeniedPart> decode(const engine::DeniedSources& message);
 Checked<GatewaySpec> decode(const engine::Gateway& message);
 
 // What one commit brings.
 struct Batch {
-  bool full = false;  // services that it doesn't name are removed
+  bool full = false;  // services and parts that it doesn't name are removed
   std::optional<GatewaySpec> gateway;
   std::vector<ServiceSpec> services;
   std::vector<std::string> removals;
+  std::vector<DeniedPart> denied = {};
 };
 
 }  // namespace guideway::control

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -24,6 +25,7 @@
 #include "dataplane/control/ethdev_port.h"
 #include "dataplane/path/clock.h"
 #include "log/log.h"
+#include "net/headers.h"
 #include "xdp/pins.h"
 
 namespace guideway::control {
@@ -35,6 +37,7 @@ constexpr uint32_t kSweepStep = 8'192;  // buckets: some hundred microseconds
 constexpr auto kLockedFor = std::chrono::seconds(2);
 constexpr auto kLockPause = std::chrono::milliseconds(1);
 constexpr auto kSaveInterval = std::chrono::milliseconds(200);
+constexpr size_t kSavedParts = 16;  // of the denied sources at a time: less than a millisecond each
 constexpr const char* kTakeOverRemedy =
     "until it is, the kernel balances by an earlier engine's state: restart guideway-engine";
 
@@ -60,6 +63,20 @@ std::chrono::nanoseconds heartbeat(const EngineOptions& options) {
   const std::chrono::nanoseconds least(2 * tick.tv_nsec);
   return options.heartbeat.count() == 0 ? std::chrono::nanoseconds(0)
                                         : std::max<std::chrono::nanoseconds>(options.heartbeat, least);
+}
+
+// Of a frame that we have made up: there are no tags. Nothing for ARP.
+std::optional<net::IpAddress> source_of(std::span<const uint8_t> frame) {
+  const auto* type = frame.data() + offsetof(net::EthernetHeader, type);
+  const auto* ip = frame.data() + sizeof(net::EthernetHeader);
+  const auto text = [&](size_t at, size_t size) {
+    return std::string_view(reinterpret_cast<const char*>(ip) + at, size);
+  };
+  if (frame.size() >= sizeof(net::EthernetHeader) + sizeof(net::Ipv4Header) && type[0] == 0x08 && type[1] == 0x00)
+    return net::ip_of_bytes(text(offsetof(net::Ipv4Header, source), 4));
+  if (frame.size() >= sizeof(net::EthernetHeader) + sizeof(net::Ipv6Header) && type[0] == 0x86 && type[1] == 0xdd)
+    return net::ip_of_bytes(text(offsetof(net::Ipv6Header, source), 16));
+  return std::nullopt;
 }
 
 sigset_t ending_signals() {
@@ -335,6 +352,7 @@ absl::Status Engine::open_tables() {
           net::to_string(key.address), std::string(s.message()));
   };
   wanted_neighbors_ = std::make_unique<WantedNeighbors>(routes_->rib(), keep);
+  denied_.emplace(kernel_tables_.get());
   if (kernel_tables_ != nullptr) kernel_mirror_.emplace(*kernel_tables_, facts, heartbeat(options_));
   auto publisher = Publisher::create({.workers = workers,
                                       .limits = {},
@@ -420,8 +438,11 @@ void Engine::tell_begun(const xdp::VisitBegun& visit) {
 void Engine::load_state() {
   state_ = std::make_unique<ContractState>(options_.state_dir, [this](Batch b) { return apply(std::move(b)); });
   const absl::Status s = state_->load();
+  while (denied_->step()) {  // all of them, before anybody goes by these tables
+  }
   if (s.ok())
-    spdlog::info("took up the saved state: {} services", publisher_->services().size());
+    spdlog::info("took up the saved state: {} services, {} denied prefixes", publisher_->services().size(),
+                 denied_->prefixes());
   else if (absl::IsNotFound(s))
     spdlog::info("no saved state; waiting for guidewayd on {}", options_.socket);
   else
@@ -456,8 +477,16 @@ std::optional<Refusal> Engine::apply(Batch batch) {
   const auto start = Clock::now();
   const uint64_t builds = publisher_->maglev().builds();
   const size_t services = batch.services.size();
-  begun_->hold(batch);
-  auto refusal = publisher_->apply(std::move(batch));
+  if (auto refusal = denied_->check(batch)) return refusal;
+  const bool others = batch.full || batch.gateway || !batch.services.empty() || !batch.removals.empty();
+  std::vector<DeniedPart> parts = std::exchange(batch.denied, {});
+  Batch denied{.full = batch.full, .gateway = {}, .services = {}, .removals = {}, .denied = std::move(parts)};
+  std::optional<Refusal> refusal;
+  if (others) {
+    begun_->hold(batch);
+    refusal = publisher_->apply(std::move(batch));
+  }
+  if (!refusal) denied_->take(denied);
   spdlog::debug("commit: {} service(s), {} table(s) built, {:.2f} ms", services, publisher_->maglev().builds() - builds,
                 std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   return refusal;
@@ -509,7 +538,7 @@ void Engine::keep_house(Clock::time_point now) {
   ask_for_neighbors(now);
   announce(now);
   if (state_->unsaved() && now >= next_save_) {
-    if (const absl::Status s = state_->save(); !s.ok())
+    if (const absl::Status s = state_->save(kSavedParts); !s.ok())
       spdlog::error("{}; it is tried again, and until then a restart begins with the state before: is there room?",
                     std::string(s.message()));
     next_save_ = now + kSaveInterval;
@@ -519,6 +548,7 @@ void Engine::keep_house(Clock::time_point now) {
   if (directory_ != nullptr) directory_->stamp();
   tell_port_troubles();
   log::limit();
+  denied_->try_again();
   if (const absl::Status s = routes_->tick(); !s.ok())
     spdlog::warn("routes: {}; it is tried again", std::string(s.message()));
   wanted_neighbors_->age(now);
@@ -573,12 +603,13 @@ absl::Status Engine::run() {
   const xdp::Fd signal_fd(signalfd(-1, &signals, SFD_CLOEXEC));
   spdlog::info("running: {} worker(s), {} port(s)", workers_->count(), ports_.size());
   bool sweeps = false;
+  bool denies = false;
   bool awaits = false;  // workers, or a trace
   while (true) {
     std::vector<pollfd> fds{{signal_fd.get(), POLLIN, 0}, {routes_->fd(), POLLIN, 0}};
     server_->add_to(fds);
-    // A sweep goes on between other work; else the next save, tick or reclamation is at most this far.
-    const int patience = sweeps ? 0 : awaits ? 1 : 50;
+    // A sweep and denied sources go on between other work; else the next save, tick or reclamation is at most this far.
+    const int patience = sweeps || denies ? 0 : awaits ? 1 : 50;
     if (poll(fds.data(), fds.size(), patience) < 0 && errno != EINTR)
       return absl::InternalError(absl::StrCat("poll: ", std::strerror(errno)));
     if (fds[0].revents != 0) break;
@@ -590,6 +621,7 @@ absl::Status Engine::run() {
       if (*gone) return absl::OkStatus();
     }
     sweeps = sweep_->step(kSweepStep);
+    denies = denied_->step();
     awaits = comeback_->step();
     awaits |= server_->is_tracing();
     keep_house(Clock::now());
@@ -631,7 +663,9 @@ absl::StatusOr<engine::TraceSteering> Engine::steering(const EnginePort& port, s
   if (program == nullptr) return engine::TRACE_STEERING_UNSPECIFIED;
   const auto verdict = program->ask(frame);
   if (!verdict.ok()) return verdict.status();
-  return *verdict == xdp::Verdict::kEngine ? engine::TRACE_STEERING_ENGINE : engine::TRACE_STEERING_HOST;
+  if (*verdict == xdp::Verdict::kHost) return engine::TRACE_STEERING_HOST;
+  const auto source = source_of(frame);
+  return source && denied_->denies(*source) ? engine::TRACE_STEERING_DENIED : engine::TRACE_STEERING_ENGINE;
 }
 
 engine::Hello Engine::hello() const {
@@ -660,6 +694,8 @@ engine::Hello Engine::hello() const {
   m.set_fib_blocks_ipv6(limits.fib.blocks_v6);
   m.set_fragments(limits.fragments);
   m.set_snat_destinations(limits.snat_destinations);
+  m.set_denied_prefixes(limits.denied_prefixes);
+  m.set_denied_lengths(limits.denied_lengths);
   m.set_workers(limits.workers);
   m.set_ports(limits.ports);
   return h;
@@ -714,6 +750,9 @@ engine::Status Engine::status() {
   s.set_fib_blocks_ipv4(forwarding_->fib().blocks_in_use_v4());
   s.set_fib_blocks_ipv6(forwarding_->fib().blocks_in_use_v6());
   s.set_maglev_slots_used(publisher_->maglev().slots_used());
+  s.set_denied_prefixes(denied_->prefixes());
+  s.set_denied_lengths_ipv4(denied_->lengths(true));
+  s.set_denied_lengths_ipv6(denied_->lengths(false));
   return s;
 }
 
@@ -766,6 +805,9 @@ std::vector<engine::Warning> Engine::troubles() const {
   add("announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy);
   add("routes", std::string(forwarding_->status().message()),
       "fewer or shorter prefixes in the kernel's table (ip route); it is tried again with every change there");
+  add("denied sources", denied_->trouble(),
+      "what a SourceFilter denies gets through in part: give the engine a port af_xdp, and free memory; it is tried "
+      "again");
   if (!publisher_->identities_whole())
     add("tables", "there is no room to note which backends connections are with: some won't outlive this engine",
         "free memory, or room on the tmpfs of --table-dir, then restart guideway-engine");

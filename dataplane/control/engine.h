@@ -16,6 +16,7 @@
 #include "dataplane/control/comeback.h"
 #include "dataplane/control/contract/server.h"
 #include "dataplane/control/contract/state.h"
+#include "dataplane/control/denied_sources.h"
 #include "dataplane/control/engine_port.h"
 #include "dataplane/control/forwarding.h"
 #include "dataplane/control/kernel_mirror.h"
@@ -121,6 +122,7 @@ class Engine {
   std::vector<std::unique_ptr<AfXdpPort>> af_xdp_;
   std::vector<EnginePort> ports_;
   std::optional<KernelMirror> kernel_mirror_;
+  std::optional<DeniedSources> denied_;
   std::unique_ptr<KernelRoutes> routes_;
   std::unique_ptr<Tally> tally_;
   std::unique_ptr<Reclaimer> reclaimer_;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "dataplane/control/denied_sources.h"
 #include "dataplane/control/exceptions.h"
 #include "dataplane/control/maglev_tables.h"
 #include "dataplane/control/routing/fib_builder.h"
@@ -31,6 +32,8 @@ struct Limits {
   FibLimits fib;
   uint32_t fragments = path::Fragments::kDatagrams;
   uint32_t snat_destinations = path::SnatPorts::kDestinations;
+  uint32_t denied_prefixes = kMaxDeniedPrefixes;
+  uint32_t denied_lengths = kMaxDeniedLengths;
   uint32_t workers = path::kMaxWorkers;
   uint32_t ports = path::kMaxPorts;
 };

@@ -84,7 +84,7 @@ absl::Status Tracing::start(const Arrival& a) {
   answer_.set_packet(a.frame.data(), a.frame.size());
   ask_xdp(a);
   port_ = a.port->facts.index;
-  if (answer_.steering() != engine::TRACE_STEERING_HOST)
+  if (answer_.steering() != engine::TRACE_STEERING_HOST && answer_.steering() != engine::TRACE_STEERING_DENIED)
     give_to(site_.workers->receiver(a.queue), std::move(mbuf), false);
   return absl::OkStatus();
 }

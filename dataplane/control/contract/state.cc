@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include "dataplane/control/contract/framing.h"
 
@@ -50,6 +52,13 @@ absl::StatusOr<std::optional<engine::Envelope>> ContractState::take(const engine
     else
       open_->batch.services.push_back(std::move(std::get<ServiceSpec>(decoded)));
     open_->services[message.service().name()] = message.service();
+  } else if (message.has_denied_sources()) {
+    auto decoded = decode(message.denied_sources());
+    if (const auto* r = std::get_if<Refusal>(&decoded))
+      note(*r);
+    else
+      open_->batch.denied.push_back(std::move(std::get<DeniedPart>(decoded)));
+    open_->parts[message.denied_sources().part()] = message.denied_sources();
   } else if (message.has_removal()) {
     open_->batch.removals.push_back(message.removal().service());
   } else if (message.has_commit()) {
@@ -79,6 +88,7 @@ engine::Envelope ContractState::commit(const engine::Generation& generation) {
   if (full) services_.clear();
   for (const std::string& name : removals) services_.erase(name);
   for (auto& [name, service] : open.services) services_[name] = std::move(service);
+  keep_parts(full, std::move(open.parts));
   if (open.gateway) gateway_ = std::move(open.gateway);
   generation_ = generation;
   unsaved_ = true;
@@ -86,7 +96,42 @@ engine::Envelope ContractState::commit(const engine::Generation& generation) {
   return answer;
 }
 
-absl::Status ContractState::save() {
+void ContractState::keep_parts(bool full, std::map<uint32_t, engine::DeniedSources> parts) {
+  if (full)  // what an earlier engine left goes as well
+    for (uint32_t part = 0; part < net::kPrefixParts; ++part) parts.try_emplace(part);
+  for (auto& [part, sources] : parts) {
+    const bool empty = sources.ipv4().empty() && sources.ipv6().empty();
+    const auto old = parts_.find(part);
+    std::error_code ignored;
+    if (old == parts_.end() && empty && !std::filesystem::exists(part_file(part), ignored)) continue;
+    if (old != parts_.end() && old->second.ipv4() == sources.ipv4() && old->second.ipv6() == sources.ipv6()) continue;
+    if (empty)
+      parts_.erase(part);
+    else
+      parts_[part] = std::move(sources);
+    unsaved_parts_.insert(part);
+  }
+}
+
+namespace {
+
+absl::Status replace(const std::string& path, const std::string& messages) {
+  const std::string fresh = path + ".new";
+  std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
+  out << seal(messages) << messages;
+  out.close();
+  if (out && std::rename(fresh.c_str(), path.c_str()) == 0) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("cannot save the state to ", path, ": ", std::strerror(errno)));
+}
+
+}  // namespace
+
+absl::Status ContractState::save(size_t parts) {
+  for (; parts > 0 && !unsaved_parts_.empty(); --parts) {
+    if (absl::Status s = save_part(*unsaved_parts_.begin()); !s.ok()) return s;
+    unsaved_parts_.erase(unsaved_parts_.begin());
+  }
+  if (!unsaved_) return absl::OkStatus();
   std::string bytes;
   engine::Envelope e;
   e.mutable_begin()->set_full(true);
@@ -101,34 +146,65 @@ absl::Status ContractState::save() {
   }
   *e.mutable_commit()->mutable_generation() = generation_.value_or(engine::Generation());
   append_frame(bytes, e);
-
-  const std::string fresh = file() + ".new";
-  std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
-  out << seal(bytes) << bytes;
-  out.close();
-  if (!out || std::rename(fresh.c_str(), file().c_str()) != 0)
-    return absl::InternalError(absl::StrCat("cannot save the state to ", file(), ": ", std::strerror(errno)));
+  if (absl::Status s = replace(file(), bytes); !s.ok()) return s;
   unsaved_ = false;
   return absl::OkStatus();
 }
 
+// As a batch that comes after the others'.
+absl::Status ContractState::save_part(uint32_t part) const {
+  const auto sources = parts_.find(part);
+  if (sources == parts_.end()) {
+    if (::unlink(part_file(part).c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+    return absl::InternalError(absl::StrCat("cannot remove ", part_file(part), ": ", std::strerror(errno)));
+  }
+  std::string bytes;
+  engine::Envelope e;
+  e.mutable_begin()->set_full(false);
+  append_frame(bytes, e);
+  *e.mutable_denied_sources() = sources->second;
+  append_frame(bytes, e);
+  *e.mutable_commit()->mutable_generation() = generation_.value_or(engine::Generation());
+  append_frame(bytes, e);
+  return replace(part_file(part), bytes);
+}
+
 absl::Status ContractState::load() {
-  std::ifstream in(file(), std::ios::binary);
-  if (!in) return absl::NotFoundError(absl::StrCat("no saved state at ", file()));
+  absl::Status s = load_file(file());
+  if (!s.ok()) return s;
+  const auto generation = generation_;
+  s = load_parts();
+  generation_ = generation;
+  unsaved_ = false;
+  return s;
+}
+
+absl::Status ContractState::load_parts() {
+  absl::Status first;
+  for (uint32_t part = 0; part < net::kPrefixParts; ++part) {
+    const absl::Status s = load_file(part_file(part));
+    if (s.ok())
+      unsaved_parts_.erase(part);
+    else if (!absl::IsNotFound(s))
+      first.Update(s);
+  }
+  return first;
+}
+
+absl::Status ContractState::load_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return absl::NotFoundError(absl::StrCat("no saved state at ", path));
   std::stringstream bytes;
   bytes << in.rdbuf();
   const absl::Status s = load_from(bytes.str());
-  if (s.ok()) {
-    unsaved_ = false;
-    return s;
-  }
+  if (s.ok()) return s;
   open_.reset();
   // Whole, but there is no room for it now: nothing is wrong with the file.
   if (absl::IsResourceExhausted(s))
     return absl::ResourceExhaustedError(
         absl::StrCat("the saved state isn't in force (", s.message(), "); the daemon's is awaited"));
-  const std::string aside = file() + ".damaged";
-  std::rename(file().c_str(), aside.c_str());
+  const std::string aside = path + ".damaged";
+  std::rename(path.c_str(), aside.c_str());
   return absl::DataLossError(absl::StrCat("the saved state is damaged (", s.message(), "); it now is ", aside,
                                           ", and the daemon's state is awaited"));
 }

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 #include <set>
 #include <sstream>
@@ -50,6 +51,16 @@ engine::Envelope gateway(uint64_t seed) {
   return e;
 }
 
+// The whole part that such a prefix of 24 bits stands in, with or without it.
+net::Prefix denied_prefix(uint8_t n) { return {net::IpAddress::v4(net::Be32{0xc6336400U + n * 0x100U}), 24}; }
+engine::Envelope denied(uint8_t n, bool there = true) {
+  const net::Prefix p = denied_prefix(n);
+  engine::Envelope e;
+  e.mutable_denied_sources()->set_part(net::part_of(p));
+  if (there) e.mutable_denied_sources()->set_ipv4(net::bytes_of(p.address) + static_cast<char>(p.length));
+  return e;
+}
+
 engine::Envelope removal(const std::string& name) {
   engine::Envelope e;
   e.mutable_removal()->set_service(name);
@@ -79,12 +90,19 @@ class Engine {
   ContractState state;
   std::set<std::string> services;
   uint64_t seed = 0;
+  std::map<uint32_t, std::vector<net::Prefix>> denied;
   unsigned batches = 0;
 
  private:
   std::optional<Refusal> apply(Batch b) {
     ++batches;
     if (b.full) services.clear();
+    if (b.full) denied.clear();
+    for (const DeniedPart& p : b.denied)
+      if (p.prefixes.empty())
+        denied.erase(p.number);
+      else
+        denied[p.number] = p.prefixes;
     for (const auto& n : b.removals) services.erase(n);
     for (const auto& s : b.services) {
       if (s.name == "bad") return Refusal{"bad", "address", "a test's"};
@@ -222,6 +240,64 @@ TEST_CASE("a snapshot with a wrong byte anywhere", "[state]") {
     check_damaged(d, bytes);
   }
   check_damaged(d, whole + "x");
+}
+
+std::set<net::Prefix> denied_by(const Engine& e) {
+  std::set<net::Prefix> all;
+  for (const auto& [part, prefixes] : e.denied) all.insert(prefixes.begin(), prefixes.end());
+  return all;
+}
+
+TEST_CASE("denied sources are saved part by part, and loaded with the rest", "[state]") {
+  Directory d;
+  const std::set<net::Prefix> both{denied_prefix(1), denied_prefix(2)};
+  {
+    Engine e(d.path);
+    REQUIRE(e.take({begin(true), service("a", 1), denied(1), denied(2), commit(1)}) == "applied 1");
+    REQUIRE(e.state.save(1).ok());
+    CHECK(e.state.unsaved());
+    REQUIRE(e.state.save(1).ok());
+    CHECK_FALSE(e.state.unsaved());
+    REQUIRE(e.take({begin(false), service("b", 2), commit(2)}) == "applied 2");
+    REQUIRE(e.state.save(0).ok());  // no part has changed
+    CHECK_FALSE(e.state.unsaved());
+  }
+  {
+    Engine e(d.path);
+    REQUIRE(e.state.load().ok());
+    CHECK(denied_by(e) == both);
+    CHECK(e.services == std::set<std::string>{"a", "b"});
+    CHECK(e.state.generation()->counter() == 2);
+    CHECK_FALSE(e.state.unsaved());
+    REQUIRE(e.take({begin(false), denied(1, false), commit(3)}) == "applied 3");
+    REQUIRE(e.state.save().ok());
+  }
+  {
+    Engine e(d.path);  // knows nothing, and is told everything
+    REQUIRE(e.take({begin(true), service("a", 1), commit(4)}) == "applied 4");
+    REQUIRE(e.state.save().ok());
+  }
+  Engine e(d.path);
+  REQUIRE(e.state.load().ok());
+  CHECK(denied_by(e).empty());
+}
+
+TEST_CASE("of a damaged part the others, and everything else, are in force", "[state]") {
+  Directory d;
+  {
+    Engine e(d.path);
+    REQUIRE(e.take({begin(true), service("a", 1), denied(1), denied(2), commit(1)}) == "applied 1");
+    REQUIRE(e.state.save().ok());
+  }
+  const std::string damaged = d.path + "/denied-" + std::to_string(net::part_of(denied_prefix(1)));
+  REQUIRE(std::filesystem::exists(damaged));
+  std::ofstream(damaged, std::ios::app) << "x";
+  Engine e(d.path);
+  CHECK(e.state.load().code() == absl::StatusCode::kDataLoss);
+  CHECK(denied_by(e) == std::set{denied_prefix(2)});
+  CHECK(e.services == std::set<std::string>{"a"});
+  CHECK(e.state.generation()->counter() == 1);
+  CHECK(std::filesystem::exists(damaged + ".damaged"));
 }
 
 }  // namespace
