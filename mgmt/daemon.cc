@@ -157,6 +157,7 @@ void Daemon::commit() {
     if (!delta.empty())
       spdlog::info("{} VIPs changed, {} removed{}", delta.changed.size(), delta.removed.size(),
                    delta.gateway ? ", the gateway's configuration changed" : "");
+    if (delta.denied) spdlog::info("{} prefixes are denied", compiler_.denied().prefixes);
   }
   state_changed();
   if (std::exchange(keeping_, true)) return;
@@ -215,6 +216,9 @@ void Daemon::add_refusals(std::vector<Problem>& out) const {
       p.document = object->place.document;
       if (p.line == 0) p.line = object->place.line;
       p.object = to_string(object->key);
+    } else if (name == "denied sources") {
+      p.object = "SourceFilter";
+      p.field = "spec.deniedCIDRs";
     } else {
       p.object = name;
     }
@@ -285,6 +289,9 @@ Snapshot Daemon::snapshot() const {
     ++(std::get<Service>(o.object->body).ours ? s.services : s.services_left_out);
   s.slice_objects = store_.objects(Kind::kEndpointSlice);
   s.endpoint_slices = static_cast<uint32_t>(s.slice_objects.size());
+  s.filter_objects = store_.objects(Kind::kSourceFilter);
+  s.denied_prefixes = compiler_.denied().prefixes;
+  s.denied_applied = engine_.denied_applied();
   if (compiler_.gateway_object()) s.gateway_config = compiler_.gateway_object()->key.name;
   s.gateway = compiler_.gateway();
   s.manifest_directory = options_.manifests;

@@ -448,6 +448,48 @@ TEST_CASE("end to end: the CLI writes objects and weights") {
   CHECK(p.cli({"delete", "Pod", "x"}, out) == 2);
 }
 
+TEST_CASE("end to end: the CLI applies, shows and deletes SourceFilters") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "1 applied");
+  std::string out;
+  CHECK(p.cli({"filters"}, out) == 0);
+  CHECK(out == "No SourceFilter.\n");
+  std::string cidrs = "203.0.113.0/24, \"2001:db8::/32\"";
+  for (int i = 0; i < 250; ++i) cidrs += ", 198.51.100." + std::to_string(i) + "/32";
+  write_file(p.dir / "f.yaml",
+             "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec: {deniedCIDRs: [" + cidrs + "]}\n");
+  CHECK(p.cli({"apply", "-f", p.dir / "f.yaml"}, out) == 0);
+  CHECK(out == "SourceFilter f created\n");
+  REQUIRE(p.engine.wait([](const FakeEngine::State& s) { return !s.denied.empty(); }));
+  CHECK(p.cli({"filters"}, out) == 0);
+  INFO(out);
+  CHECK(contains(out, "NAME   IPV4   IPV6   STATE\nf      251    1      "));
+  CHECK(p.cli({"filters", "-o", "wide"}, out) == 0);
+  CHECK(contains(out, "/24 /32        /32"));
+  CHECK(p.cli({"filters", "prefixes"}, out) == 0);
+  CHECK(std::count(out.begin(), out.end(), '\n') == 101 + 1);  // and that there are more
+  CHECK(p.cli({"filters", "prefixes", "--limit", "1000", "--filter", "f"}, out) == 0);
+  CHECK(std::count(out.begin(), out.end(), '\n') == 253);
+  CHECK(p.cli({"filters", "prefixes", "--address", "203.0.113.9"}, out) == 0);
+  CHECK(out == "PREFIX           FILTER\n203.0.113.0/24   f\n");
+  CHECK(p.cli({"filters", "prefixes", "--address", "192.0.2.1"}, out) == 0);
+  CHECK(out == "No denied prefix.\n");
+  CHECK(p.cli({"filters", "prefixes", "--address", "here"}, out) == 1);
+  CHECK(p.cli({"filters", "prefixes", "--filter", "g"}, out) == 1);
+  CHECK(contains(out, "there is no SourceFilter g"));
+  CHECK(p.cli({"status"}, out) == 0);
+  CHECK(contains(out, "Filters:     252 denied prefixes of 1 SourceFilters"));
+  write_file(p.dir / "f.yaml",
+             "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec: {deniedCIDRs: [10.0.0.1/8, 192.0.2.0/24]}\n");
+  CHECK(p.cli({"apply", "-f", p.dir / "f.yaml"}, out) == 1);
+  INFO(out);
+  CHECK(contains(out, "SourceFilter f configured"));
+  CHECK(contains(out, "spec.deniedCIDRs[0]: has bits below its length, and is left out: write 10.0.0.0/8"));
+  CHECK(p.cli({"delete", "SourceFilter", "f"}, out) == 0);
+  REQUIRE(p.engine.wait([](const FakeEngine::State& s) { return s.denied.empty(); }));
+}
+
 TEST_CASE("end to end: top prints samples") {
   Site p;
   write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}));

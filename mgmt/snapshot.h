@@ -46,6 +46,9 @@ struct Snapshot {
   std::vector<Vip> vips;  // sorted by name
   std::vector<OwnedObject> service_objects;
   std::vector<OwnedObject> slice_objects;
+  std::vector<OwnedObject> filter_objects;
+  uint64_t denied_prefixes = 0;  // by all of them, each once
+  bool denied_applied = false;   // the engine has them
   uint32_t services = 0;
   uint32_t services_left_out = 0;
   uint32_t endpoint_slices = 0;

@@ -75,6 +75,11 @@ void fill_limits(const Snapshot& s, v1::Engine& out) {
       "blocks of 8 bits of IPv6 routes");
   add("fragments", limits.fragments(), of_worker(&engine::WorkerStatus::datagrams),
       "datagrams in fragments, of one worker");
+  add("denied_prefixes", limits.denied_prefixes(), told(&engine::Status::denied_prefixes),
+      "prefixes that SourceFilters deny");
+  add("denied_lengths", limits.denied_lengths(),
+      status != nullptr ? Used(std::max(status->denied_lengths_ipv4(), status->denied_lengths_ipv6())) : std::nullopt,
+      "different lengths of them, of one family");
   add("workers", limits.workers(), told(&engine::Status::workers_size), "workers");
   add("ports", limits.ports(), told(&engine::Status::ports_size), "ports");
 }

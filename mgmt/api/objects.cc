@@ -38,15 +38,15 @@ absl::Status check_names(const std::string& ns, const std::string& name, const s
 }  // namespace
 
 absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& field) {
-  for (const Kind kind : {Kind::kService, Kind::kEndpointSlice, Kind::kGatewayConfig}) {
+  for (const Kind kind : kKinds) {
     if (ref.kind() != to_string(kind)) continue;
     if (ref.name().empty()) return bad_request(field + ".name", "is missing");
     if (absl::Status s = check_names(ref.namespace_(), ref.name(), field + "."); !s.ok()) return s;
-    if (kind == Kind::kGatewayConfig) return ObjectKey{kind, {}, ref.name()};
+    if (!is_namespaced(kind)) return ObjectKey{kind, {}, ref.name()};
     return ObjectKey{kind, ref.namespace_().empty() ? "default" : ref.namespace_(), ref.name()};
   }
-  return bad_request(field + ".kind",
-                     "'" + shortened(ref.kind(), 40) + "' is none of Service, EndpointSlice, GatewayConfig");
+  return bad_request(field + ".kind", "'" + shortened(ref.kind(), 40) +
+                                          "' is none of Service, EndpointSlice, GatewayConfig, SourceFilter");
 }
 
 absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address) {

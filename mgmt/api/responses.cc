@@ -80,6 +80,9 @@ void fill(const engine::Hello& hello, const engine::Status& s, v1::EngineStatus&
   out.set_reals(s.reals());
   out.set_exceptions(s.exceptions());
   out.set_maglev_slots_used(s.maglev_slots_used());
+  out.set_denied_prefixes(s.denied_prefixes());
+  out.set_denied_lengths_ipv4(s.denied_lengths_ipv4());
+  out.set_denied_lengths_ipv6(s.denied_lengths_ipv6());
   out.set_hugepages(s.memory().hugepages());
   out.set_memory_bytes(s.memory().bytes());
 }
@@ -137,6 +140,8 @@ void fill(const Snapshot& s, v1::GetStatusResponse& out) {
   }
   out.set_services(s.services);
   out.set_services_left_out(s.services_left_out);
+  out.set_source_filters(static_cast<uint32_t>(s.filter_objects.size()));
+  out.set_denied_prefixes(s.denied_prefixes);
   out.set_endpoint_slices(s.endpoint_slices);
   out.set_vips(static_cast<uint32_t>(s.vips.size()));
   out.set_gateway_config(s.gateway_config);

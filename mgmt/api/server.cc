@@ -13,6 +13,7 @@
 #include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
 #include "mgmt/api/error_details.pb.h"
+#include "mgmt/api/filters.h"
 #include "mgmt/api/objects.h"
 #include "mgmt/api/responses.h"
 #include "mgmt/api/trace.h"
@@ -97,6 +98,18 @@ class ApplianceService final : public Base {
                   (s->engine_trouble.empty() ? "it doesn't answer" : s->engine_trouble)};
     fill_drops(*s->hello, *s->status, *r);
     return grpc::Status::OK;
+  }
+  grpc::Status ListSourceFilters(grpc::ServerContext*, const v1::ListSourceFiltersRequest*,
+                                 v1::ListSourceFiltersResponse* r) override {
+    const auto s = daemon_.take_snapshot(std::nullopt);
+    if (s.ok()) fill(**s, *r);
+    return to_grpc(s.status());
+  }
+  grpc::Status ListDeniedPrefixes(grpc::ServerContext*, const v1::ListDeniedPrefixesRequest* q,
+                                  v1::ListDeniedPrefixesResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    const auto s = daemon_.take_snapshot(std::nullopt);
+    return to_grpc(s.ok() ? fill(**s, *q, *r) : s.status());
   }
   // Part by part, as the engine gives them, until `take` has enough, all is told, or so many parts are that the caller
   // had better ask again.

@@ -6,6 +6,7 @@
 #include "mgmt/bad_request.h"
 #include "mgmt/compile/build_entry.h"
 #include "net/address.h"
+#include "net/drop_reason.h"
 #include "net/headers.h"
 
 namespace guideway::mgmt {
@@ -249,6 +250,13 @@ void fill(const engine::Trace& trace, const std::vector<Snapshot::Vip>& vips, v1
     if (p.end().has_handed_to()) pass.set_handed_to(p.end().handed_to());
   }
   out.set_outcome(outcome(trace));
+  if (trace.steering() == engine::TRACE_STEERING_DENIED) {
+    const auto& [reason, text] = net::kDropReasonTexts[GW_DROP_SOURCE_FILTERED];
+    out.set_outcome(v1::TraceResponse::OUTCOME_DROPPED);
+    out.mutable_dropped()->set_stage("xdp");
+    out.mutable_dropped()->set_reason(std::string(reason));
+    out.mutable_dropped()->set_text(std::string(text));
+  }
   if (trace.passes().empty()) return;
   const engine::TraceEnd& end = trace.passes(trace.passes_size() - 1).end();
   if (end.has_dropped()) {

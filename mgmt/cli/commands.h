@@ -11,6 +11,7 @@ void add_services(CLI::App& app, Client& client);
 void add_top(CLI::App& app, Client& client);
 void add_log_level(CLI::App& app, Client& client);
 void add_connections(CLI::App& app, Client& client);
+void add_filters(CLI::App& app, Client& client);
 void add_objects(CLI::App& app, Client& client);  // apply, diff, delete
 void add_weights(CLI::App& app, Client& client);  // drain, undrain, weight
 void add_doctor(CLI::App& app, Client& client);

@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   add_lists(app, client);
   add_services(app, client);
   add_connections(app, client);
+  add_filters(app, client);
   add_objects(app, client);
   add_weights(app, client);
   add_top(app, client);

@@ -111,6 +111,15 @@ std::string show(const v1::GetStatusResponse& r, const Style& style) {
   }
   out += "Config:      " +
          (r.gateway_config().empty() ? "defaults (no GatewayConfig)" : "GatewayConfig " + r.gateway_config()) + "\n";
+  if (r.source_filters() != 0) {
+    const v1::EngineStatus& e = r.engine().status();
+    out += "Filters:     " + number(r.denied_prefixes()) + " denied prefixes of " + number(r.source_filters()) +
+           " SourceFilters";
+    if (r.engine().has_status())
+      out += "; the engine has " + number(e.denied_prefixes()) + ", of " + number(e.denied_lengths_ipv4()) +
+             " lengths (IPv4) and " + number(e.denied_lengths_ipv6()) + " (IPv6)";
+    out += "\n";
+  }
   if (r.api_objects() != 0) out += "API:         " + number(r.api_objects()) + " objects\n";
   for (const auto& w : r.backend_weights())
     out += complaint(style, Colour::kNone,
@@ -169,6 +178,34 @@ std::string show(const v1::ListDropsResponse& r, const Style& style) {
     t.add(std::move(row));
   }
   return any ? t.str() : "No packet was dropped.\n";
+}
+
+namespace {
+
+// "/24 /32"
+std::string lengths(const google::protobuf::RepeatedField<uint32_t>& all) {
+  std::string text;
+  for (const uint32_t n : all) text += (text.empty() ? "/" : " /") + number(n);
+  return text;
+}
+
+}  // namespace
+
+std::string show(const v1::ListSourceFiltersResponse& r, const Style& style) {
+  if (r.filters().empty()) return "No SourceFilter.\n";
+  Table t(style, {"NAME", "IPV4", "IPV6", "STATE", wide("IPV4-LENGTHS"), wide("IPV6-LENGTHS"), wide("FILE")});
+  for (const auto& f : r.filters())
+    t.add({f.name(), number(f.prefixes_ipv4()), number(f.prefixes_ipv6()),
+           f.applied() ? Cell("Programmed") : Cell("Pending", Colour::kYellow), lengths(f.lengths_ipv4()),
+           lengths(f.lengths_ipv6()), f.file()});
+  return t.str();
+}
+
+std::string show(const v1::ListDeniedPrefixesResponse& r, const Style& style) {
+  if (r.prefixes().empty()) return "No denied prefix.\n";
+  Table t(style, {"PREFIX", "FILTER"});
+  for (const auto& p : r.prefixes()) t.add({p.prefix(), p.filter()});
+  return t.str();
 }
 
 std::string show(const v1::ListConnectionsResponse& r, const Style& style) {

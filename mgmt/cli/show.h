@@ -13,6 +13,8 @@ std::string show(const v1::ListServicesResponse& r, const Style& style);
 std::string show(const v1::GetServiceResponse& r, const Style& style);
 std::string show(const v1::ListBackendsResponse& r, const Style& style);
 std::string show(const v1::ListDropsResponse& r, const Style& style);
+std::string show(const v1::ListSourceFiltersResponse& r, const Style& style);
+std::string show(const v1::ListDeniedPrefixesResponse& r, const Style& style);
 std::string show(const v1::ListConnectionsResponse& r, const Style& style);
 std::string show(const v1::CountConnectionsResponse& r, const Style& style);
 std::string show(const v1::TraceResponse& r, const Style& style);

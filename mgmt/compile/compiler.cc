@@ -24,11 +24,14 @@ Delta Compiler::update(std::span<const ObjectKey> changed) {
   Delta delta;
   std::set<ObjectKey> services;
   bool gateway = false;
+  bool filters = false;
   for (const ObjectKey& key : changed) {
     if (key.kind == Kind::kService) services.insert(key);
     if (key.kind == Kind::kEndpointSlice) index_slice(key, services);
     if (key.kind == Kind::kGatewayConfig) gateway = true;
+    if (key.kind == Kind::kSourceFilter) filters = true;
   }
+  delta.denied = filters && update_denied();
   const auto gateway_changed = [&] {
     delta.gateway = true;
     for (const ObjectKey& key : store_.keys(Kind::kService)) services.insert(key);

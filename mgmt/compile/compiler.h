@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -20,12 +21,22 @@
 
 namespace guideway::mgmt {
 
+// The prefixes that all SourceFilters deny, each once, in the parts that the contract has.
+struct DeniedSources {
+  std::map<uint32_t, std::shared_ptr<const std::string>> frames;  // of those that aren't empty
+  uint64_t prefixes = 0;
+  uint32_t lengths_ipv4 = 0;  // different ones
+  uint32_t lengths_ipv6 = 0;
+  uint64_t version = 0;  // counts the changes
+};
+
 // What the engine must be told.
 struct Delta {
   bool gateway = false;
+  bool denied = false;
   std::vector<EntryPtr> changed;
   std::vector<std::string> removed;  // by Entry::name
-  bool empty() const { return !gateway && changed.empty() && removed.empty(); }
+  bool empty() const { return !gateway && !denied && changed.empty() && removed.empty(); }
 };
 
 class Compiler {
@@ -40,6 +51,7 @@ class Compiler {
   const GatewayConfig& gateway() const { return gateway_; }
   ObjectPtr gateway_object() const { return gateway_object_; }
   const std::map<std::string, EntryPtr>& entries() const { return entries_; }
+  const DeniedSources& denied() const { return denied_; }
   // VIPs that are asked for and not in force, without their backends.
   std::vector<EntryPtr> refused() const;
   std::vector<Problem> problems() const;
@@ -72,6 +84,7 @@ class Compiler {
   void compile_all(const std::set<ObjectKey>& services);
   void tell_difference(Delta& delta);
   bool update_gateway();
+  bool update_denied();
   std::string gateway_conflict(const GatewayConfig& g, uint32_t& line, std::string& field) const;
   void index_slice(const ObjectKey& key, std::set<ObjectKey>& services);
   void declare_interests(const ObjectKey& key, std::set<Precedence>& dirty);
@@ -94,6 +107,7 @@ class Compiler {
   ObjectPtr gateway_object_;
   std::string gateway_frame_;
   std::vector<Problem> gateway_problems_;
+  DeniedSources denied_;
   bool gateway_pending_ = false;  // a GatewayConfig waits for an address to become free
   std::map<ObjectKey, Unit> units_;
   std::map<VipKey, std::set<Precedence>> interests_;

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <set>
+
 #include "mgmt/engine_link/frame.h"
 #include "mgmt/source/decode.h"
 #include "mgmt/source/yaml.h"
@@ -46,6 +48,43 @@ constexpr const char* kName = "demo/web:http@198.51.100.1:80/TCP";
 std::string created(int day) { return "  creationTimestamp: \"2026-01-0" + std::to_string(day) + "T00:00:00Z\"\n"; }
 
 }  // namespace
+
+TEST_CASE("compile: what several SourceFilters deny is told once, and only the parts that change") {
+  Bench b;
+  const auto filter = [](const std::string& name, const std::string& cidrs) {
+    return "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: " + name +
+           "}\nspec: {deniedCIDRs: [" + cidrs + "]}\n";
+  };
+  const auto told = [&] {
+    std::set<std::string> all;
+    for (const auto& [part, frame] : b.compiler.denied().frames) {
+      std::string_view bytes = *frame;
+      const engine::Envelope e = **take_frame(bytes);
+      CHECK(e.denied_sources().part() == part);
+      for (const auto& [text, size] : {std::pair{e.denied_sources().ipv4(), size_t{5}}, {e.denied_sources().ipv6(), 17}})
+        for (size_t at = 0; at < text.size(); at += size) {
+          const net::Prefix p{*net::ip_of_bytes(std::string_view(text).substr(at, size - 1)),
+                              static_cast<uint8_t>(text[at + size - 1])};
+          CHECK(net::part_of(p) == part);
+          CHECK(all.insert(net::to_string(p)).second);
+        }
+    }
+    return all;
+  };
+  CHECK(b.put("f", filter("one", "192.0.2.0/24, \"2001:db8::/32\", 192.0.2.0/24")).denied);
+  CHECK(b.put("g", filter("two", "192.0.2.0/24, 192.0.2.0/25")).denied);
+  CHECK(told() == std::set<std::string>{"192.0.2.0/24", "192.0.2.0/25", "2001:db8::/32"});
+  CHECK(b.compiler.denied().prefixes == 3);
+  CHECK((b.compiler.denied().lengths_ipv4 == 2 && b.compiler.denied().lengths_ipv6 == 1));
+  const auto before = b.compiler.denied().frames;
+  CHECK_FALSE(b.put("g", filter("two", "192.0.2.0/25")).denied);  // the other one denies it still
+  CHECK(b.put("g", filter("two", "192.0.2.0/26")).denied);
+  CHECK(b.remove("f").denied);
+  CHECK(told() == std::set<std::string>{"192.0.2.0/26"});
+  CHECK(b.put("h", filter("three", "192.0.2.0/25")).denied);
+  const auto part = net::part_of(*net::parse_prefix("192.0.2.0/25"));
+  CHECK(*b.compiler.denied().frames.at(part) == *before.at(part));
+}
 
 TEST_CASE("compile: a service, its backends and their states") {
   Bench b;

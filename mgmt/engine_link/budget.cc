@@ -67,4 +67,14 @@ std::optional<Lack> lack_of_room(const GatewayConfig& g, const engine::Limits& l
   return std::nullopt;
 }
 
+std::optional<Lack> lack_of_room(const DeniedSources& d, const engine::Limits& limits) {
+  const char* field = "spec.deniedCIDRs";
+  if (over(d.prefixes, limits.denied_prefixes()))
+    return lack(field, "prefixes in all SourceFilters", limits.denied_prefixes(),
+                "remove some, or make shorter ones of them");
+  if (over(std::max(d.lengths_ipv4, d.lengths_ipv6), limits.denied_lengths()))
+    return lack(field, "prefix lengths of one family", limits.denied_lengths(), "split the prefixes of rare lengths");
+  return std::nullopt;
+}
+
 }  // namespace guideway::mgmt

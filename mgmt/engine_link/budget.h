@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "dataplane/engine.pb.h"
+#include "mgmt/compile/compiler.h"
 #include "mgmt/compile/entry.h"
 
 namespace guideway::mgmt {
@@ -33,5 +34,7 @@ class Budget {
 
 // Likewise, of the gateway as a whole.
 std::optional<Lack> lack_of_room(const GatewayConfig& g, const engine::Limits& limits);
+// Likewise, of all SourceFilters together.
+std::optional<Lack> lack_of_room(const DeniedSources& d, const engine::Limits& limits);
 
 }  // namespace guideway::mgmt

@@ -17,6 +17,7 @@ constexpr milliseconds kHelloWithin{5000};
 constexpr milliseconds kAnswerWithin{30000};  // a full state of 10,000 services builds in about ten seconds
 constexpr milliseconds kLater{2000};          // the engine's sweep frees rows about once a second
 constexpr const char* kGateway = "gateway";   // as Refused.entry names it
+constexpr const char* kDenied = "denied sources";
 
 }  // namespace
 
@@ -98,6 +99,7 @@ absl::Status EngineLink::take_hello(const engine::Hello& hello) {
 void EngineLink::update(const Delta& delta) {
   if (delta.empty()) return;
   gateway_dirty_ = gateway_dirty_ || delta.gateway;
+  denied_dirty_ = denied_dirty_ || delta.denied;
   for (const EntryPtr& e : delta.changed) dirty_.insert(e->name);
   dirty_.insert(delta.removed.begin(), delta.removed.end());
   stalled_ = false;
@@ -109,13 +111,14 @@ void EngineLink::send_pending() {
   Batch batch;
   batch.full = need_full_;
   fill_gateway(batch);
+  fill_denied(batch);
   if (batch.full)
     fill_full(batch);
   else
     fill_delta(batch);
-  need_full_ = gateway_dirty_ = false;
+  need_full_ = gateway_dirty_ = denied_dirty_ = false;
   dirty_.clear();
-  if (!batch.full && !batch.gateway && batch.entries.empty() && batch.removed.empty()) return;
+  if (!batch.full && !batch.gateway && batch.entries.empty() && batch.removed.empty() && batch.denied.empty()) return;
   batch.generation.set_instance(instance_);
   batch.generation.set_counter(++counter_);
   write(batch);
@@ -136,6 +139,27 @@ void EngineLink::fill_gateway(Batch& batch) {
   } else if (batch.full && !applied_gateway_.empty()) {
     batch.gateway = applied_gateway_;
   }
+}
+
+// All or nothing of them: what the engine has stays if they are too many.
+void EngineLink::fill_denied(Batch& batch) {
+  if (!batch.full && !denied_dirty_) return;
+  const DeniedSources& wanted = compiler_.denied();
+  const std::string version = std::to_string(wanted.version);
+  if (auto lack = lack_of_room(wanted, hello_->limits()))
+    refusals_[kDenied] = {version, std::move(lack->field), std::move(lack->text), true};
+  const auto refusal = refusals_.find(kDenied);
+  const bool refused = refusal != refusals_.end() && refusal->second.frame == version;
+  if (!refused && refusal != refusals_.end()) refusals_.erase(refusal);
+  batch.denied_version = version;
+  const auto& frames = refused ? applied_denied_ : wanted.frames;
+  for (const auto& [part, frame] : frames) {
+    const auto applied = applied_denied_.find(part);
+    if (batch.full || applied == applied_denied_.end() || *applied->second != *frame) batch.denied[part] = frame;
+  }
+  if (batch.full) return;
+  for (const auto& [part, frame] : applied_denied_)
+    if (!frames.contains(part)) batch.denied[part] = nullptr;
 }
 
 // False: it is refused, by the engine before or by us for lack of room.
@@ -167,7 +191,7 @@ void EngineLink::fill_full(Batch& batch) {
 void EngineLink::fill_delta(Batch& batch) {
   const auto& entries = compiler_.entries();
   for (const auto& [name, refusal] : refusals_)
-    if (refusal.for_room && name != kGateway) dirty_.insert(name);
+    if (refusal.for_room && name != kGateway && name != kDenied) dirty_.insert(name);
   // Removals first: they make room.
   for (const std::string& name : dirty_) {
     if (entries.contains(name)) continue;
@@ -202,6 +226,11 @@ void EngineLink::write(const Batch& batch) {
     connection_.queue(frame_of(removal));
   }
   for (const auto& [name, entry] : batch.entries) connection_.queue(entry->frame);
+  for (const auto& [part, frame] : batch.denied) {
+    engine::Envelope empty;
+    empty.mutable_denied_sources()->set_part(part);
+    connection_.queue(frame ? *frame : frame_of(empty));
+  }
   engine::Envelope commit;
   *commit.mutable_commit()->mutable_generation() = batch.generation;
   connection_.queue(frame_of(commit));
@@ -220,6 +249,11 @@ absl::Status EngineLink::take_applied(const engine::Applied& applied) {
   if (batch.full) engine_.clear();
   for (const std::string& name : batch.removed) engine_.erase(name);
   for (auto& [name, entry] : batch.entries) engine_[name] = std::move(entry);
+  if (batch.full) applied_denied_.clear();
+  for (auto& [part, frame] : batch.denied) {
+    applied_denied_.erase(part);
+    if (frame) applied_denied_[part] = std::move(frame);
+  }
   std::erase_if(refusals_, [](const auto& r) { return r.second.frame.empty(); });  // a whole batch's, which is over
   send_pending();
   on_change_();
@@ -242,6 +276,7 @@ absl::Status EngineLink::take_refused(const engine::Refused& refused) {
   undo(batch);
   need_full_ = need_full_ || batch.full;
   gateway_dirty_ = gateway_dirty_ || batch.gateway.has_value();
+  denied_dirty_ = denied_dirty_ || !batch.denied.empty();
   for (const auto& [name, entry] : batch.entries) dirty_.insert(name);
   dirty_.insert(batch.removed.begin(), batch.removed.end());
   const auto entry = batch.entries.find(refused.entry());
@@ -255,6 +290,9 @@ absl::Status EngineLink::take_refused(const engine::Refused& refused) {
   } else if (refused.entry() == kGateway && batch.gateway) {
     refusals_[kGateway] = {*batch.gateway, refused.field(), refused.why(), false};
     if (applied_gateway_ == *batch.gateway) applied_gateway_.clear();
+  } else if (refused.entry() == kDenied && !batch.denied.empty()) {
+    refusals_[kDenied] = {batch.denied_version, refused.field(), refused.why(), false};
+    if (batch.full) applied_denied_.clear();  // or what the engine doesn't take would be sent again and again
   } else {
     // Nothing to leave out: wait for a change rather than send the same again and again.
     refusals_[refused.entry()] = {{}, refused.field(), refused.why(), false};
@@ -286,6 +324,12 @@ EngineLink::EntryState EngineLink::state_of(const Entry& entry) const {
   const auto it = engine_.find(entry.name);
   const bool same = it != engine_.end() && (it->second.get() == &entry || it->second->frame == entry.frame);
   return same ? EntryState::kApplied : EntryState::kPending;
+}
+
+bool EngineLink::denied_applied() const {
+  return hello_ && std::ranges::equal(applied_denied_, compiler_.denied().frames, [](const auto& a, const auto& b) {
+           return a.first == b.first && (a.second == b.second || *a.second == *b.second);
+         });
 }
 
 }  // namespace guideway::mgmt

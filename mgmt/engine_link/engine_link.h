@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -43,17 +44,22 @@ class EngineLink {
   // The number that the next batch will have, or that the last one had if nothing waits.
   engine::Generation desired() const;
   const std::optional<engine::Generation>& applied() const { return applied_generation_; }
-  // "gateway", or an Entry's name.
+  // "gateway", "denied sources", or an Entry's name.
   const std::map<std::string, Refusal>& refusals() const { return refusals_; }
   EntryState state_of(const Entry& entry) const;
+  // The engine has all that SourceFilters deny.
+  bool denied_applied() const;
 
  private:
+  using Frame = std::shared_ptr<const std::string>;
   struct Batch {
     bool full = false;
     engine::Generation generation;
     std::optional<std::string> gateway;
     std::map<std::string, EntryPtr> entries;
     std::set<std::string> removed;
+    std::map<uint32_t, Frame> denied;  // null: the part is empty now
+    std::string denied_version;
   };
 
   void connect();
@@ -63,9 +69,10 @@ class EngineLink {
   absl::Status take_refused(const engine::Refused& refused);
   void try_again(const std::string& name);
   void closed(const absl::Status& why);
-  bool pending() const { return need_full_ || gateway_dirty_ || !dirty_.empty(); }
+  bool pending() const { return need_full_ || gateway_dirty_ || denied_dirty_ || !dirty_.empty(); }
   void send_pending();
   void fill_gateway(Batch& batch);
+  void fill_denied(Batch& batch);
   void fill_full(Batch& batch);
   void fill_delta(Batch& batch);
   bool add(Batch& batch, const EntryPtr& entry);
@@ -85,12 +92,14 @@ class EngineLink {
 
   bool need_full_ = true;
   bool gateway_dirty_ = true;
+  bool denied_dirty_ = true;
   bool stalled_ = false;         // a batch was refused for nothing that could be left out
   std::set<std::string> dirty_;  // entries that changed since they were last sent
   std::optional<Batch> in_flight_;
   std::string applied_gateway_;
   std::map<std::string, EntryPtr> engine_;  // the last applied state
-  Budget budget_;                           // of that state and the batch in flight
+  std::map<uint32_t, Frame> applied_denied_;
+  Budget budget_;  // of that state and the batch in flight
   std::map<std::string, Refusal> refusals_;
   uint64_t instance_;
   uint64_t counter_ = 0;

@@ -103,6 +103,77 @@ TEST_CASE("link: after a lost connection everything is sent again") {
   CHECK(rig.wait([](const Snapshot& s) { return s.hello.has_value(); })->engine_trouble.empty());
 }
 
+std::string filter(const std::string& name, const std::string& cidrs) {
+  return "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: " + name +
+         "}\nspec: {deniedCIDRs: [" + cidrs + "]}\n";
+}
+
+auto denied(size_t parts) {
+  return [parts](const State& s) { return s.denied.size() == parts; };
+}
+
+TEST_CASE("link: of what SourceFilters deny only the parts go that change; all of them after a lost connection") {
+  Rig rig;
+  rig.manifest("a.yaml", web(1));
+  rig.manifest("f.yaml", filter("f", "192.0.2.0/24, \"2001:db8::/32\", 198.51.100.7"));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(denied(3)));
+  CHECK(rig.engine.state().batches.at(0).denied.size() == 3);
+  CHECK(rig.wait([](const Snapshot& s) { return s.denied_applied; })->denied_prefixes == 3);
+  rig.manifest("g.yaml", filter("g", "192.0.2.0/24, 203.0.113.0/24"));
+  REQUIRE(rig.engine.wait(denied(4)));
+  CHECK(rig.engine.state().batches.at(1).denied.size() == 1);
+  rig.manifest("a.yaml", web(1, "10.0.0.2"));
+  REQUIRE(rig.engine.wait([](const State& s) { return s.batches.size() == 3; }));
+  CHECK(rig.engine.state().batches.at(2).denied.empty());
+  rig.remove("f.yaml");
+  REQUIRE(rig.engine.wait(denied(2)));
+  CHECK(rig.engine.state().batches.at(3).denied.size() == 2);
+  rig.engine.hang_up();
+  REQUIRE(rig.engine.wait([](const State& s) { return s.batches.size() == 5; }));
+  CHECK(rig.engine.state().batches.at(4).full);
+  CHECK(rig.engine.state().denied.size() == 2);
+}
+
+TEST_CASE("link: more denied prefixes than the engine holds aren't sent, and what it has stays") {
+  engine::Hello hello = FakeEngine::good_hello();
+  hello.mutable_limits()->set_denied_prefixes(2);
+  Rig rig(hello);
+  rig.manifest("f.yaml", filter("f", "192.0.2.0/24"));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(denied(1)));
+  rig.manifest("f.yaml", filter("f", "192.0.2.0/24, 192.0.3.0/24, 192.0.4.0/24"));
+  const auto p = rig.wait_problem("SourceFilter", "spec.deniedCIDRs");
+  REQUIRE(p.has_value());
+  CHECK(rig.engine.state().denied.size() == 1);
+  rig.engine.hang_up();
+  REQUIRE(rig.engine.wait([](const State& s) { return s.batches.size() == 2; }));
+  CHECK(rig.engine.state().denied.size() == 1);
+  rig.manifest("f.yaml", filter("f", "192.0.2.0/24, 192.0.3.0/24"));
+  REQUIRE(rig.engine.wait(denied(2)));
+}
+
+TEST_CASE("link: denied prefixes that the engine refuses are left out, and the rest arrives") {
+  Rig rig;
+  rig.engine.set_refuse([](const FakeEngine::Batch& b) -> std::optional<engine::Refused> {
+    if (b.denied.empty()) return std::nullopt;
+    engine::Refused r;
+    r.set_entry("denied sources");
+    r.set_why("the test says no");
+    return r;
+  });
+  rig.manifest("a.yaml", web(1));
+  rig.manifest("f.yaml", filter("f", "192.0.2.0/24"));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(services(1)));
+  CHECK(rig.engine.state().denied.empty());
+  CHECK(rig.engine.state().refused == 1);
+  REQUIRE(rig.wait_problem("SourceFilter", "spec.deniedCIDRs").has_value());
+  rig.engine.set_refuse({});
+  rig.manifest("f.yaml", filter("f", "192.0.3.0/24"));
+  REQUIRE(rig.engine.wait(denied(1)));
+}
+
 TEST_CASE("link: what the engine refuses is left out, the rest arrives, and a new form is tried") {
   Rig rig;
   rig.engine.set_refuse(FakeEngine::refuse_service(vip_name("web2", 2)));

@@ -10,6 +10,8 @@ const char* to_string(Kind kind) {
       return "Service";
     case Kind::kEndpointSlice:
       return "EndpointSlice";
+    case Kind::kSourceFilter:
+      return "SourceFilter";
   }
   return "?";
 }
@@ -68,8 +70,8 @@ ObjectPtr moved(const Object& object, uint32_t documents, uint32_t lines) {
     move(service->ports);
   } else if (auto* slice = std::get_if<EndpointSlice>(&o->body)) {
     move(slice->ports);
-  } else {
-    move(std::get<GatewayConfig>(o->body).snat);
+  } else if (auto* gateway = std::get_if<GatewayConfig>(&o->body)) {
+    move(gateway->snat);
   }
   return o;
 }

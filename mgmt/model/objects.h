@@ -1,8 +1,9 @@
-// The objects that the operator writes, decoded and valid each on its own: Service, EndpointSlice, GatewayConfig. Only
-// the fields that the gateway reads, and the lines they stand on, so that a contradiction found later can be shown.
-// Knows neither YAML nor the engine.
+// The objects that the operator writes, decoded and valid each on its own: Service, EndpointSlice, GatewayConfig,
+// SourceFilter. Only the fields that the gateway reads, and the lines they stand on, so that a contradiction found
+// later can be shown. Knows neither YAML nor the engine.
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -18,11 +19,14 @@
 
 namespace guideway::mgmt {
 
-enum class Kind : uint8_t { kGatewayConfig, kService, kEndpointSlice };
+enum class Kind : uint8_t { kGatewayConfig, kService, kEndpointSlice, kSourceFilter };
+inline constexpr std::array kKinds{Kind::kService, Kind::kEndpointSlice, Kind::kGatewayConfig, Kind::kSourceFilter};
+// Else it is of the gateway as a whole.
+constexpr bool is_namespaced(Kind kind) { return kind == Kind::kService || kind == Kind::kEndpointSlice; }
 
 struct ObjectKey {
   Kind kind = Kind::kService;
-  std::string ns;  // empty for GatewayConfig, which belongs to no namespace
+  std::string ns;  // empty for what belongs to no namespace
   std::string name;
   friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
 };
@@ -155,11 +159,17 @@ struct GatewayConfig {
   friend bool operator==(const GatewayConfig&, const GatewayConfig&) = default;
 };
 
+// Whose packets are dropped before they cost anything. Several add up.
+struct SourceFilter {
+  std::vector<net::Prefix> denied;
+  friend bool operator==(const SourceFilter&, const SourceFilter&) = default;
+};
+
 struct Object {
   ObjectKey key;
   Place place;
   std::string created;  // metadata.creationTimestamp (RFC 3339, UTC: sorts as text), or empty
-  std::variant<Service, EndpointSlice, GatewayConfig> body;
+  std::variant<Service, EndpointSlice, GatewayConfig, SourceFilter> body;
   std::map<std::string, FieldPlace> limited;  // where it says what the engine's limits may be too low for: Lack::field
   friend bool operator==(const Object&, const Object&) = default;
 };

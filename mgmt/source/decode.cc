@@ -54,10 +54,12 @@ void Decoder::item(Field root, uint32_t document, Api fallback) {
   if (version.empty()) return refuse(root["apiVersion"], "is missing: every Kubernetes object has one");
   if (kind.empty()) return refuse(root["kind"], "is missing: every Kubernetes object has one");
   if (kind.size() >= 4 && kind.ends_with("List")) return list(root, document, {version, kind});
-  for (const Kind k : {Kind::kService, Kind::kEndpointSlice, Kind::kGatewayConfig})
+  for (const Kind k : kKinds)
     if (version == api_version(k) && kind == to_string(k)) return object(root, document, k);
   if (version.starts_with("guideway.io/"))
-    return refuse(root["kind"], "is unknown: this version of Guideway has GatewayConfig of guideway.io/v1alpha1");
+    return refuse(root["kind"],
+                  "is unknown: this version of Guideway has GatewayConfig and SourceFilter of "
+                  "guideway.io/v1alpha1");
   ++out_.skipped[kind + " (" + version + ")"];
 }
 
@@ -88,7 +90,7 @@ std::optional<ObjectKey> Decoder::identity(ObjectReader& r, Kind kind) {
   const Field meta = r.root()["metadata"];
   r.expect_map(meta);
   ObjectKey key{kind, {}, r.text(meta["name"])};
-  if (kind != Kind::kGatewayConfig) key.ns = r.text(meta["namespace"], "default");
+  if (is_namespaced(kind)) key.ns = r.text(meta["namespace"], "default");
   if (key.name.empty() && !r.bad()) r.error(meta["name"], "is missing: every object has one");
   if (r.bad() || !r.valid_name(meta["name"], key.name, 253) || !r.valid_name(meta["namespace"], key.ns, 63))
     return std::nullopt;
@@ -122,6 +124,9 @@ void Decoder::object(Field root, uint32_t document, Kind kind) {
     case Kind::kGatewayConfig:
       object->body = decode_gateway_config(r, host_);
       break;
+    case Kind::kSourceFilter:
+      object->body = decode_source_filter(r);
+      break;
   }
   object->limited = r.take_limited();
   if (r.bad()) return out_.refused.push_back(*key);
@@ -138,6 +143,7 @@ std::string_view api_version(Kind kind) {
     case Kind::kEndpointSlice:
       return "discovery.k8s.io/v1";
     case Kind::kGatewayConfig:
+    case Kind::kSourceFilter:
       return kGatewayApiVersion;
   }
   return {};

@@ -1,24 +1,11 @@
 // guideway.io/v1alpha1 GatewayConfig: what holds for the gateway as a whole. Ours, so an unknown field is an error.
 
 #include <charconv>
-#include <initializer_list>
 
 #include "mgmt/source/object_reader.h"
 
 namespace guideway::mgmt {
 namespace {
-
-void only(ObjectReader& r, Field map, std::initializer_list<std::string_view> known) {
-  r.expect_map(map);
-  if (!map.is_map()) return;
-  map.each([&](Field f) {
-    for (const std::string_view k : known)
-      if (f.key() == k) return;
-    std::string list;
-    for (const std::string_view k : known) list += (list.empty() ? "" : ", ") + std::string(k);
-    r.error(f, "is unknown; known here: " + list);
-  });
-}
 
 ForwardingMode read_mode(ObjectReader& r, Field f, ForwardingMode fallback, bool dsr_only) {
   if (f.empty()) return fallback;
@@ -50,7 +37,7 @@ bool read_ports(ObjectReader& r, Field f, Snat& s) {
 }
 
 void read_snat(ObjectReader& r, GatewayConfig& g, Field f, const HostPorts& host) {
-  only(r, f, {"address", "ports", "dedicated", "announce"});
+  r.only(f, {"address", "ports", "dedicated", "announce"});
   Snat s;
   s.line = f["address"].line();
   const auto a = r.address(f["address"]);
@@ -91,7 +78,7 @@ std::optional<net::Prefix> read_source(ObjectReader& r, Field f, bool v4) {
 }
 
 IdleTimeouts read_idle_timeouts(ObjectReader& r, Field f) {
-  only(r, f, {"established", "setup", "closing", "udp"});
+  r.only(f, {"established", "setup", "closing", "udp"});
   const auto read = [&](std::string_view name) {
     r.limited(f[name]);
     return r.duration(f[name]);
@@ -106,10 +93,9 @@ uint32_t read_rate(ObjectReader& r, Field f) { return static_cast<uint32_t>(r.nu
 GatewayConfig decode_gateway_config(ObjectReader& r, const HostPorts& host) {
   GatewayConfig g;
   const Field spec = r.root()["spec"];
-  only(r, r.root(), {"apiVersion", "kind", "metadata", "spec", "status"});
-  only(r, spec,
-       {"groupName", "hashSeed", "forwardingMode", "dsrMode", "snat", "encapsulation", "announce", "idleTimeouts",
-        "floodGuard", "icmpErrorsPerSecond"});
+  r.only(r.root(), {"apiVersion", "kind", "metadata", "spec", "status"});
+  r.only(spec, {"groupName", "hashSeed", "forwardingMode", "dsrMode", "snat", "encapsulation", "announce",
+                "idleTimeouts", "floodGuard", "icmpErrorsPerSecond"});
   g.group = r.text(spec["groupName"], "default");
   r.valid_name(spec["groupName"], g.group, 253);
   g.seed = r.number(spec["hashSeed"], 0, UINT64_MAX);
@@ -122,11 +108,11 @@ GatewayConfig decode_gateway_config(ObjectReader& r, const HostPorts& host) {
     r.error(f, "must be a map with address, ports, dedicated and announce");
   });
   const Field encap = spec["encapsulation"];
-  only(r, encap, {"sourceIPv4", "sourceIPv6"});
+  r.only(encap, {"sourceIPv4", "sourceIPv6"});
   g.encap_ipv4 = read_source(r, encap["sourceIPv4"], true);
   g.encap_ipv6 = read_source(r, encap["sourceIPv6"], false);
   g.idle = read_idle_timeouts(r, spec["idleTimeouts"]);
-  only(r, spec["floodGuard"], {"newFlowsPerSecond"});
+  r.only(spec["floodGuard"], {"newFlowsPerSecond"});
   g.new_flow_rate = read_rate(r, spec["floodGuard"]["newFlowsPerSecond"]);
   g.icmp_rate = read_rate(r, spec["icmpErrorsPerSecond"]);
   return g;

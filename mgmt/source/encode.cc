@@ -130,6 +130,10 @@ std::string gateway(const GatewayConfig& g) {
   return "\"spec\": {" + spec + "}";
 }
 
+std::string filter(const SourceFilter& f) {
+  return "\"spec\": {\"deniedCIDRs\": " + list(f.denied, [](const net::Prefix& p) { return quote(p); }) + "}";
+}
+
 }  // namespace
 
 std::string encode(const Object& object, std::optional<ForwardingMode> mode) {
@@ -139,6 +143,7 @@ std::string encode(const Object& object, std::optional<ForwardingMode> mode) {
   if (const auto* s = std::get_if<Service>(&object.body)) body = service(*s, mode, annotations);
   if (const auto* s = std::get_if<EndpointSlice>(&object.body)) body = slice(*s, labels, annotations);
   if (const auto* g = std::get_if<GatewayConfig>(&object.body)) body = gateway(*g);
+  if (const auto* f = std::get_if<SourceFilter>(&object.body)) body = filter(*f);
   std::string meta = "\"name\": " + quote(object.key.name);
   if (!object.key.ns.empty()) meta += ", \"namespace\": " + quote(object.key.ns);
   if (!object.created.empty()) meta += ", \"creationTimestamp\": " + quote(object.created);

@@ -128,4 +128,16 @@ void ObjectReader::expect_map(Field f) {
   if (!f.empty() && !f.is_map()) error(f, "must be a map");
 }
 
+void ObjectReader::only(Field map, std::initializer_list<std::string_view> known) {
+  expect_map(map);
+  if (!map.is_map()) return;
+  map.each([&](Field f) {
+    for (const std::string_view k : known)
+      if (f.key() == k) return;
+    std::string list;
+    for (const std::string_view k : known) list += (list.empty() ? "" : ", ") + std::string(k);
+    error(f, "is unknown; known here: " + list);
+  });
+}
+
 }  // namespace guideway::mgmt

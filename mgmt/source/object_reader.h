@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -61,6 +62,8 @@ class ObjectReader {
   // A point in time, as Kubernetes writes it: its text, which sorts by itself.
   std::string time(Field f);
   void expect_map(Field f);
+  // Of what is our own: a field that isn't known is an error.
+  void only(Field map, std::initializer_list<std::string_view> known);
   template <typename F>
   void list(Field f, F&& each) {
     if (f.empty()) return;
@@ -97,5 +100,6 @@ std::vector<Vip> decode_vips(ObjectReader& r);
 void decode_service_options(ObjectReader& r, Service& s);
 EndpointSlice decode_endpoint_slice(ObjectReader& r);
 GatewayConfig decode_gateway_config(ObjectReader& r, const HostPorts& host);
+SourceFilter decode_source_filter(ObjectReader& r);
 
 }  // namespace guideway::mgmt

@@ -180,6 +180,7 @@ bool FakeEngine::take(Peer& peer, const engine::Envelope& message) {
   }
   if (peer.batch && message.has_gateway()) peer.batch->gateway = message.gateway();
   if (peer.batch && message.has_service()) peer.batch->services.push_back(message.service());
+  if (peer.batch && message.has_denied_sources()) peer.batch->denied.push_back(message.denied_sources());
   if (peer.batch && message.has_removal()) peer.batch->removals.push_back(message.removal().service());
   if (peer.batch && message.has_commit()) commit(peer, message.commit().generation());
   changed_.notify_all();
@@ -295,6 +296,11 @@ void FakeEngine::commit(Peer& peer, const engine::Generation& generation) {
   if (batch.full) {
     state_.services.clear();
     state_.gateway.reset();
+    state_.denied.clear();
+  }
+  for (const auto& d : batch.denied) {
+    state_.denied.erase(d.part());
+    if (!d.ipv4().empty() || !d.ipv6().empty()) state_.denied[d.part()] = d;
   }
   if (batch.gateway) state_.gateway = batch.gateway;
   for (const auto& s : batch.services) state_.services[s.name()] = s;

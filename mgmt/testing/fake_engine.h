@@ -25,11 +25,13 @@ class FakeEngine {
     std::optional<engine::Gateway> gateway;
     std::vector<engine::Service> services;
     std::vector<std::string> removals;
+    std::vector<engine::DeniedSources> denied;
     EventLoop::Clock::time_point arrived;
   };
   struct State {
     std::map<std::string, engine::Service> services;
     std::optional<engine::Gateway> gateway;
+    std::map<uint32_t, engine::DeniedSources> denied;  // without empty ones
     std::vector<Batch> batches;  // all that came, also refused ones
     uint32_t refused = 0;
     uint32_t connections = 0;  // that attached for STATE

@@ -16,6 +16,8 @@ void forget(GatewayConfig& g) {
   for (Snat& s : g.snat) s.line = 0;
 }
 
+void forget(SourceFilter&) {}
+
 }  // namespace
 
 Object without_places(Object object) {

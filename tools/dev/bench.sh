@@ -20,8 +20,8 @@ api     the real engine and daemon: what a worker sends while weights and object
         second, and while 100,000 connections are listed page by page, beside what it sends at rest. Wants two cores
         likewise, and is root's. With --lab the same load meets the lab's gateway, while iperf3 sends through a VIP at
         a fixed rate, and how much of that arrives
-xdp     the XDP program as it balances while no engine listens, by the kernel's own statistics, net of an empty program: one
-        packet a call, flows in random order. Is root's
+xdp     the XDP program as it balances while no engine listens, and as it drops denied sources, by the kernel's own
+        statistics, net of an empty program: one packet a call, flows in random order. Is root's
 idle    in the lab: how much of a core the engine takes without traffic, and how long the first packet waits then; root's
 maglev  builds Maglev tables
 commit  changes manifests of 100 objects under the real guidewayd and guideway-engine, and prints how long after the

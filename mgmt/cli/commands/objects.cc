@@ -178,7 +178,7 @@ int remove(Client& client, const Options& o) {
   if (o.files.empty()) {
     auto& ref = *request.add_objects();
     ref.set_kind(o.kind);
-    if (o.kind == "GatewayConfig") {
+    if (o.kind == "GatewayConfig" || o.kind == "SourceFilter") {
       ref.set_name(o.object);
     } else {
       const auto [ns, name] = split_service(o.object);
@@ -225,10 +225,11 @@ void add_objects(CLI::App& app, Client& client) {
 
   sub = client.command(app, "delete", "Delete objects that came by apply");
   CLI::Option* files = take_files(sub, o);
-  CLI::Option* kind = sub->add_option("kind", o->kind, "Service, EndpointSlice or GatewayConfig")
-                          ->transform(CLI::IsMember({"Service", "EndpointSlice", "GatewayConfig"}, CLI::ignore_case))
-                          ->excludes(files)
-                          ->type_name("KIND");
+  CLI::Option* kind =
+      sub->add_option("kind", o->kind, "Service, EndpointSlice, GatewayConfig or SourceFilter")
+          ->transform(CLI::IsMember({"Service", "EndpointSlice", "GatewayConfig", "SourceFilter"}, CLI::ignore_case))
+          ->excludes(files)
+          ->type_name("KIND");
   CLI::Option* object = sub->add_option("object", o->object, "Its name; namespace default if none is given")
                             ->type_name("[NAMESPACE/]NAME");
   kind->needs(object);
