@@ -443,28 +443,38 @@ __noinline __u32 gw_header_sum(struct xdp_md *ctx, __u32 l3) {
   return fold(sum);
 }
 
-// Length and TOS of what IP says, and whether that is sound; what stands behind it is cut off. A drop reason, or none.
-static __always_inline __u32 read_ip(struct xdp_md *ctx, const struct packet *p, struct outgoing *o) {
+// Whether what IP says is sound, and the length that it says, which may be more than 16 bits hold. `summed`: its
+// checksum too. A drop reason, or none.
+static __always_inline __u32 judge_ip(struct xdp_md *ctx, const struct packet *p, int summed, __u32 *length) {
   void *end = (void *)(long)ctx->data_end;
   void *l3 = l3_of(ctx, p);
   const struct iphdr *ip = l3;
   const struct ipv6hdr *ip6 = l3;
-  __u32 length;  // may be more than 16 bits hold
   if ((void *)(ip + 1) > end) return GW_DROP_TRUNCATED;
   if (p->ipv6) {
     if ((void *)(ip6 + 1) > end) return GW_DROP_TRUNCATED;
-    length = bpf_ntohs(ip6->payload_len) + sizeof *ip6;
-    o->tos = bpf_ntohs(*(__be16 *)l3) >> 4;
+    *length = bpf_ntohs(ip6->payload_len) + sizeof *ip6;
   } else {
-    length = bpf_ntohs(ip->tot_len);
-    o->tos = ip->tos;
-    if (length < ip->ihl * 4U) return GW_DROP_BAD_IP_HEADER;
-    if (gw_header_sum(ctx, p->l3) != 0xffff) return GW_DROP_BAD_IP_CHECKSUM;
+    *length = bpf_ntohs(ip->tot_len);
+    if (*length < ip->ihl * 4U) return GW_DROP_BAD_IP_HEADER;
+    if (summed && gw_header_sum(ctx, p->l3) != 0xffff) return GW_DROP_BAD_IP_CHECKSUM;
   }
   if (is_impossible_source(p, ip, ip6)) return GW_DROP_BAD_ADDRESS;
-  const long behind = end - l3 - (long)length;
-  if (behind < 0) return GW_DROP_TRUNCATED;
+  return end - l3 < (long)*length ? GW_DROP_TRUNCATED : GW_DROP_NONE;
+}
+
+// As judge_ip; with TOS, and what stands behind it is cut off.
+static __always_inline __u32 read_ip(struct xdp_md *ctx, const struct packet *p, struct outgoing *o) {
+  __u32 length;
+  const __u32 unsound = judge_ip(ctx, p, 1, &length);
+  if (unsound) return unsound;
+  void *end = (void *)(long)ctx->data_end;
+  void *l3 = l3_of(ctx, p);
+  const struct iphdr *ip = l3;
+  if ((void *)(ip + 1) > end) return GW_DROP_TRUNCATED;
+  o->tos = p->ipv6 ? bpf_ntohs(*(__be16 *)l3) >> 4 : ip->tos;
   o->length = length;
+  const long behind = end - l3 - (long)length;
   if (behind > 0 && bpf_xdp_adjust_tail(ctx, -(int)behind)) return GW_DROP_TRUNCATED;
   return GW_DROP_NONE;
 }

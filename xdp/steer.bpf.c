@@ -57,7 +57,10 @@ int gw_steer(struct xdp_md *ctx) {
   if (!p.asks && is_denied(&p)) return count_drop(GW_DROP_SOURCE_FILTERED);
   // A socket leaves the map when its engine ends, however that came.
   const __u32 queue = ctx->rx_queue_index;
-  if (bpf_map_lookup_elem(&sockets, &queue) && is_alive(queue)) return bpf_redirect_map(&sockets, queue, XDP_DROP);
+  if (bpf_map_lookup_elem(&sockets, &queue) && is_alive(queue)) {
+    const __u32 unsound = p.asks ? GW_DROP_NONE : gw_unsound(ctx, &p);
+    return unsound ? count_drop(unsound) : bpf_redirect_map(&sockets, queue, XDP_DROP);
+  }
   if (p.asks || p.echo) return answer(ctx, &p);
   // Never the host instead: it would answer a VIP's clients with RST.
   return balance(ctx, &p, service);

@@ -2,6 +2,8 @@
 // of each (BPF_PROG_TEST_RUN) with what the publisher has mirrored. Needs root; says so and passes without.
 #include <bpf/bpf.h>
 #include <catch2/catch.hpp>
+#include <linux/if_xdp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,6 +43,16 @@ class Kernel {
   }
 
   xdp::KernelTables& tables() { return *tables_; }
+
+  // As if an engine listened: an AF_XDP socket with a receive ring is all that the map asks for.
+  void add_socket() {
+    socket_ = xdp::Fd{socket(AF_XDP, SOCK_RAW, 0)};
+    const int entries = 64;
+    REQUIRE(setsockopt(socket_.get(), SOL_XDP, XDP_RX_RING, &entries, sizeof entries) == 0);
+    const uint32_t queue = 0;
+    const int fd = socket_.get();
+    REQUIRE(bpf_map_update_elem(bpf_map__fd(program_->maps.sockets), &queue, &fd, BPF_ANY) == 0);
+  }
 
   void forget_datagrams() {
     const int map = bpf_map__fd(program_->maps.datagrams);
@@ -101,6 +113,7 @@ class Kernel {
 
   std::unique_ptr<xdp::KernelTables> tables_;
   xdp::Object program_;
+  xdp::Fd socket_;
 };
 
 std::string to_text(const Answer& a) {
@@ -202,6 +215,30 @@ TEST_CASE("the kernel's answers to the packet cases are the engine's, but for th
     INFO(d.name);
     CHECK(differ[d.name] > 0);  // one that is gone shall go from the list
   }
+}
+
+TEST_CASE("what is dropped before the engine's socket, the engine would drop by the same reason", "[kernel]") {
+  if (geteuid() != 0) return;
+  std::set<net::DropReason> reasons;
+  Kernel kernel;
+  kernel.add_socket();
+  for (const Case& c : all_cases()) {
+    const rig::Bytes in = c.raw.empty() ? c.in.bytes() : c.raw;
+    if (in.size() < sizeof(net::EthernetHeader)) continue;
+    INFO(c.description);
+    Rig rig({.kernel = &kernel.tables()});
+    network(rig);
+    c.configure(rig);
+    const Answer answer = kernel.run(in);
+    REQUIRE_FALSE(rig.apply({.full = true, .gateway = control::GatewaySpec{}, .services = {}, .removals = {}}));
+    if (answer.kind != Answer::kDropped) continue;
+    INFO(to_text(answer));
+    CHECK(same(answer, expected(c)));
+    reasons.insert(answer.reason);
+  }
+  using net::DropReason;
+  CHECK(reasons ==
+        std::set{DropReason::TRUNCATED, DropReason::BAD_IP_HEADER, DropReason::BAD_L4_HEADER, DropReason::BAD_ADDRESS});
 }
 
 TEST_CASE("a VIP that passes from one service to another is steered and balanced all the way", "[kernel]") {
