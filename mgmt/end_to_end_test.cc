@@ -458,7 +458,8 @@ TEST_CASE("end to end: the CLI applies, shows and deletes SourceFilters") {
   std::string cidrs = "203.0.113.0/24, \"2001:db8::/32\"";
   for (int i = 0; i < 250; ++i) cidrs += ", 198.51.100." + std::to_string(i) + "/32";
   write_file(p.dir / "f.yaml",
-             "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec: {deniedCIDRs: [" + cidrs + "]}\n");
+             "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec: {deniedCIDRs: [" +
+                 cidrs + "]}\n");
   CHECK(p.cli({"apply", "-f", p.dir / "f.yaml"}, out) == 0);
   CHECK(out == "SourceFilter f created\n");
   REQUIRE(p.engine.wait([](const FakeEngine::State& s) { return !s.denied.empty(); }));
@@ -481,7 +482,8 @@ TEST_CASE("end to end: the CLI applies, shows and deletes SourceFilters") {
   CHECK(p.cli({"status"}, out) == 0);
   CHECK(contains(out, "Filters:     252 denied prefixes of 1 SourceFilters"));
   write_file(p.dir / "f.yaml",
-             "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec: {deniedCIDRs: [10.0.0.1/8, 192.0.2.0/24]}\n");
+             "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec: {deniedCIDRs: "
+             "[10.0.0.1/8, 192.0.2.0/24]}\n");
   CHECK(p.cli({"apply", "-f", p.dir / "f.yaml"}, out) == 1);
   INFO(out);
   CHECK(contains(out, "SourceFilter f configured"));

@@ -44,7 +44,9 @@
   X(NOT_ANNOUNCED,        "not_announced",        "asked on the link for an address that isn't announced, or has no backend") \
   X(BAD_QUESTION,         "bad_question",         "ARP or neighbour discovery that is malformed, or asks nothing") \
   X(RX_FULL,              "rx_full",              "the port's receive ring is full (counted by the kernel)") \
-  X(SOURCE_FILTERED,      "source_filtered",      "a SourceFilter denies its source (counted by XDP)")
+  X(SOURCE_FILTERED,      "source_filtered",      "a SourceFilter denies its source (counted by XDP)") \
+  X(SOURCE_RATE,          "source_rate",          "more packets a second from its source's prefix than a SourceFilter admits (counted by XDP)") \
+  X(VIP_RATE,             "vip_rate",             "more packets a second to the VIP than its Service admits (counted by XDP)")
 /* clang-format on */
 
 #define GW_DROP_ENUM(symbol, name, text) GW_DROP_##symbol,

@@ -62,3 +62,51 @@ __noinline __u32 gw_unsound(struct xdp_md *ctx, struct packet *p) {
   if (unsound || p->icmp || !p->flow || p->fragment == LATER_FRAGMENT) return unsound;
   return read_l4(ctx, p, length);
 }
+
+// ---- how often
+
+// Takes a token; false if there is none. Other CPUs take theirs meanwhile.
+static __always_inline int pays(__u64 *until, const struct gw_rate *rate, __u64 now) {
+  const __u64 was = *(volatile __u64 *)until;
+  if (was <= now) {
+    if (__sync_val_compare_and_swap(until, was, now + rate->interval) == was) return 1;
+  } else if (was - now > rate->burst) {
+    return 0;
+  }
+  __sync_fetch_and_add(until, rate->interval);
+  return 1;
+}
+
+static __always_inline int source_pays(const struct gw_address *source, __u32 v6, __u64 now) {
+  const struct gw_settings *s = the_settings();
+  if (!s || !s->source_rate.rate.interval) return 1;
+  __u64 address[2];
+  __builtin_memcpy(address, source, sizeof address);
+  address[0] &= s->source_rate.masks[v6 & 1][0];
+  address[1] &= s->source_rate.masks[v6 & 1][1];
+  struct gw_address key;
+  __builtin_memcpy(&key, address, sizeof key);
+  __u64 *until = bpf_map_lookup_elem(&sources, &key);
+  if (until) return pays(until, &s->source_rate.rate, now);
+  const __u64 first = now + s->source_rate.rate.interval;
+  bpf_map_update_elem(&sources, &key, &first, BPF_ANY);
+  return 1;
+}
+
+// Of what comes to a VIP. A source that is over its rate takes nothing of the VIP's. A drop reason, or none. As
+// gw_beside_range.
+__noinline __u32 gw_too_often(const struct gw_address *source, __u32 v6, __u32 bucket) {
+  if (!source) return GW_DROP_NONE;
+  const __u64 now = bpf_ktime_get_ns() * GW_RATE_UNITS;
+  if (!source_pays(source, v6, now)) return GW_DROP_SOURCE_RATE;
+  if (!bucket) return GW_DROP_NONE;
+  struct gw_bucket *b = bpf_map_lookup_elem(&buckets, &bucket);
+  if (!b || !b->rate.interval || pays(&b->until, &b->rate, now)) return GW_DROP_NONE;
+  return GW_DROP_VIP_RATE;
+}
+
+static __always_inline __u32 too_often(const struct packet *p, const struct gw_service *service) {
+  const struct gw_settings *s = the_settings();
+  if (!service || (!service->bucket && !(s && s->source_rate.rate.interval))) return GW_DROP_NONE;
+  return gw_too_often(&p->source, p->ipv6 != 0, service->bucket);
+}

@@ -125,4 +125,10 @@ absl::StatusOr<gw_filter> KernelTables::filter() const {
   return system_error(errno, "can't read the map filter");
 }
 
+absl::Status KernelTables::set_bucket(uint32_t bucket, const gw_rate& rate) {
+  const gw_bucket full{.rate = rate, .until = 0};
+  if (bpf_map_update_elem(bpf_map__fd(object_->maps.buckets), &bucket, &full, BPF_ANY) == 0) return absl::OkStatus();
+  return system_error(errno, "can't write to the map buckets");
+}
+
 }  // namespace guideway::xdp

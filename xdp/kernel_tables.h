@@ -44,6 +44,8 @@ class KernelTables {
   absl::Status deny(uint64_t hash);
   void admit(uint64_t hash) { denied_.erase(hash); }
   absl::Status set(const gw_filter& filter);
+  // Full from now on.
+  absl::Status set_bucket(uint32_t bucket, const gw_rate& rate);
   absl::StatusOr<gw_filter> filter() const;
 
   // Rows, by the indices that others name them by.

@@ -138,6 +138,21 @@ struct row_segment {
   __uint(value_size, sizeof(struct gw_line));
 };
 
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, GW_MAX_BUCKETS);
+  __type(key, __u32);
+  __type(value, struct gw_bucket);
+} buckets SEC(".maps");
+
+// Prefixes that packets have come from of late, and gw_bucket::until of each.
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, GW_MAX_SOURCES);
+  __type(key, struct gw_address);
+  __type(value, __u64);
+} sources SEC(".maps");
+
 struct denied_segment {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);

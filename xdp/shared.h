@@ -64,7 +64,7 @@ struct gw_service {
   __u16 mtu;              /* of the way to the reals, bytes of IP with the outer header; 0: the link's */
   __u8 mode;
   __u8 flags;
-  __u16 zero;
+  __u16 bucket; /* index in `buckets`; 0: it may have any number of packets */
 };
 
 /* Clients from `first` to `last`, both included; a service's are in the order of lb::source_ranges(): IPv4, then IPv6.
@@ -171,10 +171,30 @@ struct gw_heartbeat {
   __u64 zero[7];
 };
 
+/* How often packets may come: a token each. In sixteenths of nanoseconds, so that many a second are told apart. */
+struct gw_rate {
+  __u64 interval; /* from one to the next; 0: as often as they like */
+  __u64 burst;    /* of so much time come at once */
+};
+enum { GW_RATE_UNITS = 16 };
+
+/* Value of `buckets`. */
+struct gw_bucket {
+  struct gw_rate rate;
+  __u64 until; /* then all that has passed will have been paid for */
+};
+
+/* Of each prefix that a source may be in, for packets to VIPs. */
+struct gw_source_rate {
+  struct gw_rate rate;
+  __u64 masks[2][2]; /* of the prefix, as it stands in an address: IPv4, then IPv6 */
+};
+
 struct gw_settings {
   __u64 hash_seed; /* the group's */
   __u64 heartbeat; /* ns: the age from which a heartbeat is one too few; 0: none is asked for */
   struct gw_address_range encap_sources[2]; /* what comes from there, we have encapsulated */
+  struct gw_source_rate source_rate;
 };
 
 enum { GW_MAX_DENIED_LENGTHS = 32 }; /* of a family */
@@ -212,6 +232,8 @@ enum {
   GW_MAX_EXCEPTIONS = 262144, /* entries of `exceptions` */
   GW_MAX_BEGUN = 65536,       /* entries of `begun` */
   GW_MAX_ADDRESSES = 65536,   /* entries of `addresses` */
+  GW_MAX_BUCKETS = 32768,     /* entries of `buckets`: of services, and of those that replace them */
+  GW_MAX_SOURCES = 65536,     /* entries of `sources` */
   GW_MAX_DATAGRAMS = 4096,    /* entries of `datagrams` */
   GW_MAX_QUEUES = 256,        /* receive queues of one interface: entries of `sockets` and `heartbeats` */
 };

@@ -18,12 +18,12 @@ static __always_inline int has_port_of_ours(const struct gw_address_value *a, co
   return ours;
 }
 
-static __always_inline int is_any_port_vip(struct packet *p) {
+static __always_inline const struct gw_service *any_port_vip(struct packet *p) {
   p->destination.port = 0;
-  return bpf_map_lookup_elem(&vips, &p->destination) != 0;
+  return bpf_map_lookup_elem(&vips, &p->destination);
 }
 
-// `service` is that of the packet's own port, if it has one.
+// `service`: that of the VIP, where the packet has a port that tells it.
 static __always_inline int is_for_engine(struct packet *p, const struct gw_service **service) {
   if (p->has_port) {
     *service = bpf_map_lookup_elem(&vips, &p->destination);
@@ -35,7 +35,9 @@ static __always_inline int is_for_engine(struct packet *p, const struct gw_servi
   if (a->flags & GW_ADDRESS_DEDICATED) return 1;
   if ((a->flags & GW_ADDRESS_VIP) && (p->icmp || p->fragment != WHOLE)) return 1;
   if ((a->flags & GW_ADDRESS_SNAT) && has_port_of_ours(a, p)) return 1;
-  return (a->flags & GW_ADDRESS_ANY_PORT) && p->has_port && is_any_port_vip(p);
+  if (!(a->flags & GW_ADDRESS_ANY_PORT) || !p->has_port) return 0;
+  *service = any_port_vip(p);
+  return *service != 0;
 }
 
 // Whether the worker that takes what comes to the queue's socket is there. One that hasn't begun will be: until then
@@ -55,6 +57,8 @@ int gw_steer(struct xdp_md *ctx) {
   const struct gw_service *service = 0;
   if (!is_for_engine(&p, &service)) return XDP_PASS;
   if (!p.asks && is_denied(&p)) return count_drop(GW_DROP_SOURCE_FILTERED);
+  const __u32 unpaid = too_often(&p, service);
+  if (unpaid) return count_drop(unpaid);
   // A socket leaves the map when its engine ends, however that came.
   const __u32 queue = ctx->rx_queue_index;
   if (bpf_map_lookup_elem(&sockets, &queue) && is_alive(queue)) {

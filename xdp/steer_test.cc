@@ -247,6 +247,42 @@ class Steering {
     REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.settings), &zero, &settings, BPF_ANY) == 0);
   }
 
+  // The VIP's bucket, full of so many tokens; an interval that no test waits for.
+  void limit(const char* ip, uint16_t port, int protocol, uint32_t bucket, uint64_t tokens) {
+    const gw_vip_key key{address(ip), Be16{port}.wire(), static_cast<uint8_t>(protocol), 0};
+    gw_service service{};
+    REQUIRE(bpf_map_lookup_elem(bpf_map__fd(object_->maps.vips), &key, &service) == 0);
+    service.bucket = static_cast<uint16_t>(bucket);
+    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.vips), &key, &service, BPF_ANY) == 0);
+    const gw_bucket full{.rate = rate(tokens), .until = 0};
+    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.buckets), &bucket, &full, BPF_ANY) == 0);
+  }
+  // Full from now on.
+  void set_rate(uint32_t bucket, gw_rate rate) {
+    gw_bucket b{};
+    REQUIRE(bpf_map_lookup_elem(bpf_map__fd(object_->maps.buckets), &bucket, &b) == 0);
+    b.rate = rate;
+    b.until = 0;
+    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.buckets), &bucket, &b, BPF_ANY) == 0);
+  }
+  void limit_sources(uint64_t tokens, unsigned ipv4_length, unsigned ipv6_length) {
+    gw_settings settings{};
+    settings.source_rate.rate = rate(tokens);
+    net::IpAddress ones;
+    ones.bytes.fill(0xff);
+    const unsigned lengths[] = {96 + ipv4_length, ipv6_length};
+    for (unsigned v6 = 0; v6 < 2; ++v6) {
+      const auto mask = net::prefix_of(ones, lengths[v6]).address.words();
+      std::ranges::copy(mask, settings.source_rate.masks[v6]);
+    }
+    const uint32_t zero = 0;
+    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.settings), &zero, &settings, BPF_ANY) == 0);
+  }
+  static gw_rate rate(uint64_t tokens) {
+    constexpr uint64_t kHour = uint64_t{3'600'000'000'000} * GW_RATE_UNITS;
+    return {kHour, (tokens - 1) * kHour};
+  }
+
   // Has just these prefixes denied.
   void deny(const std::vector<net::Prefix>& prefixes) {
     const uint32_t zero = 0;
@@ -679,6 +715,71 @@ TEST_CASE("what is malformed is dropped before the socket, by the engine's reaso
     CHECK(steering.drops(m.reason) == before + 1);
     CHECK(steering.run_as_it_is(host(m.packet)) == XDP_PASS);
   }
+}
+
+TEST_CASE("a VIP gets as many packets as its bucket has tokens, and no more") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  steering.add_socket(0);
+  const Packet vip = tcp(ipv4("192.0.2.1", kTcp), 80);
+  const Packet any = tcp(ipv6("2001:db8::5", kTcp), 4711);
+  const Packet other = sctp(ipv4("192.0.2.1", kSctp), 5060);
+  steering.limit("192.0.2.1", 80, kTcp, 1, 5);
+  steering.limit("2001:db8::5", 0, kTcp, 2, 3);
+  for (int i = 0; i < 5; ++i) CHECK(steering.run(vip) == XDP_REDIRECT);
+  for (int i = 0; i < 5; ++i) CHECK(steering.run(vip) == XDP_DROP);
+  CHECK(steering.drops(GW_DROP_VIP_RATE) == 5);
+  for (int i = 0; i < 3; ++i) CHECK(steering.run(any) == XDP_REDIRECT);
+  CHECK(steering.run(any) == XDP_DROP);
+  for (int i = 0; i < 20; ++i) CHECK(steering.run(other) == XDP_REDIRECT);
+  CHECK(steering.run(tcp(ipv4("192.0.2.1", kTcp), 81)) == XDP_PASS);
+  steering.limit("192.0.2.1", 80, kTcp, 1, 1);
+  CHECK(steering.run(vip) == XDP_REDIRECT);
+  CHECK(steering.run(vip) == XDP_DROP);
+}
+
+TEST_CASE("tokens come back with the time") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  steering.add_socket(0);
+  const Packet vip = tcp(ipv4("192.0.2.1", kTcp), 80);
+  const uint32_t bucket = 1;
+  steering.limit("192.0.2.1", 80, kTcp, bucket, 1);
+  CHECK(steering.run(vip) == XDP_REDIRECT);
+  CHECK(steering.run(vip) == XDP_DROP);
+  steering.set_rate(bucket, {uint64_t{1'000'000} * GW_RATE_UNITS, 0});  // 1 ms
+  for (int i = 0; i < 3; ++i)
+    while (steering.run(vip) != XDP_REDIRECT) {
+    }
+  CHECK(steering.drops(GW_DROP_VIP_RATE) > 1);
+}
+
+TEST_CASE("what comes to VIPs from a prefix is counted together, and costs the VIP nothing when it is too much") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  steering.add_socket(0);
+  const Packet vip = tcp(ipv4("192.0.2.1", kTcp), 80);
+  const Packet vip6 = udp(ipv6("2001:db8::1", kUdp), 53);
+  const auto source = [](const char* text) { return *net::parse_ip(text); };
+  steering.limit("192.0.2.1", 80, kTcp, 1, 10);
+  steering.limit_sources(4, 24, 48);
+  for (const char* a : {"198.51.100.1", "198.51.100.2", "198.51.100.1", "198.51.100.255"})
+    CHECK(steering.run(from(source(a), vip)) == XDP_REDIRECT);
+  for (int i = 0; i < 20; ++i) CHECK(steering.run(from(source("198.51.100.1"), vip)) == XDP_DROP);
+  CHECK(steering.drops(GW_DROP_SOURCE_RATE) == 20);
+  for (int i = 0; i < 4; ++i) CHECK(steering.run(from(source("198.51.101.1"), vip)) == XDP_REDIRECT);
+  for (const char* a : {"2001:db8:9::1", "2001:db8:9:ffff::1", "2001:db8:9::1", "2001:db8:9::1"})
+    CHECK(steering.run(from(source(a), vip6)) == XDP_REDIRECT);
+  CHECK(steering.run(from(source("2001:db8:9:1::1"), vip6)) == XDP_DROP);
+  CHECK(steering.run(from(source("2001:db8:a::1"), vip6)) == XDP_REDIRECT);
+  // Answers to SNAT ports are the backends', and what is the host's is the host's.
+  for (int i = 0; i < 20; ++i) {
+    CHECK(steering.run(udp(ipv4("192.0.2.2", kUdp), 40000)) == XDP_REDIRECT);
+    CHECK(steering.run(tcp(ipv4("192.0.2.9", kTcp), 22)) == XDP_PASS);
+  }
+  for (int i = 0; i < 2; ++i) CHECK(steering.run(from(source("203.0.113.1"), vip)) == XDP_REDIRECT);
+  CHECK(steering.run(from(source("203.0.113.1"), vip)) == XDP_DROP);  // the VIP's ten are gone
+  CHECK(steering.drops(GW_DROP_VIP_RATE) == 1);
 }
 
 }  // namespace

@@ -78,6 +78,8 @@ Checked<ServiceSpec> decode(const engine::Service& m) {
   }
   s.source_ranges_deny = m.source_ranges_deny();
   s.announce = m.announce();
+  if (m.rate_limit() > kMaxRateLimit) return refuse("rate_limit", more_than(kMaxRateLimit));
+  s.rate_limit = m.rate_limit();
   std::set<std::pair<net::IpAddress, uint16_t>> seen;
   for (int i = 0; i < m.reals_size(); ++i) {
     const std::string field = "reals[" + std::to_string(i) + "]";
@@ -131,6 +133,14 @@ Checked<GatewaySpec> decode(const engine::Gateway& m) {
     return refuse("idle_timeouts", more_than(path::kMaxIdle) + " seconds");
   if (m.new_flow_rate() != 0) g.new_flow_rate = m.new_flow_rate();
   if (m.icmp_rate() != 0) g.icmp_rate = m.icmp_rate();
+  if (m.has_source_rate()) {
+    const engine::SourceRate& r = m.source_rate();
+    if (r.packets_per_second() == 0 || r.packets_per_second() > kMaxRateLimit || r.burst() > kMaxRateLimit)
+      return refuse("source_rate", "not" + within(1, kMaxRateLimit) + " packets");
+    if (r.ipv4_length() == 0 || r.ipv4_length() > 32 || r.ipv6_length() == 0 || r.ipv6_length() > 128)
+      return refuse("source_rate", "no lengths of prefixes");
+    g.source_rate = {r.packets_per_second(), r.burst(), r.ipv4_length(), r.ipv6_length()};
+  }
   return g;
 }
 

@@ -38,11 +38,22 @@ struct ServiceSpec {
   std::vector<net::Prefix> source_ranges = {};
   bool source_ranges_deny = false;
   bool announce = false;
+  uint32_t rate_limit = 0;  // packets a second; 0: none
   friend bool operator==(const ServiceSpec&, const ServiceSpec&) = default;
 };
 
 inline constexpr uint32_t kDefaultNewFlowRate = 125'000;  // a second and worker, as Katran's guard
 inline constexpr uint32_t kDefaultIcmpRate = 1'000;       // a second and worker, as Linux's icmp_msgs_per_sec
+
+inline constexpr uint32_t kMaxRateLimit = 10'000'000;  // packets a second
+
+// Of packets to VIPs from each prefix of these lengths.
+struct SourceRate {
+  uint32_t packets_per_second = 0;  // 0: no limit
+  uint32_t burst = 0;               // 0: a tenth of a second's
+  uint32_t ipv4_length = 32;
+  uint32_t ipv6_length = 128;
+};
 
 struct GatewaySpec {
   std::vector<path::SnatAddress> snat;
@@ -54,6 +65,7 @@ struct GatewaySpec {
   path::IdleTimeouts idle_timeouts = path::kIdleTimeout;
   uint32_t new_flow_rate = kDefaultNewFlowRate;
   uint32_t icmp_rate = kDefaultIcmpRate;
+  SourceRate source_rate = {};
 };
 
 // A part of the prefixes whose sources are denied: all that stand in it.

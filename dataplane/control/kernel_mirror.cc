@@ -13,6 +13,7 @@ namespace guideway::control {
 
 namespace {
 
+constexpr uint32_t kLeastBurst = 10;  // packets: what a client sends at once
 constexpr uint32_t kSlotsOfLine = xdp::kLine / sizeof(uint16_t);
 
 static_assert(static_cast<int>(path::Mode::kDsrL2) == GW_MODE_DSR_L2 &&
@@ -49,6 +50,27 @@ gw_flow_key kernel_key(const net::FlowKey6& connection) {
 
 gw_address_range kernel_range(const path::AddressRange& r) {
   return {.value = {r.value[0], r.value[1]}, .mask = {r.mask[0], r.mask[1]}};
+}
+
+// `burst`: packets; 0: a tenth of a second's.
+gw_rate kernel_rate(uint32_t packets_per_second, uint32_t burst) {
+  constexpr uint64_t kSecond = uint64_t{1'000'000'000} * GW_RATE_UNITS;
+  if (packets_per_second == 0) return {};
+  const uint64_t interval = kSecond / packets_per_second;
+  if (burst == 0) burst = std::max(packets_per_second / 10, kLeastBurst);
+  return {interval, interval * (burst - 1)};
+}
+
+gw_source_rate kernel_rate(const SourceRate& r) {
+  gw_source_rate out{.rate = kernel_rate(r.packets_per_second, r.burst), .masks = {}};
+  net::IpAddress ones;
+  ones.bytes.fill(0xff);
+  const std::array lengths{96 + r.ipv4_length, r.ipv6_length};
+  for (size_t v6 = 0; v6 < 2; ++v6) {
+    const auto mask = net::prefix_of(ones, lengths[v6]).address.words();
+    std::ranges::copy(mask, out.masks[v6]);
+  }
+  return out;
 }
 
 void tell(const absl::Status& status) {
@@ -160,7 +182,8 @@ void KernelMirror::follow(const Publisher& publisher) {
   const auto& sources = publisher.encap_sources();
   tell(tables_.set({.hash_seed = publisher.gateway().hash_seed,
                     .heartbeat = static_cast<uint64_t>(heartbeat_.count()),
-                    .encap_sources = {kernel_range(sources[0]), kernel_range(sources[1])}}));
+                    .encap_sources = {kernel_range(sources[0]), kernel_range(sources[1])},
+                    .source_rate = kernel_rate(publisher.gateway().source_rate)}));
   tell(tables_.set_addresses(steered_addresses(publisher)));
 }
 
@@ -215,7 +238,7 @@ void KernelMirror::write_real(path::RealIndex i, const path::Real& real) {
 
 void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publisher) {
   const path::Service& row = publisher.service(i);
-  const auto [key, built, former] = publisher.served(i);
+  const auto [key, built, former, rate_limit] = publisher.served(i);
   const std::span ranges(row.ranges, row.range_count);
   Vip vip{.key = key, .ordinals = {}, .former_ordinals = {}, .ranges = ranges_.take(ranges.size(), sizeof(gw_range))};
   gw_service fresh{.table = write_ordinals(built, vip.ordinals),
@@ -225,7 +248,9 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
                    .mtu = row.mtu,
                    .mode = static_cast<uint8_t>(row.mode),
                    .flags = 0,
-                   .zero = 0};
+                   .bucket = bucket_of(i, rate_limit)};
+  vip.bucket = fresh.bucket;
+  vip.rate_limit = rate_limit;
   if (row.affinity != 0) fresh.flags |= GW_SERVICE_AFFINITY;
   if (row.ranges_deny) fresh.flags |= GW_SERVICE_DENY;
   if (former != nullptr && former->affinity) fresh.flags |= GW_SERVICE_FORMER_AFFINITY;
@@ -251,6 +276,27 @@ gw_table KernelMirror::write_ordinals(const BuiltTable& built, KernelLists::Run&
   return table;
 }
 
+// The service keeps its bucket, and what is in it, while its limit stays. 0: it needs none, or there is none left,
+// which is said.
+uint16_t KernelMirror::bucket_of(path::ServiceIndex i, uint32_t rate_limit) {
+  if (rate_limit == 0) return 0;
+  uint16_t bucket = 0;
+  if (const auto old = services_.find(i); old != services_.end() && old->second.bucket != 0) {
+    bucket = std::exchange(old->second.bucket, 0);
+    if (old->second.rate_limit == rate_limit) return bucket;
+  } else if (!free_buckets_.empty()) {
+    bucket = free_buckets_.back();
+    free_buckets_.pop_back();
+  } else if (next_bucket_ < GW_MAX_BUCKETS) {
+    bucket = next_bucket_++;
+  } else {
+    spdlog::error("no bucket is left for the rate limit of a VIP: it has none until others have gone");
+    return 0;
+  }
+  tell(tables_.set_bucket(bucket, kernel_rate(rate_limit, 0)));
+  return bucket;
+}
+
 void KernelMirror::forget(path::ServiceIndex i) {
   const auto it = services_.find(i);
   if (it == services_.end()) return;
@@ -258,6 +304,7 @@ void KernelMirror::forget(path::ServiceIndex i) {
   ordinals_.give_back(vip.ordinals);
   ordinals_.give_back(vip.former_ordinals);
   ranges_.give_back(vip.ranges);
+  if (vip.bucket != 0) free_buckets_.push_back(vip.bucket);
   if (const auto owner = owner_.find(vip.key); owner != owner_.end() && owner->second == i) {
     owner_.erase(owner);
     left_.push_back(vip.key);

@@ -67,6 +67,8 @@ class KernelMirror {
     KernelLists::Run ordinals;
     KernelLists::Run former_ordinals;
     KernelLists::Run ranges;
+    uint16_t bucket = 0;
+    uint32_t rate_limit = 0;
   };
   struct KeyHash {
     size_t operator()(const path::VipKey& key) const { return path::VipTable::hash(key); }
@@ -77,6 +79,7 @@ class KernelMirror {
   void write_real(path::RealIndex i, const path::Real& real);
   void write_service(path::ServiceIndex i, const Publisher& publisher);
   gw_table write_ordinals(const BuiltTable& built, KernelLists::Run& run);
+  uint16_t bucket_of(path::ServiceIndex i, uint32_t rate_limit);
   void forget(path::ServiceIndex i);
 
   xdp::KernelTables& tables_;
@@ -85,6 +88,8 @@ class KernelMirror {
   std::unordered_map<path::ServiceIndex, Vip> services_;
   std::unordered_map<path::VipKey, path::ServiceIndex, KeyHash> owner_;
   std::vector<path::VipKey> left_;  // by the services of this publication; some may be another's by now
+  std::vector<uint16_t> free_buckets_;
+  uint16_t next_bucket_ = 1;
   path::Recent recent_;
   KernelLists ordinals_;
   KernelLists ranges_;

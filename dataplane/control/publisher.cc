@@ -744,8 +744,9 @@ void Publisher::release_real(path::RealIndex i) {
 }
 
 Publisher::Served Publisher::served(path::ServiceIndex present) const {
-  const ServiceRecord& record = by_index_.at(present)->second;
-  return {record.vip, record.built, former_table(present)};
+  const auto& [name, record] = *by_index_.at(present);
+  const auto spec = desired_.find(name);
+  return {record.vip, record.built, former_table(present), spec != desired_.end() ? spec->second.rate_limit : 0};
 }
 
 std::optional<std::pair<path::ServiceIndex, path::RealIndex>> Publisher::find_real(path::VipKey vip,

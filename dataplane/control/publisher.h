@@ -100,6 +100,7 @@ class Publisher {
     path::VipKey vip;
     const BuiltTable& table;
     const BuiltTable* former;  // as former_table()
+    uint32_t rate_limit;       // packets a second; 0: none
   };
   Served served(path::ServiceIndex present) const;
 

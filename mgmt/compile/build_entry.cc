@@ -113,6 +113,7 @@ void write_message(Entry& entry, const Service& service) {
   }
   s.set_source_ranges_deny(service.source_ranges_deny);
   s.set_announce(entry.announce);
+  s.set_rate_limit(service.rate_limit);
   entry.table = std::hash<std::string>{}(table);
   entry.frame = frame_of(envelope);
 }

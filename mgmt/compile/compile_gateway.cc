@@ -8,7 +8,7 @@
 namespace guideway::mgmt {
 namespace {
 
-std::string message(const GatewayConfig& g) {
+std::string message(const GatewayConfig& g, const std::optional<SourceRate>& rate) {
   engine::Envelope envelope;
   engine::Gateway& m = *envelope.mutable_gateway();
   for (const Snat& s : g.snat) {
@@ -35,6 +35,13 @@ std::string message(const GatewayConfig& g) {
   idle.set_udp(g.idle.udp);
   m.set_new_flow_rate(g.new_flow_rate);
   m.set_icmp_rate(g.icmp_rate);
+  if (rate) {
+    engine::SourceRate& r = *m.mutable_source_rate();
+    r.set_packets_per_second(rate->packets_per_second);
+    r.set_burst(rate->burst);
+    r.set_ipv4_length(rate->ipv4_length);
+    r.set_ipv6_length(rate->ipv6_length);
+  }
   return frame_of(envelope);
 }
 
@@ -47,7 +54,7 @@ uint64_t seed_of_group(std::string_view group) {
   return gw_mix(h);
 }
 
-Compiler::Compiler(Store& store) : store_(store), gateway_frame_(message(gateway_)) {}
+Compiler::Compiler(Store& store) : store_(store), gateway_frame_(message(gateway_, source_rate_)) {}
 
 bool Compiler::has_snat(bool v4) const {
   for (const Snat& s : gateway_.snat)
@@ -67,6 +74,28 @@ std::string Compiler::gateway_conflict(const GatewayConfig& g, uint32_t& line, s
            store_.owner(holder->second) + "): choose another";
   }
   return {};
+}
+
+// The oldest SourceFilter's that has one: true if that is another than before.
+bool Compiler::update_source_rate() {
+  filter_problems_.clear();
+  std::set<Precedence> order;
+  for (const ObjectKey& key : store_.keys(Kind::kSourceFilter)) order.insert(precedence(*store_.latest(key)));
+  ObjectPtr chosen;
+  for (const Precedence& p : order) {
+    const ObjectPtr latest = store_.latest(p.key);
+    const auto& rate = std::get<SourceFilter>(latest->body).rate;
+    if (!rate) continue;
+    if (chosen)
+      filter_problems_.push_back(problem(*latest, rate->line, "spec.sourceRateLimit",
+                                         "a gateway has one, and that of " + to_string(chosen->key) + " (" +
+                                             store_.owner(chosen->key) + ") is in force: remove one of the two"));
+    else
+      chosen = latest;
+  }
+  source_rate_ = chosen ? std::get<SourceFilter>(chosen->body).rate : std::nullopt;
+  const std::string before = std::exchange(gateway_frame_, message(gateway_, source_rate_));
+  return before != gateway_frame_;
 }
 
 // True if the message is another than before.
@@ -98,7 +127,7 @@ bool Compiler::update_gateway() {
   }
   GatewayConfig before = std::exchange(gateway_, chosen ? std::get<GatewayConfig>(chosen->body) : GatewayConfig{});
   gateway_object_ = chosen;
-  gateway_frame_ = message(gateway_);
+  gateway_frame_ = message(gateway_, source_rate_);
   return !(before == gateway_);
 }
 

@@ -31,7 +31,10 @@ Delta Compiler::update(std::span<const ObjectKey> changed) {
     if (key.kind == Kind::kGatewayConfig) gateway = true;
     if (key.kind == Kind::kSourceFilter) filters = true;
   }
-  delta.denied = filters && update_denied();
+  if (filters) {
+    delta.denied = update_denied();
+    delta.gateway = update_source_rate();
+  }
   const auto gateway_changed = [&] {
     delta.gateway = true;
     for (const ObjectKey& key : store_.keys(Kind::kService)) services.insert(key);
@@ -333,6 +336,7 @@ std::vector<EntryPtr> Compiler::refused() const {
 
 std::vector<Problem> Compiler::problems() const {
   std::vector<Problem> all = gateway_problems_;
+  all.insert(all.end(), filter_problems_.begin(), filter_problems_.end());
   for (const auto& [key, unit] : units_) all.insert(all.end(), unit.problems.begin(), unit.problems.end());
   return all;
 }

@@ -85,6 +85,7 @@ class Compiler {
   void tell_difference(Delta& delta);
   bool update_gateway();
   bool update_denied();
+  bool update_source_rate();
   std::string gateway_conflict(const GatewayConfig& g, uint32_t& line, std::string& field) const;
   void index_slice(const ObjectKey& key, std::set<ObjectKey>& services);
   void declare_interests(const ObjectKey& key, std::set<Precedence>& dirty);
@@ -105,8 +106,10 @@ class Compiler {
   Store& store_;
   GatewayConfig gateway_;
   ObjectPtr gateway_object_;
+  std::optional<SourceRate> source_rate_;
   std::string gateway_frame_;
   std::vector<Problem> gateway_problems_;
+  std::vector<Problem> filter_problems_;
   DeniedSources denied_;
   bool gateway_pending_ = false;  // a GatewayConfig waits for an address to become free
   std::map<ObjectKey, Unit> units_;

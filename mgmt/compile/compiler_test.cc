@@ -61,7 +61,8 @@ TEST_CASE("compile: what several SourceFilters deny is told once, and only the p
       std::string_view bytes = *frame;
       const engine::Envelope e = **take_frame(bytes);
       CHECK(e.denied_sources().part() == part);
-      for (const auto& [text, size] : {std::pair{e.denied_sources().ipv4(), size_t{5}}, {e.denied_sources().ipv6(), 17}})
+      for (const auto& [text, size] :
+           {std::pair{e.denied_sources().ipv4(), size_t{5}}, {e.denied_sources().ipv6(), 17}})
         for (size_t at = 0; at < text.size(); at += size) {
           const net::Prefix p{*net::ip_of_bytes(std::string_view(text).substr(at, size - 1)),
                               static_cast<uint8_t>(text[at + size - 1])};
@@ -84,6 +85,34 @@ TEST_CASE("compile: what several SourceFilters deny is told once, and only the p
   CHECK(b.put("h", filter("three", "192.0.2.0/25")).denied);
   const auto part = net::part_of(*net::parse_prefix("192.0.2.0/25"));
   CHECK(*b.compiler.denied().frames.at(part) == *before.at(part));
+}
+
+TEST_CASE("compile: rate limits of a Service and of sources; of several the oldest SourceFilter's") {
+  Bench b;
+  const auto filter = [](const std::string& name, int day, int rate) {
+    return "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata:\n  name: " + name + "\n" + created(day) +
+           "spec: {sourceRateLimit: {packetsPerSecond: " + std::to_string(rate) + "}}\n";
+  };
+  const auto rate = [&] {
+    std::string_view bytes = b.compiler.gateway_frame();
+    return (*take_frame(bytes))->gateway().source_rate().packets_per_second();
+  };
+  CHECK(rate() == 0);
+  CHECK(b.put("f", filter("young", 2, 500)).gateway);
+  CHECK(rate() == 500);
+  CHECK(b.put("g", filter("old", 1, 700)).gateway);
+  CHECK(rate() == 700);
+  REQUIRE(b.compiler.problems().size() == 1);
+  CHECK(b.compiler.problems()[0].object == "SourceFilter young");
+  CHECK(b.compiler.problems()[0].field == "spec.sourceRateLimit");
+  b.put("h", gateway_yaml("announce: none"));
+  CHECK(rate() == 700);
+  CHECK(b.remove("g").gateway);
+  CHECK(rate() == 500);
+  CHECK(b.compiler.problems().empty());
+  b.put("w", service_yaml("web", "198.51.100.1", "  annotations:\n    guideway.io/rate-limit-pps: \"300\"\n") +
+                 slice_yaml("web", {{"10.0.0.1", "ready"}}));
+  CHECK(b.message(kName).rate_limit() == 300);
 }
 
 TEST_CASE("compile: a service, its backends and their states") {

@@ -104,8 +104,8 @@ TEST_CASE("link: after a lost connection everything is sent again") {
 }
 
 std::string filter(const std::string& name, const std::string& cidrs) {
-  return "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: " + name +
-         "}\nspec: {deniedCIDRs: [" + cidrs + "]}\n";
+  return "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: " + name + "}\nspec: {deniedCIDRs: [" +
+         cidrs + "]}\n";
 }
 
 auto denied(size_t parts) {

@@ -72,6 +72,8 @@ ObjectPtr moved(const Object& object, uint32_t documents, uint32_t lines) {
     move(slice->ports);
   } else if (auto* gateway = std::get_if<GatewayConfig>(&o->body)) {
     move(gateway->snat);
+  } else if (auto* filter = std::get_if<SourceFilter>(&o->body); filter != nullptr && filter->rate) {
+    filter->rate->line += lines;
   }
   return o;
 }

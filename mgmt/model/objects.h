@@ -92,6 +92,7 @@ struct Service {
   std::vector<net::Prefix> source_ranges;
   bool source_ranges_deny = false;  // clients in the ranges are the ones kept out
   std::optional<bool> announce;     // on the link; else as GatewayConfig says
+  uint32_t rate_limit = 0;          // packets a second to each VIP; 0: none
   friend bool operator==(const Service&, const Service&) = default;
 };
 
@@ -159,9 +160,19 @@ struct GatewayConfig {
   friend bool operator==(const GatewayConfig&, const GatewayConfig&) = default;
 };
 
+struct SourceRate {
+  uint32_t packets_per_second = 0;
+  uint32_t burst = 0;  // 0: the engine's default
+  uint32_t ipv4_length = 24;
+  uint32_t ipv6_length = 48;
+  uint32_t line = 0;
+  friend bool operator==(const SourceRate&, const SourceRate&) = default;
+};
+
 // Whose packets are dropped before they cost anything. Several add up.
 struct SourceFilter {
   std::vector<net::Prefix> denied;
+  std::optional<SourceRate> rate;  // of each prefix of these lengths
   friend bool operator==(const SourceFilter&, const SourceFilter&) = default;
 };
 

@@ -21,6 +21,7 @@ inline constexpr std::string_view kCiliumModeAnnotation = "service.cilium.io/for
 inline constexpr std::string_view kTableSizeAnnotation = "guideway.io/maglev-table-size";
 inline constexpr std::string_view kMtuAnnotation = "guideway.io/mtu";
 inline constexpr std::string_view kAnyPortAnnotation = "guideway.io/any-port";
+inline constexpr std::string_view kRateLimitAnnotation = "guideway.io/rate-limit-pps";
 inline constexpr std::string_view kAnnounceAnnotation = "guideway.io/announce";
 inline constexpr std::string_view kAlgorithmAnnotation = "service.cilium.io/lb-algorithm";
 inline constexpr std::string_view kSourcePolicyAnnotation = "service.cilium.io/src-ranges-policy";
@@ -31,6 +32,7 @@ inline constexpr uint32_t kMinTableSize = 251;
 inline constexpr uint32_t kMaxTableSize = 655373;
 inline constexpr uint32_t kMinMtu = 1280;
 inline constexpr uint32_t kMaxMtu = 65535;
+inline constexpr uint32_t kMaxRateLimit = 10'000'000;  // packets a second
 inline constexpr uint32_t kMaxWeight = 65535;
 // Longest that every engine remembers an idle connection or a client.
 inline constexpr uint32_t kMaxIdleSeconds = 65000;

@@ -124,6 +124,7 @@ void decode_service_options(ObjectReader& r, Service& s) {
   s.affinity_seconds = read_affinity(r, spec);
   read_source_ranges(r, s, spec, annotations);
   s.mtu = static_cast<uint32_t>(r.number(annotations[kMtuAnnotation], kMinMtu, kMaxMtu).value_or(0));
+  s.rate_limit = static_cast<uint32_t>(r.number(annotations[kRateLimitAnnotation], 1, kMaxRateLimit).value_or(0));
   s.any_port = read_any_port(r, s, annotations[kAnyPortAnnotation]);
   s.announce = r.announce(annotations[kAnnounceAnnotation]);
   s.publish_not_ready = r.boolean(spec["publishNotReadyAddresses"], false);

@@ -17,13 +17,30 @@ std::string read_cidr(std::string_view text, net::Prefix& out) {
   return {};
 }
 
+std::optional<SourceRate> read_rate(ObjectReader& r, Field f) {
+  if (f.empty()) return std::nullopt;
+  r.only(f, {"packetsPerSecond", "burst", "ipv4PrefixLength", "ipv6PrefixLength"});
+  const auto number = [&](const char* name, uint32_t most, uint32_t fallback) {
+    return static_cast<uint32_t>(r.number(f[name], 1, most).value_or(fallback));
+  };
+  SourceRate rate;
+  rate.line = f.line();
+  if (f["packetsPerSecond"].empty()) r.error(f["packetsPerSecond"], "is missing: how many may come from each prefix");
+  rate.packets_per_second = number("packetsPerSecond", kMaxRateLimit, 0);
+  rate.burst = number("burst", kMaxRateLimit, 0);
+  rate.ipv4_length = number("ipv4PrefixLength", 32, rate.ipv4_length);
+  rate.ipv6_length = number("ipv6PrefixLength", 128, rate.ipv6_length);
+  return rate;
+}
+
 }  // namespace
 
 SourceFilter decode_source_filter(ObjectReader& r) {
   SourceFilter s;
   const Field spec = r.root()["spec"];
   r.only(r.root(), {"apiVersion", "kind", "metadata", "spec", "status"});
-  r.only(spec, {"deniedCIDRs"});
+  r.only(spec, {"deniedCIDRs", "sourceRateLimit"});
+  s.rate = read_rate(r, spec["sourceRateLimit"]);
   const Field cidrs = spec["deniedCIDRs"];
   r.limited(cidrs);
   uint32_t wrong = 0;

@@ -255,7 +255,8 @@ TEST_CASE("decode: GatewayConfig") {
 TEST_CASE("decode: of a SourceFilter's list a wrong line is told, and the rest is kept") {
   const Decoded d = decode_text(
       "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec:\n  deniedCIDRs:\n"
-      "  - 192.0.2.0/24\n  - 192.0.2.1/24\n  - 2001:db8::/32\n  - 2001:db8::/129\n  - nonsense\n  - [a]\n  - 198.51.100.7\n"
+      "  - 192.0.2.0/24\n  - 192.0.2.1/24\n  - 2001:db8::/32\n  - 2001:db8::/129\n  - nonsense\n  - [a]\n  - "
+      "198.51.100.7\n"
       "  - \"::ffff:192.0.2.0/120\"\n");
   const auto& f = std::get<SourceFilter>(object(d, "f").body);
   std::vector<std::string> kept;
@@ -263,21 +264,39 @@ TEST_CASE("decode: of a SourceFilter's list a wrong line is told, and the rest i
   CHECK(kept == std::vector<std::string>{"192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32"});
   std::vector<std::string> told;
   for (const Problem& p : d.problems) told.push_back(p.object + " " + p.field + " " + std::to_string(p.line));
-  CHECK(told == std::vector<std::string>{
-                    "SourceFilter f spec.deniedCIDRs[1] 7", "SourceFilter f spec.deniedCIDRs[3] 9",
-                    "SourceFilter f spec.deniedCIDRs[4] 10", "SourceFilter f spec.deniedCIDRs[5] 11",
-                    "SourceFilter f spec.deniedCIDRs[7] 13"});
+  CHECK(told == std::vector<std::string>{"SourceFilter f spec.deniedCIDRs[1] 7", "SourceFilter f spec.deniedCIDRs[3] 9",
+                                         "SourceFilter f spec.deniedCIDRs[4] 10",
+                                         "SourceFilter f spec.deniedCIDRs[5] 11",
+                                         "SourceFilter f spec.deniedCIDRs[7] 13"});
   CHECK(d.problems[0].text == "has bits below its length, and is left out: write 192.0.2.0/24");
   CHECK(d.refused.empty());
 
-  std::string wrong = "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec:\n  deniedCIDRs:\n";
+  std::string wrong =
+      "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec:\n  deniedCIDRs:\n";
   for (int i = 0; i < 50; ++i) wrong += "  - x\n";
   const Decoded many = decode_text(wrong);
   REQUIRE(many.problems.size() == 21);
   CHECK(many.problems[20].text == "has 30 more that are wrong and left out");
-  const Decoded unknown = decode_text(
-      "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec: {denied: []}\n");
+  const Decoded unknown =
+      decode_text("apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec: {denied: []}\n");
   CHECK(unknown.refused.size() == 1);
+}
+
+TEST_CASE("decode: rate limits, and what is none") {
+  const auto filter = [](const std::string& rate) {
+    return decode_text(
+        "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: f}\nspec:\n  sourceRateLimit: " + rate +
+        "\n");
+  };
+  const Decoded d = filter("{packetsPerSecond: 1000}");
+  const auto& f = std::get<SourceFilter>(object(d, "f").body);
+  CHECK(f.rate == SourceRate{1000, 0, 24, 48, 5});
+  for (const char* wrong : {"{}", "{burst: 5}", "{packetsPerSecond: 0}", "{packetsPerSecond: 10000001}",
+                            "{packetsPerSecond: 1, ipv4PrefixLength: 33}", "{packetsPerSecond: 1, ipv6PrefixLength: 0}",
+                            "{packetsPerSecond: 1, more: 1}", "5"}) {
+    INFO(wrong);
+    CHECK(filter(wrong).refused.size() == 1);
+  }
 }
 
 TEST_CASE("decode: the shipped example is good") {

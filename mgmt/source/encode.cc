@@ -49,6 +49,7 @@ std::string service_annotations(const Service& s, std::optional<ForwardingMode> 
   if (mode) add(map, kModeAnnotation, quote(to_string(*mode)));
   if (s.table_size != 0) add(map, kTableSizeAnnotation, quote(std::to_string(s.table_size)));
   if (s.mtu != 0) add(map, kMtuAnnotation, quote(std::to_string(s.mtu)));
+  if (s.rate_limit != 0) add(map, kRateLimitAnnotation, quote(std::to_string(s.rate_limit)));
   if (s.any_port) add(map, kAnyPortAnnotation, quote("true"));
   if (s.announce) add(map, kAnnounceAnnotation, quote(announcing(*s.announce)));
   if (s.source_ranges_deny) add(map, kSourcePolicyAnnotation, quote("deny"));
@@ -131,7 +132,17 @@ std::string gateway(const GatewayConfig& g) {
 }
 
 std::string filter(const SourceFilter& f) {
-  return "\"spec\": {\"deniedCIDRs\": " + list(f.denied, [](const net::Prefix& p) { return quote(p); }) + "}";
+  std::string spec;
+  add(spec, "deniedCIDRs", list(f.denied, [](const net::Prefix& p) { return quote(p); }));
+  if (f.rate) {
+    std::string rate;
+    add(rate, "packetsPerSecond", std::to_string(f.rate->packets_per_second));
+    if (f.rate->burst != 0) add(rate, "burst", std::to_string(f.rate->burst));
+    add(rate, "ipv4PrefixLength", std::to_string(f.rate->ipv4_length));
+    add(rate, "ipv6PrefixLength", std::to_string(f.rate->ipv6_length));
+    add(spec, "sourceRateLimit", "{" + rate + "}");
+  }
+  return "\"spec\": {" + spec + "}";
 }
 
 }  // namespace

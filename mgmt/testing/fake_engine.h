@@ -32,7 +32,7 @@ class FakeEngine {
     std::map<std::string, engine::Service> services;
     std::optional<engine::Gateway> gateway;
     std::map<uint32_t, engine::DeniedSources> denied;  // without empty ones
-    std::vector<Batch> batches;  // all that came, also refused ones
+    std::vector<Batch> batches;                        // all that came, also refused ones
     uint32_t refused = 0;
     uint32_t connections = 0;  // that attached for STATE
     uint32_t status_requests = 0;

@@ -16,7 +16,9 @@ void forget(GatewayConfig& g) {
   for (Snat& s : g.snat) s.line = 0;
 }
 
-void forget(SourceFilter&) {}
+void forget(SourceFilter& f) {
+  if (f.rate) f.rate->line = 0;
+}
 
 }  // namespace
 

@@ -44,8 +44,10 @@ TEST_CASE("pressures", "[cases]") {
 TEST_CASE("every drop reason has a case", "[cases]") {
   std::set<net::DropReason> covered{
       net::DropReason::NONE,
-      net::DropReason::NO_SOCKET,        // counted by XDP: xdp/steer_test.cc
-      net::DropReason::RX_FULL,          // counted by the kernel: netns/counters_test.sh
+      net::DropReason::NO_SOCKET,    // counted by XDP: xdp/steer_test.cc
+      net::DropReason::RX_FULL,      // counted by the kernel: netns/counters_test.sh
+      net::DropReason::SOURCE_RATE,  // likewise: xdp/steer_test.cc
+      net::DropReason::VIP_RATE,
       net::DropReason::SOURCE_FILTERED,  // counted by XDP: xdp/steer_test.cc, kernel_test.cc
   };
   for (const Case& c : all_cases()) covered.insert(c.reason);

@@ -276,6 +276,35 @@ TEST_CASE("a VIP that passes from one service to another is steered and balanced
 Frame flow(uint16_t port, uint8_t flags) { return Frame().ip("10.0.0.99", kVip).tcp(port, 80, flags); }
 Frame datagram(uint16_t port) { return Frame().ip("10.0.0.99", kVip).udp(port, 80); }
 
+TEST_CASE("a VIP's rate limit outlives changes of its row, and goes when it is told", "[kernel]") {
+  if (geteuid() != 0) return;
+  Kernel kernel;
+  Rig rig({.kernel = &kernel.tables()});
+  network(rig);
+  auto s = service(kVip, 80, Protocol::kTcp, Mode::kDsrL2, {"10.0.1.10"});
+  const auto passed = [&](unsigned of) {
+    unsigned n = 0;
+    for (uint16_t port = 1'000; port < 1'000 + of; ++port)
+      n += kernel.run(flow(port, net::kTcpSyn).bytes()).kind == Answer::kSent;
+    return n;
+  };
+  rig.service(s);
+  CHECK(passed(40) == 40);
+  s.rate_limit = 1;  // and ten at once; a token more comes in a second
+  rig.service(s);
+  const unsigned first = passed(40);
+  CHECK((first >= 10 && first < 40));
+  s.mtu = 1'400;  // the row is another, and its bucket the same
+  rig.service(s);
+  CHECK(passed(40) < 30);
+  s.rate_limit = 2;
+  rig.service(s);
+  CHECK(passed(10) == 10);  // another bucket's worth
+  s.rate_limit = 0;
+  rig.service(s);
+  CHECK(passed(40) == 40);
+}
+
 TEST_CASE("the kernel knows connections off their slot, once a sweep has found them", "[kernel]") {
   if (geteuid() != 0) return;
   Kernel kernel;

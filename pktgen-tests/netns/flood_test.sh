@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A flood of SYNs from sources that a SourceFilter denies, at a gateway with a million denied prefixes, while a permitted
 # client is served: XDP drops all of it, and the workers' counters stay still but for what the client sent. An engine that
-# is killed comes back with the filter, and meanwhile the kernel has it. Figures are printed.
+# is killed comes back with the filter, and meanwhile the kernel has it. A rate limit of sources holds likewise. Figures are
+# printed.
 . "$(dirname "$0")/prologue.sh"
 
 needs_gateway
@@ -86,5 +87,25 @@ before=$(filtered)
 flooding=(203.0.113.7/32)
 sent=$(flood "$vip4" 0.1)
 equal "packets dropped that aren't denied any more" 0 $(($(filtered) - before))
-flooding=(110.9.7.0/24 )
 lab_cli filters
+
+say "a rate limit of sources: what a /24 may send comes, and nothing more; another's client is served"
+lab_cli apply -f - <<'YAML' || fail "the rate limit isn't taken"
+apiVersion: guideway.io/v1alpha1
+kind: SourceFilter
+metadata: {name: rate}
+spec:
+  sourceRateLimit: {packetsPerSecond: 2000, burst: 3000}
+YAML
+limited() { [ "$(dropped | jq '.source_rate // 0')" -gt 0 ]; }
+flooding=(203.0.113.0/24)
+meets_limit() { flood "$vip4" 0.1 >/dev/null; limited; }
+lab_wait_until 20 meets_limit || fail "the rate limit isn't in force"
+received=$(of_workers .received) before=$(dropped | jq .source_rate) started=$(date +%s%N)
+sent=$(flood "$vip4" 3)
+through=$(($(of_workers .received) - received)) most=$((2000 * (($(date +%s%N) - started) / 1000000) / 1000 + 3000))
+over=$(($(dropped | jq .source_rate) - before))
+say "$vip4: $sent SYNs, $over of them dropped as source_rate, $through packets came to the workers, at most $most may"
+[ $through -le $((most + 50)) ] || fail "more packets came to the workers than may"
+[ $((sent - over)) -le $most ] || fail "XDP let $((sent - over)) of the flood pass"
+equal "the servers behind $vip4" 'web1 web2 web3' "$(servers_behind "$vip4")"
