@@ -703,7 +703,7 @@ void Publisher::set_moved(const std::unordered_map<path::ServiceIndex, std::vect
 void Publisher::reuse(const Retired& unseen) {
   for (const auto& [i, removal] : unseen.reals) {
     const auto it = retired_.reals.find(i);
-    if (it != retired_.reals.end() && it->second == removal) release_real(i);
+    if (it != retired_.reals.end() && it->second == removal && !kernel_names(i)) release_real(i);
   }
   for (const auto& [i, removal] : unseen.services) {
     const auto it = retired_.services.find(i);
@@ -720,6 +720,12 @@ void Publisher::reuse(const Retired& unseen) {
     });
   }
   if (!unseen.reals.empty() || !unseen.services.empty()) publish();
+}
+
+// A table that it goes by until kernel_may_follow() names the real.
+bool Publisher::kernel_names(path::RealIndex i) const {
+  const BuiltTable* const former = former_table(reals_[i].service);
+  return former != nullptr && std::ranges::find(*former->ordinals, i) != former->ordinals->end();
 }
 
 void Publisher::release_real(path::RealIndex i) {

@@ -189,6 +189,7 @@ class Publisher {
   path::RealIndex real_of(ServiceRecord& record, const lb::Real& real);
   path::RealIndex add_real(const lb::Real& real, path::ServiceIndex service);
   void fill_real(path::RealIndex i, const lb::Real& real, path::ServiceIndex service);
+  bool kernel_names(path::RealIndex i) const;
   void release_real(path::RealIndex i);
   void write_real(path::RealIndex i);
   void resolve_real(path::RealIndex i);

@@ -420,6 +420,27 @@ TEST_CASE("the kernel goes by a service's former table until a sweep has found w
   CHECK(c.count(10, syn) + c.count(10, datagram) == 0);
 }
 
+TEST_CASE("the row of a real that the kernel's table still names isn't another's", "[kernel]") {
+  if (geteuid() != 0) return;
+  Changing c;
+  c.serve({"10.0.1.10", "10.0.1.11"});
+  const unsigned by_11 = c.count(11, ack);
+  REQUIRE(by_11 > 0);
+  c.serve({"10.0.1.10"});
+  c.rig().sweep_part(0);
+  c.serve({"10.0.1.10", "10.0.1.12"});  // the table of before is gone by until a sweep has seen this
+  c.rig().sweep_part(1U << 20);
+  REQUIRE(c.rig().sweeper().walks() == 1);
+  c.rig().service(service("192.0.2.77", 80, Protocol::kTcp, Mode::kDsrL2, {"10.0.1.13", "10.0.1.14"}));
+  CHECK(c.count(11, ack) == by_11);
+  CHECK(c.count(13, ack) + c.count(14, ack) == 0);
+  c.rig().sweep_rest();
+  c.rig().sweeper().wish();
+  c.rig().sweep();
+  CHECK(c.count(11, ack) == 0);
+  CHECK(c.rig().publisher().real_rows() == 2 * 2 + 2);
+}
+
 TEST_CASE("a table that follows another before a sweep doesn't replace the one that connections were made by",
           "[kernel]") {
   if (geteuid() != 0) return;
