@@ -2,12 +2,14 @@
 
 #include <absl/strings/str_cat.h>
 #include <bpf/libbpf.h>
+#include <sys/utsname.h>
 
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <utility>
 
+#include "xdp/kernel_features.h"
 #include "xdp/pins.h"
 
 namespace guideway::xdp {
@@ -41,6 +43,14 @@ absl::Status load_error(int error, const std::string& what) {
     return absl::PermissionDeniedError(absl::StrCat(
         what, " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, so start the engine as root",
         complaint));
+  if (error == EINVAL)
+    if (const std::string missing = missing_feature(); !missing.empty()) {
+      utsname name{};
+      uname(&name);
+      return absl::UnimplementedError(absl::StrCat(what, " failed, for this kernel (", name.release, ") lacks ",
+                                                   missing,
+                                                   ": ports af_xdp:... need one that has it, as Debian 12's does"));
+    }
   return system_error(error, absl::StrCat(what, " failed", complaint));
 }
 

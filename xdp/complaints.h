@@ -10,8 +10,8 @@ namespace guideway::xdp {
 // From here on its warnings are kept; the last one is told by the next load_error of this thread.
 void keep_complaints();
 
-// Of something that libbpf or the kernel refused with errno `error`: says `what`, and names the privileges if it is
-// those.
+// Of something that libbpf or the kernel refused with errno `error`: says `what`, and names the privileges or the
+// feature of the kernel if it is one of those that is missing.
 absl::Status load_error(int error, const std::string& what);
 
 }  // namespace guideway::xdp
