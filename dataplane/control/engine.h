@@ -86,6 +86,8 @@ class Engine {
   void load_state();
   void carry_over();
   void tell_begun(const xdp::VisitBegun& visit);
+  static constexpr const char* kTakeOverRemedy =
+      "until it is, the kernel balances by an earlier engine's state: restart guideway-engine";
   absl::Status take_over();
   absl::Status listen();
   absl::Status launch();

@@ -1,0 +1,209 @@
+// What an engine tells of itself: to the daemon, to the log and to a trace.
+#include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstddef>
+
+#include "dataplane/control/engine.h"
+#include "net/headers.h"
+
+namespace guideway::control {
+
+namespace {
+
+// Of a frame that we have made up: there are no tags. Nothing for ARP.
+std::optional<net::IpAddress> source_of(std::span<const uint8_t> frame) {
+  const auto* type = frame.data() + offsetof(net::EthernetHeader, type);
+  const auto* ip = frame.data() + sizeof(net::EthernetHeader);
+  const auto text = [&](size_t at, size_t size) {
+    return std::string_view(reinterpret_cast<const char*>(ip) + at, size);
+  };
+  if (frame.size() >= sizeof(net::EthernetHeader) + sizeof(net::Ipv4Header) && type[0] == 0x08 && type[1] == 0x00)
+    return net::ip_of_bytes(text(offsetof(net::Ipv4Header, source), 4));
+  if (frame.size() >= sizeof(net::EthernetHeader) + sizeof(net::Ipv6Header) && type[0] == 0x86 && type[1] == 0xdd)
+    return net::ip_of_bytes(text(offsetof(net::Ipv6Header, source), 16));
+  return std::nullopt;
+}
+
+}  // namespace
+
+// Null if the port has none.
+xdp::Program* Engine::program_of(const EnginePort& port) const {
+  const auto found =
+      std::ranges::find(af_xdp_, port.name, [](const auto& p) -> const std::string& { return p->interface().name; });
+  return found == af_xdp_.end() ? nullptr : &(*found)->program();
+}
+
+// The program itself is asked, with the maps that it steers by.
+absl::StatusOr<engine::TraceSteering> Engine::steering(const EnginePort& port, std::span<const uint8_t> frame) const {
+  xdp::Program* const program = program_of(port);
+  if (program == nullptr) return engine::TRACE_STEERING_UNSPECIFIED;
+  const auto verdict = program->ask(frame);
+  if (!verdict.ok()) return verdict.status();
+  if (*verdict == xdp::Verdict::kHost) return engine::TRACE_STEERING_HOST;
+  const auto source = source_of(frame);
+  return source && denied_->denies(*source) ? engine::TRACE_STEERING_DENIED : engine::TRACE_STEERING_ENGINE;
+}
+
+engine::Hello Engine::hello() const {
+  engine::Hello h;
+  h.set_engine_version(GUIDEWAY_VERSION);
+  if (state_->generation()) *h.mutable_generation() = *state_->generation();
+  for (const auto& [name, text] : net::kDropReasonTexts) {
+    auto* r = h.add_drop_reasons();
+    r->set_name(std::string(name));
+    r->set_text(std::string(text));
+  }
+  const Limits limits;
+  engine::Limits& m = *h.mutable_limits();
+  m.set_services(limits.services);
+  m.set_reals(limits.reals);
+  m.set_real_rows(limits.real_rows);
+  m.set_reals_per_service(limits.reals_per_service);
+  m.set_maglev_slots(limits.maglev_slots);
+  m.set_snat_addresses(limits.snat_addresses);
+  m.set_source_ranges(limits.source_ranges);
+  m.set_affinity_seconds(limits.affinity_seconds);
+  m.set_idle_seconds(limits.idle_seconds);
+  m.set_connections(options_.connections);
+  m.set_exceptions(limits.exceptions);
+  m.set_fib_blocks_ipv4(limits.fib.blocks_v4);
+  m.set_fib_blocks_ipv6(limits.fib.blocks_v6);
+  m.set_fragments(limits.fragments);
+  m.set_snat_destinations(limits.snat_destinations);
+  m.set_denied_prefixes(limits.denied_prefixes);
+  m.set_denied_lengths(limits.denied_lengths);
+  m.set_workers(limits.workers);
+  m.set_ports(limits.ports);
+  return h;
+}
+
+engine::Status Engine::status() {
+  engine::Status s;
+  if (state_->generation()) *s.mutable_generation() = *state_->generation();
+  s.set_uptime_seconds(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_).count()));
+  for (const EnginePort& p : ports_) {
+    auto* m = s.add_ports();
+    m->set_name(p.name);
+    m->set_kind(p.kind);
+    m->set_mode(p.mode);
+    m->set_queues(static_cast<uint32_t>(p.queues.size()));
+    const Link* link = routes_->rib().link(p.facts.ifindex);
+    m->set_mtu(link != nullptr ? link->mtu : p.facts.mtu);
+    m->set_up(is_up(p));
+    if (const auto program = program_of(p)) m->set_balanced(program->balanced().value_or(0));
+  }
+  for (unsigned i = 0; i < workers_->count(); ++i) {
+    const path::Counters& c = (*workers_)[i].counters();
+    auto* m = s.add_workers();
+    m->set_core(options_.cores[i]);
+    m->set_received(c.received.read());
+    m->set_sent(c.sent.read());
+    for (const path::Counter& d : c.drops) m->add_drops(d.read());
+    m->set_connections_ipv4(c.connections4.read());
+    m->set_connections_ipv6(c.connections6.read());
+    m->set_connection_limit(workers_->connection_limit());
+    m->set_handed_over(c.handed_over.read());
+    m->set_rounds(c.rounds.read());
+    m->set_datagrams(c.datagrams.read());
+    m->set_snat_destinations(c.snat_destinations.read());
+  }
+  xdp::DropCounters sum{};
+  for (const auto& port : af_xdp_) {
+    if (const auto d = port->program().drops(); d.ok())
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += (*d)[i];
+    sum[GW_DROP_RX_FULL] += port->rx_full();
+  }
+  for (const uint64_t n : sum) s.add_xdp_drops(n);
+  for (const engine::Warning& w : warnings_) *s.add_warnings() = w;
+  for (const engine::Warning& w : troubles()) *s.add_warnings() = w;
+  s.mutable_memory()->set_hugepages(huge_ && workers_->huge() && memory_->huge());
+  s.mutable_memory()->set_bytes(workers_->bytes() + memory_->frames().size);
+  s.set_services(static_cast<uint32_t>(publisher_->services().size()));
+  s.set_reals(publisher_->reals());
+  s.set_real_rows(publisher_->real_rows());
+  s.set_exceptions(publisher_->exceptions().size());
+  s.set_fib_blocks_ipv4(forwarding_->fib().blocks_in_use_v4());
+  s.set_fib_blocks_ipv6(forwarding_->fib().blocks_in_use_v6());
+  s.set_maglev_slots_used(publisher_->maglev().slots_used());
+  s.set_denied_prefixes(denied_->prefixes());
+  s.set_denied_lengths_ipv4(denied_->lengths(true));
+  s.set_denied_lengths_ipv6(denied_->lengths(false));
+  return s;
+}
+
+std::vector<engine::Warning> Engine::port_troubles() const {
+  std::vector<engine::Warning> all;
+  for (const EnginePort& p : ports_) {
+    if (p.facts.declared) continue;
+    const Link* link = routes_->rib().link(p.facts.ifindex);
+    engine::Warning w;
+    w.set_subject("port " + p.name);
+    if (link == nullptr) {
+      w.set_text("its interface is gone");
+      w.set_remedy("make it again, then restart guideway-engine");
+    } else if (!link->up || !link->lower_up) {
+      w.set_text(link->up ? "its interface has no carrier" : "its interface is down");
+      w.set_remedy(link->up ? "see to its other end" : absl::StrCat("ip link set dev ", link->name, " up"));
+    } else if (link->name != p.name) {
+      w.set_text(
+          absl::StrCat("its interface is called ", link->name, " now: traffic goes on, but no restart finds it"));
+      w.set_remedy(absl::StrCat("name it ", p.name, " again: ip link set dev ", link->name, " name ", p.name));
+    } else {
+      continue;
+    }
+    all.push_back(std::move(w));
+  }
+  return all;
+}
+
+// Once each time that one comes.
+void Engine::tell_port_troubles() {
+  std::vector<std::string> now;
+  for (const engine::Warning& w : port_troubles()) {
+    now.push_back(absl::StrCat(w.subject(), ": ", w.text()));
+    if (std::ranges::find(ports_in_trouble_, now.back()) == ports_in_trouble_.end())
+      spdlog::warn("{}; {}", now.back(), w.remedy());
+  }
+  ports_in_trouble_ = std::move(now);
+}
+
+// What isn't as it should be now, and may pass.
+std::vector<engine::Warning> Engine::troubles() const {
+  std::vector<engine::Warning> all = port_troubles();
+  const auto add = [&](const char* subject, const std::string& text, const char* remedy) {
+    if (text.empty()) return;
+    all.emplace_back().set_subject(subject);
+    all.back().set_text(text);
+    all.back().set_remedy(remedy);
+  };
+  add("XDP", std::string(taking_over_.message()), kTakeOverRemedy);
+  add("announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy);
+  add("routes", std::string(forwarding_->status().message()),
+      "fewer or shorter prefixes in the kernel's table (ip route); it is tried again with every change there");
+  add("denied sources", denied_->trouble(),
+      "what a SourceFilter denies gets through in part: give the engine a port af_xdp, and free memory; it is tried "
+      "again");
+  if (!publisher_->identities_whole())
+    add("tables", "there is no room to note which backends connections are with: some won't outlive this engine",
+        "free memory, or room on the tmpfs of --table-dir, then restart guideway-engine");
+  if (sweep_->overflowed())
+    add("connections",
+        absl::StrCat("more than ", kMaxExceptions,
+                     " are off their Maglev slot: those beyond may lose their backend when they reach another worker"),
+        "it passes as they end: until then leave backends and weights as they are");
+  return all;
+}
+
+void Engine::warn(std::string subject, std::string text, std::string remedy) {
+  spdlog::warn("{}: {}; {}", subject, text, remedy);
+  engine::Warning w;
+  w.set_subject(std::move(subject));
+  w.set_text(std::move(text));
+  w.set_remedy(std::move(remedy));
+  warnings_.push_back(std::move(w));
+}
+
+}  // namespace guideway::control
