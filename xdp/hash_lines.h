@@ -1,5 +1,5 @@
-// A set of 64-bit hashes in lines of 64 bytes that BPF programs read meanwhile: what stands in it all the time they
-// find all the time. Memory only.
+// A set of 64-bit hashes in lines of 64 bytes that BPF programs read meanwhile. What stands in it all the time they
+// find, but for one that just then is moved to a line that they have looked at. Memory only.
 #pragma once
 
 #include <cstddef>

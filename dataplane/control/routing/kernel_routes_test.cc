@@ -75,7 +75,8 @@ class Lab {
     in_peer("ip addr add 192.0.2.2/24 dev gw-b && ip addr add 2001:db8:1::2/64 dev gw-b nodad");
     in_peer("ip link set gw-b address 02:00:00:00:00:0b && ip link set gw-b up && ip link set gw-d up");
     // Until then the kernel sends no neighbour solicitations, and takes its neighbours for failed.
-    run("for i in $(seq 100); do ip -6 addr show dev gw-a scope link | grep -q inet6 && exit; sleep 0.05; done; exit 1");
+    run("for i in $(seq 100); do ip -6 addr show dev gw-a scope link | grep -q inet6 && exit; sleep 0.05; done; exit "
+        "1");
   }
   ~Lab() {
     if (peer_ > 0) kill(peer_, SIGKILL), waitpid(peer_, nullptr, 0);
