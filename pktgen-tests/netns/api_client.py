@@ -246,6 +246,33 @@ class Writes(ApiTest):
         result = self.apply(slice_alone.replace(self.servers[1], "10.77.3.13"), condition=exists)
         self.assertEqual([o.action for o in result.objects], [api.AppliedObject.ACTION_CONFIGURED])
 
+    def test_what_a_source_filter_denies_is_dropped_and_listed(self):
+        def is_served():
+            url = "http://192.0.2.90/"
+            return subprocess.run([*CLIENT, "curl", "-s", "-o", "/dev/null", "-m", "2", url], check=False).returncode == 0
+
+        self.apply(self.objects)
+        self.wait(self.programmed)
+        self.assertTrue(is_served())
+        made = self.apply("apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: blocklist}\n"
+                          "spec: {deniedCIDRs: [10.77.1.2/32, 2001:db8:dead::/48]}").objects
+        self.addCleanup(self.delete, [o.object for o in made], ignore_missing=True)
+        self.wait(lambda: not is_served())
+        filters = self.stub.ListSourceFilters(api.ListSourceFiltersRequest())
+        self.assertEqual([(f.name, f.prefixes_ipv4, f.prefixes_ipv6, f.applied) for f in filters.filters],
+                         [("blocklist", 1, 1, True)])
+        self.assertEqual(filters, json_format.ParseDict(cli("filters"), api.ListSourceFiltersResponse()))
+        first = self.stub.ListDeniedPrefixes(api.ListDeniedPrefixesRequest(page_size=1))
+        second = self.stub.ListDeniedPrefixes(api.ListDeniedPrefixesRequest(page_token=first.next_page_token))
+        self.assertEqual([p.prefix for page in (first, second) for p in page.prefixes],
+                         ["10.77.1.2/32", "2001:db8:dead::/48"])
+        denying = self.stub.ListDeniedPrefixes(api.ListDeniedPrefixesRequest(address="10.77.1.2"))
+        self.assertEqual([(p.prefix, p.filter) for p in denying.prefixes], [("10.77.1.2/32", "blocklist")])
+        self.assertEqual(denying, json_format.ParseDict(cli("filters", "prefixes", "--address", "10.77.1.2"),
+                                                        api.ListDeniedPrefixesResponse()))
+        self.delete([o.object for o in made])
+        self.wait(is_served)
+
     def test_log_levels_come_into_force(self):
         def level(program, level):
             self.stub.SetLogLevel(api.SetLogLevelRequest(program=program, level=level))

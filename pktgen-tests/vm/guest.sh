@@ -23,14 +23,13 @@ within() {  # SECONDS COMMAND...
   done
 }
 has() { grep "$@" >/dev/null; }
-apt() {
-  apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-    -o Dpkg::Options::=--force-unsafe-io "$@" \
-    >/tmp/apt.log 2>&1 || { cat /tmp/apt.log; fail "apt-get $*"; }
+# apt would call it likewise, after some seconds of thought in an emulated machine.
+package() {
+  dpkg --force-confdef --force-confold --force-unsafe-io "$@" >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; fail "dpkg $*"; }
 }
 pid_of() { systemctl show -P MainPID "$1"; }
 active() { systemctl is-active -q "$1"; }
-answers() { [ "$(ip netns exec client curl -s -m 3 http://192.0.2.10/)" = server ]; }
+answers() { [ "$(ip netns exec client curl -s -m 2 http://192.0.2.10/)" = server ]; }
 
 # What a package could leave: files (of file systems that last), units among them, and mounts.
 files() { find / -xdev -path /tmp -prune -o -path /var/log -prune -o -path /var/cache -prune -o -path /var/lib/dpkg -prune \
@@ -47,7 +46,7 @@ say "Linux $(uname -r)"
 machine >/tmp/before
 
 say "installed: the daemon runs, the engine waits to be told its ports"
-apt install /mnt/first.deb
+package --install /mnt/first.deb
 version=$(dpkg-query -W -f '${Version}' guideway)
 for program in guideway guidewayd guideway-engine; do
   "$program" --version | has "${version%%[-+]*}" || fail "$program --version"
@@ -163,7 +162,7 @@ link >/dev/null || fail "the program is gone"
 engine=$(pid_of guideway-engine)
 
 say "upgraded, and then the engine too, while that connection stands"
-apt install /mnt/next.deb
+package --install /mnt/next.deb
 equal "the version" "$version+next" "$(dpkg-query -W -f '${Version}' guideway)"
 equal "the engine" "$engine" "$(pid_of guideway-engine)"
 within 60 guideway status || fail "the daemon doesn't answer"
@@ -196,7 +195,7 @@ within 120 answers || fail "the VIP doesn't answer after the engine's restart"
 ! journalctl -b | grep -E '/[^ ]*guideway[^ ]*:[0-9]+:' || fail "units with faults"
 
 say "removed: nothing runs or is mounted, and the configuration stays"
-apt remove guideway
+package --remove guideway
 ! ip -o link show cl0 | has xdp || fail "the XDP program is left"
 ! pgrep -l guideway || fail "processes are left"
 ! findmnt /run/guideway/bpf || fail "the mount of pins is left"
@@ -207,7 +206,7 @@ has -F -e "$options" </etc/default/guideway-engine || fail "the configuration is
 [ -s /etc/guideway/manifests/web.yaml ] || fail "the manifest is gone"
 
 say "purged: nothing is left"
-apt purge guideway
+package --purge guideway
 sysctl -qw vm.nr_hugepages=0
 ip netns exec server nginx -e /tmp/nginx.log -c /tmp/nginx.conf -s stop
 ip netns delete client
