@@ -31,7 +31,8 @@ __noinline int gw_stands_behind(__u64 hash) {
 __noinline int gw_denies(const struct gw_address *source, __u32 v6) {
   const __u32 zero = 0;
   const struct gw_filter *f = bpf_map_lookup_elem(&filter, &zero);
-  if (!source || !f || v6 > 1) return 0;
+  if (!source || !f) return 0;
+  v6 &= 1;
   __u64 address[2];
   __builtin_memcpy(address, source, sizeof address);
   for (__u32 i = 0; i < GW_MAX_DENIED_LENGTHS; ++i) {
