@@ -22,17 +22,17 @@ void DeniedSources::count(Counts& counts, const std::vector<net::Prefix>& prefix
   for (const net::Prefix& p : prefixes) counts[p.address.is_v4() ? 0 : 1][p.length] += by;
 }
 
-std::optional<Refusal> DeniedSources::check(const Batch& batch) const {
-  if (!batch.full && batch.denied.empty()) return std::nullopt;
+std::optional<Refusal> DeniedSources::check(bool full, const std::vector<DeniedPart>& parts) const {
+  if (!full && parts.empty()) return std::nullopt;
   std::set<uint32_t> named;
-  Counts counts = batch.full ? Counts{} : counts_;
-  uint64_t prefixes = batch.full ? 0 : prefixes_;
-  for (const DeniedPart& part : batch.denied) {
+  Counts counts = full ? Counts{} : counts_;
+  uint64_t prefixes = full ? 0 : prefixes_;
+  for (const DeniedPart& part : parts) {
     if (!named.insert(part.number).second)
       return Refusal{kDeniedEntry, absl::StrCat("part ", part.number), "named twice in one batch"};
     count(counts, part.prefixes, 1);
     prefixes += part.prefixes.size();
-    if (batch.full) continue;
+    if (full) continue;
     count(counts, *parts_[part.number].wanted, ~0U);
     prefixes -= parts_[part.number].wanted->size();
   }
@@ -45,10 +45,10 @@ std::optional<Refusal> DeniedSources::check(const Batch& batch) const {
   return std::nullopt;
 }
 
-void DeniedSources::take(Batch& batch) {
-  if (!batch.full && batch.denied.empty()) return;
+void DeniedSources::take(bool full, std::vector<DeniedPart> parts) {
+  if (!full && parts.empty()) return;
   std::set<uint32_t> rest;
-  if (batch.full)
+  if (full)
     for (uint32_t n = 0; n < net::kPrefixParts; ++n) rest.insert(n);
   const auto want = [this](uint32_t number, std::vector<net::Prefix> prefixes) {
     Part& part = parts_[number];
@@ -59,11 +59,10 @@ void DeniedSources::take(Batch& batch) {
     part.wanted = std::make_shared<const std::vector<net::Prefix>>(std::move(prefixes));
     changed_.insert(number);
   };
-  for (DeniedPart& part : batch.denied) {
+  for (DeniedPart& part : parts) {
     want(part.number, std::move(part.prefixes));
     rest.erase(part.number);
   }
-  batch.denied.clear();
   for (const uint32_t number : rest) want(number, {});
   rests_ = false;
   if (!changed_.empty()) tell_lengths();

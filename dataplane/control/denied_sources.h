@@ -23,10 +23,10 @@ class DeniedSources {
   // Null tables: no port has a program, and nothing is dropped.
   explicit DeniedSources(xdp::KernelTables* tables);
 
-  // Why they would be too many.
-  std::optional<Refusal> check(const Batch& batch) const;
-  // What is desired from now on; the parts are taken out of the batch.
-  void take(Batch& batch);
+  // Of a batch, those parts that it names; if it is full, it has no others. Why they would be too many:
+  std::optional<Refusal> check(bool full, const std::vector<DeniedPart>& parts) const;
+  // What is desired from now on.
+  void take(bool full, std::vector<DeniedPart> parts);
   // Brings a part that has changed into the programs' set, some thousand prefixes; true if there are more. After a
   // failure it rests until the next take() or try_again().
   bool step();

@@ -23,10 +23,6 @@ std::vector<DeniedPart> parts_of(const std::vector<net::Prefix>& prefixes, const
   return all;
 }
 
-Batch batch(bool full, std::vector<DeniedPart> parts) {
-  return {.full = full, .gateway = {}, .services = {}, .removals = {}, .denied = std::move(parts)};
-}
-
 // What XDP programs would find there, by the map that tells them the lengths.
 bool programs_deny(const xdp::KernelTables& tables, const gw_filter& filter, const net::IpAddress& source) {
   const int v6 = source.is_v4() ? 0 : 1;
@@ -73,9 +69,9 @@ TEST_CASE("the programs' set follows what is desired, and says nothing more when
     std::vector<net::Prefix> named;
     for (const net::Prefix& p : wanted)
       if (full || touched.contains(net::part_of(p))) named.push_back(p);
-    Batch b = batch(full, parts_of(named, touched));
-    REQUIRE_FALSE(denied.check(b));
-    denied.take(b);
+    const std::vector<DeniedPart> parts = parts_of(named, touched);
+    REQUIRE_FALSE(denied.check(full, parts));
+    denied.take(full, parts);
     while (denied.step()) {
     }
     CHECK(denied.trouble().empty());
@@ -89,8 +85,7 @@ TEST_CASE("the programs' set follows what is desired, and says nothing more when
       REQUIRE(programs_deny(**tables, *filter, source) == found);
     }
   }
-  Batch none = batch(true, {});
-  denied.take(none);
+  denied.take(true, {});
   while (denied.step()) {
   }
   CHECK(denied.prefixes() == 0);
@@ -104,22 +99,21 @@ TEST_CASE("more prefixes or lengths than there is room for are refused, and so i
   std::vector<net::Prefix> lengths;
   for (unsigned n = 0; n <= GW_MAX_DENIED_LENGTHS; ++n)
     lengths.push_back(net::prefix_of(address("2001:db8::"), 40 + n));
-  CHECK(denied.check(batch(true, parts_of(lengths)))->field == "ipv6");
+  CHECK(denied.check(true, parts_of(lengths))->field == "ipv6");
   lengths.pop_back();
-  Batch most = batch(false, parts_of(lengths));
-  REQUIRE_FALSE(denied.check(most));
-  denied.take(most);
-  CHECK(denied.check(batch(false, parts_of({prefix("2001:db8:1::/32"), prefix("2001:d00::/24")}))));
-  CHECK_FALSE(denied.check(batch(true, parts_of({prefix("2001:db8:1::/32"), prefix("2001:d00::/24")}))));
+  REQUIRE_FALSE(denied.check(false, parts_of(lengths)));
+  denied.take(false, parts_of(lengths));
+  CHECK(denied.check(false, parts_of({prefix("2001:db8:1::/32"), prefix("2001:d00::/24")})));
+  CHECK_FALSE(denied.check(true, parts_of({prefix("2001:db8:1::/32"), prefix("2001:d00::/24")})));
   CHECK(denied.trouble() == "no port has an XDP program, which is what drops");
 
   std::vector<net::Prefix> many;
   for (uint32_t n = 0; n < kMaxDeniedPrefixes; ++n) many.push_back({net::IpAddress::v4(net::Be32{n << 8}), 24});
-  CHECK_FALSE(denied.check(batch(true, parts_of(many))));
+  CHECK_FALSE(denied.check(true, parts_of(many)));
   many.push_back(prefix("2001:db8::/32"));
-  CHECK(denied.check(batch(true, parts_of(many))));
+  CHECK(denied.check(true, parts_of(many)));
   const std::vector<DeniedPart> twice = {{7, {}}, {7, {}}};
-  CHECK(denied.check(batch(false, twice))->field == "part 7");
+  CHECK(denied.check(false, twice)->field == "part 7");
 }
 
 TEST_CASE("a part is read whole, or refused by its field") {

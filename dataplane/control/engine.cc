@@ -459,16 +459,16 @@ std::optional<Refusal> Engine::apply(Batch batch) {
   const auto start = Clock::now();
   const uint64_t builds = publisher_->maglev().builds();
   const size_t services = batch.services.size();
-  if (auto refusal = denied_->check(batch)) return refusal;
-  const bool others = batch.full || batch.gateway || !batch.services.empty() || !batch.removals.empty();
-  std::vector<DeniedPart> parts = std::exchange(batch.denied, {});
-  Batch denied{.full = batch.full, .gateway = {}, .services = {}, .removals = {}, .denied = std::move(parts)};
+  const bool full = batch.full;
+  std::vector<DeniedPart> denied = std::move(batch.denied);
+  if (auto refusal = denied_->check(full, denied)) return refusal;
+  const bool others = full || batch.gateway || !batch.services.empty() || !batch.removals.empty();
   std::optional<Refusal> refusal;
   if (others) {
     begun_->hold(batch);
     refusal = publisher_->apply(std::move(batch));
   }
-  if (!refusal) denied_->take(denied);
+  if (!refusal) denied_->take(full, std::move(denied));
   spdlog::debug("commit: {} service(s), {} table(s) built, {:.2f} ms", services, publisher_->maglev().builds() - builds,
                 std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   return refusal;

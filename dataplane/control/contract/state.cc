@@ -35,32 +35,25 @@ absl::StatusOr<std::optional<engine::Envelope>> ContractState::take(const engine
     return std::nullopt;
   }
   if (!open_) return absl::InvalidArgumentError("an entry or a commit without a Begin");
-  const auto note = [this](const Refusal& r) {
-    if (!open_->refusal) open_->refusal = r;
+  const auto keep = [this](auto decoded, auto put) {
+    if (auto* r = std::get_if<Refusal>(&decoded)) {
+      if (!open_->refusal) open_->refusal = std::move(*r);
+    } else {
+      put(std::get<0>(std::move(decoded)));
+    }
   };
+  Batch& batch = open_->batch;
   if (message.has_gateway()) {
-    auto decoded = decode(message.gateway());
-    if (const auto* r = std::get_if<Refusal>(&decoded))
-      note(*r);
-    else
-      open_->batch.gateway = std::move(std::get<GatewaySpec>(decoded));
+    keep(decode(message.gateway()), [&](GatewaySpec g) { batch.gateway = std::move(g); });
     open_->gateway = message.gateway();
   } else if (message.has_service()) {
-    auto decoded = decode(message.service());
-    if (const auto* r = std::get_if<Refusal>(&decoded))
-      note(*r);
-    else
-      open_->batch.services.push_back(std::move(std::get<ServiceSpec>(decoded)));
+    keep(decode(message.service()), [&](ServiceSpec s) { batch.services.push_back(std::move(s)); });
     open_->services[message.service().name()] = message.service();
   } else if (message.has_denied_sources()) {
-    auto decoded = decode(message.denied_sources());
-    if (const auto* r = std::get_if<Refusal>(&decoded))
-      note(*r);
-    else
-      open_->batch.denied.push_back(std::move(std::get<DeniedPart>(decoded)));
+    keep(decode(message.denied_sources()), [&](DeniedPart p) { batch.denied.push_back(std::move(p)); });
     open_->parts[message.denied_sources().part()] = message.denied_sources();
   } else if (message.has_removal()) {
-    open_->batch.removals.push_back(message.removal().service());
+    batch.removals.push_back(message.removal().service());
   } else if (message.has_commit()) {
     return commit(message.commit().generation());
   } else {
