@@ -30,7 +30,7 @@ int keep(enum libbpf_print_level level, const char* format, va_list arguments) {
 }  // namespace
 
 void keep_complaints() {
-  libbpf_set_print(keep);
+  [[maybe_unused]] static const libbpf_print_fn_t before = libbpf_set_print(keep);
   last_complaint.clear();
 }
 

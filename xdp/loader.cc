@@ -82,36 +82,45 @@ Program::~Program() = default;
 
 int Program::program_fd() const { return bpf_program__fd(object_->progs.gw_steer); }
 
-absl::StatusOr<Program> Program::attach(const std::string& ifname, const std::filesystem::path& directory,
-                                        const KernelTables& tables) {
+absl::StatusOr<Program> Program::load(const std::string& ifname, const std::filesystem::path& directory,
+                                      const KernelTables& tables) {
   const std::filesystem::path bpffs = directory.has_filename() ? directory : directory.parent_path();
   keep_complaints();
   const int ifindex = static_cast<int>(if_nametoindex(ifname.c_str()));
   if (ifindex == 0) return absl::NotFoundError(absl::StrCat("there is no interface ", ifname, " (see `ip link`)"));
-  if (absl::Status s = make_bpf_directory(bpffs); !s.ok()) return s;
-
-  Program program{ifname, bpffs};
-  absl::Status attached = program.attach_or_adopt(ifindex, tables);
-  if (!attached.ok()) {
-    if (!program.adopted_ && !program.link_) remove_pins(bpffs, ifname);
-    return attached;
-  }
+  if (absl::Status s = can_pin_in(bpffs); !s.ok()) return s;
+  Program program{ifname, bpffs, ifindex};
+  if (absl::Status s = program.find_earlier(); !s.ok()) return s;
+  if (absl::Status s = program.load(tables); !s.ok()) return s;
   return program;
 }
 
-absl::Status Program::attach_or_adopt(int ifindex, const KernelTables& tables) {
+// Whose program the interface runs: none, an earlier engine's, which is adopted, or one that isn't ours.
+absl::Status Program::find_earlier() {
   const std::filesystem::path path = pins_of(bpffs_, ifname_) / "link";
-  link_ = Fd{bpf_obj_get(path.c_str())};
-  if (!link_)
-    return errno == EPERM || errno == EACCES ? load_error(errno, absl::StrCat("opening ", path.string()))
-                                             : attach_new(ifindex, tables);
-  const absl::StatusOr<LinkTarget> target = target_of(link_.get(), path);
-  if (!target.ok()) return target.status();
-  if (target->ifindex != 0) return adopt(ifindex, *target, tables);
-  link_.reset();  // the interface that it was on is gone
-  remove_pins(bpffs_, ifname_);
-  if (absl::Status s = make_bpf_directory(bpffs_); !s.ok()) return s;
-  return attach_new(ifindex, tables);
+  Fd pinned{bpf_obj_get(path.c_str())};
+  if (!pinned && (errno == EPERM || errno == EACCES)) return load_error(errno, absl::StrCat("opening ", path.string()));
+  LinkTarget target;
+  if (pinned) {
+    const auto found = target_of(pinned.get(), path);
+    if (!found.ok()) return found.status();
+    target = *found;
+  }
+  const absl::StatusOr<Attached> attached = query(ifname_, ifindex_);
+  if (!attached.ok()) return attached.status();
+  if (target.ifindex == 0) {  // nothing is pinned, or the interface that it was on is gone
+    outlived_ = static_cast<bool>(pinned);
+    return attached->id == 0 ? absl::OkStatus() : foreign(ifname_, attached->id);
+  }
+  // Interface indices repeat between network namespaces, program ids don't.
+  if (target.ifindex != static_cast<uint32_t>(ifindex_) || target.program != attached->id)
+    return absl::FailedPreconditionError(
+        absl::StrCat(path.string(), " is the link of an interface that isn't this ", ifname_,
+                     " (renamed, or of another network namespace): remove it or choose another --bpffs"));
+  link_ = std::move(pinned);
+  mode_ = attached->mode;
+  adopted_ = waits_ = true;
+  return absl::OkStatus();
 }
 
 // With what an earlier engine has counted, if it left that.
@@ -120,16 +129,22 @@ absl::Status Program::load(const KernelTables& tables) {
   object_.reset(steer_bpf__open());
   if (object_ == nullptr) return load_error(errno, what);
   if (absl::Status s = tables.lend(object_.get()); !s.ok()) return s;
-  for (bpf_map* map : {object_->maps.drops, object_->maps.counts, object_->maps.datagrams, object_->maps.begun})
-    if (const auto pinned = reuse_pinned_map(map, pins_of(bpffs_, ifname_) / bpf_map__name(map)); !pinned.ok())
-      return pinned.status();
-    else if (*pinned == PinnedMap::kOther)
-      left_out_.emplace_back(bpf_map__name(map));
+  if (!outlived_)
+    if (absl::Status s = reuse_own_maps(); !s.ok()) return s;
   if (const int error = steer_bpf__load(object_.get()); error != 0) return load_error(-error, what);
   void* const lines =
       mmap(nullptr, kHeartbeats, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(object_->maps.heartbeats), 0);
   if (lines == MAP_FAILED) return load_error(errno, what);
   heartbeats_.reset(static_cast<gw_heartbeat*>(lines));
+  return absl::OkStatus();
+}
+
+absl::Status Program::reuse_own_maps() {
+  for (bpf_map* map : {object_->maps.drops, object_->maps.counts, object_->maps.datagrams, object_->maps.begun})
+    if (const auto pinned = reuse_pinned_map(map, pins_of(bpffs_, ifname_) / bpf_map__name(map)); !pinned.ok())
+      return pinned.status();
+    else if (*pinned == PinnedMap::kOther)
+      left_out_.emplace_back(bpf_map__name(map));
   return absl::OkStatus();
 }
 
@@ -140,42 +155,35 @@ uint64_t* Program::heartbeat(uint32_t queue) const {
   return reinterpret_cast<uint64_t*>(&heartbeats_.get()[queue].time);
 }
 
-absl::Status Program::attach_new(int ifindex, const KernelTables& tables) {
-  const absl::StatusOr<Attached> attached = query(ifname_, ifindex);
-  if (!attached.ok()) return attached.status();
-  if (attached->id != 0) return foreign(ifname_, attached->id);
-  if (absl::Status s = load(tables); !s.ok()) return s;
+absl::Status Program::attach() {
+  if (adopted_) return absl::OkStatus();
+  if (outlived_) remove_pins(bpffs_, ifname_);
+  absl::Status s = link();
+  if (s.ok()) s = pin_all();
+  if (s.ok()) return s;
+  link_.reset();
+  remove_pins(bpffs_, ifname_);
+  return s;
+}
 
+absl::Status Program::link() {
   LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
-  link_ = Fd{bpf_link_create(program_fd(), ifindex, BPF_XDP, &options)};
+  link_ = Fd{bpf_link_create(program_fd(), ifindex_, BPF_XDP, &options)};
   if (!link_ && errno != EPERM) {
     driver_refusal_ = refusal(errno);
     mode_ = Mode::kGeneric;
     options.flags = XDP_FLAGS_SKB_MODE;
-    link_ = Fd{bpf_link_create(program_fd(), ifindex, BPF_XDP, &options)};
+    link_ = Fd{bpf_link_create(program_fd(), ifindex_, BPF_XDP, &options)};
   }
-  if (!link_) return load_error(errno, absl::StrCat("attaching the XDP program to ", ifname_));
-
-  // The link comes last: pinned maps without it are only leftovers, and are replaced.
-  absl::Status pinned = make_bpf_directory(pins_of(bpffs_, ifname_));
-  if (pinned.ok()) pinned = pin_maps();
-  if (pinned.ok()) pinned = pin(link_.get(), pins_of(bpffs_, ifname_) / "link");
-  if (!pinned.ok()) link_.reset();
-  return pinned;
+  return link_ ? absl::OkStatus() : load_error(errno, absl::StrCat("attaching the XDP program to ", ifname_));
 }
 
-absl::Status Program::adopt(int ifindex, const LinkTarget& target, const KernelTables& tables) {
-  const absl::StatusOr<Attached> attached = query(ifname_, ifindex);
-  if (!attached.ok()) return attached.status();
-  // Interface indices repeat between network namespaces, program ids don't.
-  if (target.ifindex != static_cast<uint32_t>(ifindex) || target.program != attached->id)
-    return absl::FailedPreconditionError(
-        absl::StrCat((pins_of(bpffs_, ifname_) / "link").string(), " is the link of an interface that isn't this ",
-                     ifname_, " (renamed, or of another network namespace): remove it or choose another --bpffs"));
-  if (absl::Status s = load(tables); !s.ok()) return s;
-  mode_ = attached->mode;
-  adopted_ = waits_ = true;
-  return absl::OkStatus();
+// The link comes last: pinned maps without it are only leftovers, and are replaced.
+absl::Status Program::pin_all() const {
+  for (const std::filesystem::path& directory : {bpffs_, pins_of(bpffs_, ifname_)})
+    if (absl::Status s = make_bpf_directory(directory); !s.ok()) return s;
+  if (absl::Status s = pin_maps(); !s.ok()) return s;
+  return pin(link_.get(), pins_of(bpffs_, ifname_) / "link");
 }
 
 absl::Status Program::take_over() {

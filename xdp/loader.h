@@ -43,11 +43,13 @@ using DropCounters = std::array<uint64_t, GW_DROP_COUNT>;
 // meant calls detach().
 class Program {
  public:
-  // Loads the program, which reads `tables`, and attaches it: in driver mode if the driver takes it, else in generic
-  // mode. Where an earlier engine left one in `directory`, that one goes on until take_over(). The errors name the
-  // remedy.
-  static absl::StatusOr<Program> attach(const std::string& ifname, const std::filesystem::path& directory,
-                                        const KernelTables& tables);
+  // Loads the program, which reads `tables`. Changes nothing yet, so that those of several interfaces may be loaded at
+  // the same time: the verifier takes its while. The errors name the remedy.
+  static absl::StatusOr<Program> load(const std::string& ifname, const std::filesystem::path& directory,
+                                      const KernelTables& tables);
+  // In driver mode if the driver takes it, else in generic mode. Where an earlier engine left one in `directory`, that
+  // one goes on until take_over(). After an error nothing is left.
+  absl::Status attach();
   // Once the tables are as they are to be: in the place of the earlier engine's program, if there is one. Its counters
   // go on.
   absl::Status take_over();
@@ -92,11 +94,13 @@ class Program {
   static absl::StatusOr<int> detach_all(const std::filesystem::path& bpffs);
 
  private:
-  Program(std::string ifname, std::filesystem::path bpffs) : ifname_(std::move(ifname)), bpffs_(std::move(bpffs)) {}
+  Program(std::string ifname, std::filesystem::path bpffs, int ifindex)
+      : ifname_(std::move(ifname)), bpffs_(std::move(bpffs)), ifindex_(ifindex) {}
+  absl::Status find_earlier();
   absl::Status load(const KernelTables& tables);
-  absl::Status attach_new(int ifindex, const KernelTables& tables);
-  absl::Status attach_or_adopt(int ifindex, const KernelTables& tables);
-  absl::Status adopt(int ifindex, const LinkTarget& target, const KernelTables& tables);
+  absl::Status reuse_own_maps();
+  absl::Status link();
+  absl::Status pin_all() const;
   absl::Status pin_maps() const;
 
   struct Unmap {
@@ -104,11 +108,13 @@ class Program {
   };
   std::string ifname_;
   std::filesystem::path bpffs_;
+  int ifindex_;
   Object object_;
   std::unique_ptr<gw_heartbeat, Unmap> heartbeats_;  // of GW_MAX_QUEUES
   Fd link_;
   Mode mode_ = Mode::kDriver;
   bool adopted_ = false;
+  bool outlived_ = false;        // what is pinned has outlived its interface
   bool waits_ = false;           // for take_over()
   uint64_t balanced_taken_ = 0;  // balanced(), when begun connections were last taken
   std::string driver_refusal_;

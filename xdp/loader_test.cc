@@ -52,6 +52,14 @@ std::unique_ptr<KernelTables> tables() {
   return *std::move(made);
 }
 
+absl::StatusOr<Program> attached(const std::string& ifname, const std::filesystem::path& directory,
+                                 const KernelTables& tables) {
+  auto program = Program::load(ifname, directory, tables);
+  if (!program.ok()) return program;
+  if (absl::Status s = program->attach(); !s.ok()) return s;
+  return program;
+}
+
 AddressEntry address(uint8_t last, uint32_t flags) {
   AddressEntry e{};
   e.key.bytes[15] = last;
@@ -71,7 +79,7 @@ TEST_CASE("a program is attached in driver mode, pinned, replaced when told, and
   const Veth veth;
   {
     const auto first = tables();
-    auto program = Program::attach("gwt0", kBpffs, *first);
+    auto program = attached("gwt0", kBpffs, *first);
     INFO(program.status().ToString());
     REQUIRE(program.ok());
     CHECK(program->mode() == Mode::kDriver);
@@ -83,7 +91,7 @@ TEST_CASE("a program is attached in driver mode, pinned, replaced when told, and
   CHECK(std::system("ip -d link show gwt0 | grep -q 'prog/xdp'") == 0);  // NOLINT(cert-env33-c)
 
   const auto second = tables();
-  auto program = Program::attach("gwt0", kBpffs / "", *second);
+  auto program = attached("gwt0", kBpffs / "", *second);
   INFO(program.status().ToString());
   REQUIRE(program.ok());
   CHECK(program->adopted());
@@ -108,7 +116,7 @@ TEST_CASE("what can't be published changes nothing") {
   if (!in_namespaces()) return;
   const Veth veth;
   const auto maps = tables();
-  auto program = Program::attach("gwt0", kBpffs, *maps);
+  auto program = attached("gwt0", kBpffs, *maps);
   REQUIRE(program.ok());
   const AddressEntry one[] = {address(1, GW_ADDRESS_VIP)};
   REQUIRE(maps->set_addresses(one).ok());
@@ -142,10 +150,10 @@ TEST_CASE("a map of another shape is replaced") {
   if (!in_namespaces()) return;
   const Veth veth;
   const auto maps = tables();
-  REQUIRE(Program::attach("gwt0", kBpffs, *maps).ok());
+  REQUIRE(attached("gwt0", kBpffs, *maps).ok());
   const Fd other{bpf_map_create(BPF_MAP_TYPE_HASH, "drops", 8, 4, 16, nullptr)};
   REQUIRE(pin(other.get(), kBpffs / "gwt0" / "drops").ok());
-  auto program = Program::attach("gwt0", kBpffs, *maps);
+  auto program = attached("gwt0", kBpffs, *maps);
   REQUIRE(program.ok());
   CHECK(program->adopted());
   REQUIRE(program->take_over().ok());
@@ -157,10 +165,9 @@ TEST_CASE("a program that isn't ours is refused by name") {
   if (!in_namespaces()) return;
   const auto maps = tables();
   const Veth veth;
-  auto ours = Program::attach("gwt0", kBpffs, *maps);
+  auto ours = attached("gwt0", kBpffs, *maps);
   REQUIRE(ours.ok());
-  const auto refused =
-      Program::attach("gwt0", "/mnt/other", *maps);  // seen from another directory, ours is foreign too
+  const auto refused = attached("gwt0", "/mnt/other", *maps);  // seen from another directory, ours is foreign too
   CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK(std::string(refused.status().message()).find("gwt0 already runs XDP program") == 0);
   CHECK(std::string(refused.status().message()).find("(gw_steer)") != std::string::npos);
@@ -173,10 +180,10 @@ TEST_CASE("the link of an interface that is gone is no obstacle") {
   const auto maps = tables();
   {
     const Veth veth;
-    REQUIRE(Program::attach("gwt0", kBpffs, *maps).ok());
+    REQUIRE(attached("gwt0", kBpffs, *maps).ok());
   }
   const Veth again;
-  auto program = Program::attach("gwt0", kBpffs, *maps);
+  auto program = attached("gwt0", kBpffs, *maps);
   INFO(program.status().ToString());
   REQUIRE(program.ok());
   CHECK_FALSE(program->adopted());
@@ -187,11 +194,11 @@ TEST_CASE("a link that was pinned for another interface isn't taken over") {
   if (!in_namespaces()) return;
   const auto maps = tables();
   const Veth veth;
-  auto program = Program::attach("gwt0", kBpffs, *maps);
+  auto program = attached("gwt0", kBpffs, *maps);
   REQUIRE(program.ok());
   std::filesystem::create_directory(kBpffs / "gwt1");
   std::filesystem::rename(kBpffs / "gwt0" / "link", kBpffs / "gwt1" / "link");
-  const auto refused = Program::attach("gwt1", kBpffs, *maps);
+  const auto refused = attached("gwt1", kBpffs, *maps);
   CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK(std::filesystem::exists(kBpffs / "gwt1" / "link"));
   std::filesystem::remove_all(kBpffs / "gwt1");
@@ -203,11 +210,11 @@ TEST_CASE("a link of the same name and index in another network namespace isn't 
   const auto maps = tables();
   const Fd here{open("/proc/self/ns/net", O_RDONLY)};
   shell("ip link add gwt0 index 77 type veth peer name gwt1");
-  auto program = Program::attach("gwt0", kBpffs, *maps);
+  auto program = attached("gwt0", kBpffs, *maps);
   REQUIRE(program.ok());
   REQUIRE(unshare(CLONE_NEWNET) == 0);
   shell("ip link add gwt0 index 77 type veth peer name gwt1");
-  CHECK(Program::attach("gwt0", kBpffs, *maps).status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(attached("gwt0", kBpffs, *maps).status().code() == absl::StatusCode::kFailedPrecondition);
   REQUIRE(setns(here.get(), CLONE_NEWNET) == 0);
   CHECK(std::filesystem::exists(kBpffs / "gwt0" / "link"));
   REQUIRE(program->detach().ok());
@@ -218,15 +225,15 @@ TEST_CASE("the loopback has no driver mode; a dotted name is pinned without its 
   if (!in_namespaces()) return;
   const auto maps = tables();
   shell("ip link add gw.t2 type veth peer name gwt3");
-  auto dotted = Program::attach("gw.t2", kBpffs, *maps);
+  auto dotted = attached("gw.t2", kBpffs, *maps);
   INFO(dotted.status().ToString());
   REQUIRE(dotted.ok());
   CHECK(std::filesystem::exists(kBpffs / "gw:t2" / "link"));
-  auto generic = Program::attach("lo", kBpffs, *maps);
+  auto generic = attached("lo", kBpffs, *maps);
   REQUIRE(generic.ok());
   CHECK(generic->mode() == Mode::kGeneric);
   CHECK_FALSE(generic->driver_refusal().empty());
-  auto adopted = Program::attach("lo", kBpffs, *maps);
+  auto adopted = attached("lo", kBpffs, *maps);
   REQUIRE(adopted.ok());
   CHECK(adopted->mode() == Mode::kGeneric);
   REQUIRE(generic->detach().ok());
@@ -237,8 +244,8 @@ TEST_CASE("the loopback has no driver mode; a dotted name is pinned without its 
 TEST_CASE("no interface, and no BPF file system: the remedy is named") {
   if (!in_namespaces()) return;
   const auto maps = tables();
-  CHECK(Program::attach("gwt9", kBpffs, *maps).status().code() == absl::StatusCode::kNotFound);
-  const auto refused = Program::attach("lo", "/tmp", *maps);
+  CHECK(attached("gwt9", kBpffs, *maps).status().code() == absl::StatusCode::kNotFound);
+  const auto refused = attached("lo", "/tmp", *maps);
   CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK(std::string(refused.status().message()).find("mount -t bpf bpf /tmp") != std::string::npos);
 }

@@ -30,11 +30,15 @@ bool is_bpf_file_system(const std::filesystem::path& directory) {
 absl::Status system_error(int error, const std::string& what) { return absl::ErrnoToStatus(error, what); }
 
 absl::Status make_bpf_directory(const std::filesystem::path& directory) {
+  if (absl::Status s = can_pin_in(directory); !s.ok()) return s;
+  if (mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return absl::OkStatus();
+  return system_error(errno, absl::StrCat("can't make the directory ", directory.string()));
+}
+
+absl::Status can_pin_in(const std::filesystem::path& directory) {
   std::error_code ignored;
-  if (!std::filesystem::exists(directory, ignored) && is_bpf_file_system(directory.parent_path()))
-    if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
-      return system_error(errno, absl::StrCat("can't make the directory ", directory.string()));
-  if (is_bpf_file_system(directory)) return absl::OkStatus();
+  const bool exists = std::filesystem::exists(directory, ignored);
+  if (is_bpf_file_system(exists ? directory : directory.parent_path())) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(directory.string(),
                                                     " isn't on a BPF file system; mount one: mkdir -p ",
                                                     directory.string(), " && mount -t bpf bpf ", directory.string()));

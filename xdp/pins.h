@@ -14,7 +14,9 @@ namespace guideway::xdp {
 
 bool is_bpf_file_system(const std::filesystem::path& directory);
 
-// Makes `directory` if its parent is a BPF file system. An error names the mount to make.
+// Whether it is a directory on a BPF file system, or can be made on one. An error names the mount to make.
+absl::Status can_pin_in(const std::filesystem::path& directory);
+// Makes it, if it isn't there.
 absl::Status make_bpf_directory(const std::filesystem::path& directory);
 
 // The pins of an interface. bpffs reserves dots in names, and interface names hold no colon: "eth0.7" is "eth0:7".

@@ -79,22 +79,23 @@ void AfXdpPort::Reclaim::operator()(path::AfXdpRings* rings) const {
   delete rings;
 }
 
-absl::StatusOr<std::unique_ptr<AfXdpPort>> AfXdpPort::attach(const AfXdpPortOptions& options,
-                                                             const xdp::KernelTables& tables) {
+absl::StatusOr<std::unique_ptr<AfXdpPort>> AfXdpPort::load(const AfXdpPortOptions& options,
+                                                           const xdp::KernelTables& tables) {
   absl::StatusOr<Interface> interface = usable_interface(options);
   if (!interface.ok()) return interface.status();
   allow_locked_memory();
-  absl::StatusOr<xdp::Program> program = xdp::Program::attach(options.ifname, options.bpffs, tables);
+  absl::StatusOr<xdp::Program> program = xdp::Program::load(options.ifname, options.bpffs, tables);
   if (!program.ok()) return program.status();
   gw_port us{};
   std::memcpy(us.mac, interface->mac.bytes.data(), sizeof us.mac);
-  std::unique_ptr<AfXdpPort> port{new AfXdpPort(*std::move(interface), *std::move(program), options.mbuf_port)};
-  if (absl::Status s = port->program().set_port(us); !s.ok()) {
-    if (!port->program().adopted()) (void)port->detach();
-    return s;
-  }
-  port->warn();
-  return port;
+  if (absl::Status s = program->set_port(us); !s.ok()) return s;
+  return std::unique_ptr<AfXdpPort>(new AfXdpPort(*std::move(interface), *std::move(program), options.mbuf_port));
+}
+
+absl::Status AfXdpPort::attach() {
+  if (absl::Status s = program_.attach(); !s.ok()) return s;
+  warn();
+  return absl::OkStatus();
 }
 
 absl::Status AfXdpPort::open_queues(const path::FrameMemory& memory) {

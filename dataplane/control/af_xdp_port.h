@@ -1,6 +1,7 @@
 // Brings up an interface as a port of the engine: the steering program on it, and an AF_XDP socket for each of its
-// receive queues. Refuses, in one sentence and leaving nothing behind, what wouldn't carry traffic. In two steps, for
-// the first needs privileges that the engine gives up before it makes threads.
+// receive queues. Refuses, in one sentence and leaving nothing behind, what wouldn't carry traffic. In steps: the first
+// takes longest, and several interfaces may take it at the same time; the last doesn't need the privileges that the
+// engine gives up before it makes threads.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -37,9 +38,11 @@ class AfXdpPort {
     std::string text;
     std::string remedy;
   };
-  // The interface as it is to be, with the program on it: needs CAP_PERFMON besides CAP_NET_ADMIN and CAP_BPF.
-  static absl::StatusOr<std::unique_ptr<AfXdpPort>> attach(const AfXdpPortOptions& options,
-                                                           const xdp::KernelTables& tables);
+  // The interface as it is to be, and its program: needs CAP_PERFMON besides CAP_NET_ADMIN and CAP_BPF.
+  static absl::StatusOr<std::unique_ptr<AfXdpPort>> load(const AfXdpPortOptions& options,
+                                                         const xdp::KernelTables& tables);
+  // The program is on it from now on.
+  absl::Status attach();
   // The memory must outlive the port, and the pool hold kFramesPerQueue for each queue. Once.
   absl::Status open_queues(const path::FrameMemory& memory);
   // Without a worker that polls. Handles stay good: reopened, they are of the new sockets.

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "dataplane/control/confine.h"
@@ -192,24 +193,30 @@ absl::Status Engine::lock_again() {
   return absl::OkStatus();
 }
 
+// All are loaded at the same time: the verifier takes most of an engine's start, and nat waits for it.
 absl::Status Engine::attach_programs() {
-  for (size_t i = 0; i < options_.ports.size(); ++i) {
-    const PortSpec& spec = options_.ports[i];
-    if (spec.kind != PortSpec::Kind::kAfXdp) continue;
-    if (!predecessor_)
-      if (const absl::Status s = lock_pins(); !s.ok()) return s;
-    if (kernel_tables_ == nullptr) {
-      auto tables = xdp::KernelTables::create();
-      if (!tables.ok()) return tables.status();
-      kernel_tables_ = *std::move(tables);
-    }
-    auto port = AfXdpPort::attach(
-        {.ifname = spec.name, .queues = spec.queues, .bpffs = options_.bpffs, .mbuf_port = static_cast<uint16_t>(i)},
-        *kernel_tables_);
+  std::vector<AfXdpPortOptions> wanted;
+  for (size_t i = 0; i < options_.ports.size(); ++i)
+    if (const PortSpec& spec = options_.ports[i]; spec.kind == PortSpec::Kind::kAfXdp)
+      wanted.push_back(
+          {.ifname = spec.name, .queues = spec.queues, .bpffs = options_.bpffs, .mbuf_port = static_cast<uint16_t>(i)});
+  if (wanted.empty()) return absl::OkStatus();
+  if (!predecessor_)
+    if (const absl::Status s = lock_pins(); !s.ok()) return s;
+  auto tables = xdp::KernelTables::create();
+  if (!tables.ok()) return tables.status();
+  kernel_tables_ = *std::move(tables);
+
+  std::vector<std::future<absl::StatusOr<std::unique_ptr<AfXdpPort>>>> loading;
+  for (const AfXdpPortOptions& port : wanted)
+    loading.push_back(std::async(std::launch::async, [&] { return AfXdpPort::load(port, *kernel_tables_); }));
+  for (auto& loaded : loading) {
+    auto port = loaded.get();
     if (!port.ok()) return port.status();
-    af_xdp_.push_back(std::move(*port));
+    if (const absl::Status s = (*port)->attach(); !s.ok()) return s;
+    af_xdp_.push_back(*std::move(port));
   }
-  if (!af_xdp_.empty()) look_for_others();
+  look_for_others();
   return absl::OkStatus();
 }
 

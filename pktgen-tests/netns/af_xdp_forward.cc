@@ -46,8 +46,11 @@ bool open_side(Side& side, const std::string& spec, const char* mac, const char*
   const size_t colon = spec.find(':');
   control::AfXdpPortOptions options{spec.substr(0, colon), std::nullopt, bpffs, index};
   if (colon != std::string::npos) options.queues = static_cast<unsigned>(std::stoul(spec.substr(colon + 1)));
-  auto port = control::AfXdpPort::attach(options, tables);
-  if (const absl::Status s = port.ok() ? (*port)->open_queues(memory) : port.status(); !s.ok()) {
+  auto port = control::AfXdpPort::load(options, tables);
+  absl::Status s = port.status();
+  if (s.ok()) s = (*port)->attach();
+  if (s.ok()) s = (*port)->open_queues(memory);
+  if (!s.ok()) {
     std::cerr << "af_xdp_forward: " << s.message() << '\n';
     return false;
   }
