@@ -64,8 +64,7 @@ static __always_inline __u64 hash_of(const struct packet *p, int client_alone) {
 // A service of the port itself wins over one of all ports.
 static __always_inline const struct gw_service *service_of(const struct packet *p) {
   struct gw_vip_key key = p->destination;
-  key.port = p->vip_port;
-  key.protocol = p->flow;
+  set_port(&key, p->vip_port, p->flow);
   const struct gw_service *s = bpf_map_lookup_elem(&vips, &key);
   if (s) return s;
   key.port = 0;
@@ -111,7 +110,7 @@ __noinline __u32 gw_real_off_slot(const struct packet *p, __u64 hash) {
   const struct gw_begun *b = bpf_map_lookup_elem(&begun, &key);
   if (b) {
     const struct gw_real *real = real_at(b->row);
-    if (real && !__builtin_memcmp(&real->address, &b->real, sizeof b->real) && may_take(p, b->row)) return b->row;
+    if (real && same(&real->address, &b->real) && may_take(p, b->row)) return b->row;
   }
   const __u32 by_worker = real_by_worker(hash);
   if (by_worker != NO_REAL && may_take(p, by_worker)) return by_worker;
@@ -169,11 +168,15 @@ static __always_inline int in_range(const struct gw_address_range *r, const __u6
 
 // What we sent ourselves, encapsulated or translated, and that comes back in.
 static __always_inline int is_ours(const struct gw_address *source) {
-  const struct gw_address_value *a = bpf_map_lookup_elem(&addresses, source);
-  if (a && a->flags & GW_ADDRESS_OURS) return 1;
-  const struct gw_settings *s = the_settings();
   __u64 address[2];
   __builtin_memcpy(address, source, sizeof address);
+  const __u32 zero = 0, bit = gw_ours_bit(address);
+  const struct gw_ours *may = bpf_map_lookup_elem(&ours, &zero);
+  if (may && may->bits[bit / 64] >> bit % 64 & 1) {
+    const struct gw_address_value *a = bpf_map_lookup_elem(&addresses, source);
+    if (a && a->flags & GW_ADDRESS_OURS) return 1;
+  }
+  const struct gw_settings *s = the_settings();
   return s && (in_range(&s->encap_sources[0], address) || in_range(&s->encap_sources[1], address));
 }
 
@@ -272,6 +275,13 @@ __noinline __u32 gw_sum_to_end(struct xdp_md *ctx, __u32 from) {
   return fold(sum);
 }
 
+// Of an IPv4 address.
+static __always_inline __be32 word_of(const struct gw_address *a) {
+  __be32 word;
+  __builtin_memcpy(&word, &a->bytes[12], sizeof word);
+  return word;
+}
+
 // As encapsulation::sum_of_packet of the path: what the packet's own checksum covers sums up to the complement of its
 // pseudo header, whose addresses are an IPv6 header's own; an IPv4 header sums up to nothing.
 static __always_inline __u64 sum_of_packet(struct xdp_md *ctx, const struct packet *p, __u16 length) {
@@ -292,12 +302,7 @@ static __always_inline __u64 sum_of_packet(struct xdp_md *ctx, const struct pack
     sum = (*first & 0xffffffff) + (*first >> 32);
   }
   __u64 pseudo = bpf_htons(p->flow) + (__u64)bpf_htons(length - header);
-  if (!p->ipv6) {
-    __u32 client, vip;
-    __builtin_memcpy(&client, &p->client.bytes[12], 4);
-    __builtin_memcpy(&vip, &p->destination.address.bytes[12], 4);
-    pseudo += (__u64)client + vip;
-  }
+  if (!p->ipv6) pseudo += (__u64)word_of(&p->client) + word_of(&p->destination.address);
   return sum + (__u16)~fold(pseudo);
 }
 
@@ -305,27 +310,21 @@ static __always_inline __u64 outer_source_bits(const struct outgoing *o) {
   return o->mode == GW_MODE_DSR_IPIP ? (o->hash << 32 | o->hash >> 32) & o->real->source_mask : 0;
 }
 
+// RFC 791, by words, which are summed before they are written.
 static __always_inline int put_outer4(void *at, void *end, const struct outgoing *o, __u8 inside, __u16 length) {
-  struct iphdr *h = at;
-  if ((void *)(h + 1) > end) return 0;
-  __u32 source, destination;
-  __builtin_memcpy(&source, &o->real->encap_source.bytes[12], 4);
-  __builtin_memcpy(&destination, &o->real->address.bytes[12], 4);
-  h->version = 4;
-  h->ihl = 5;
-  h->tos = o->tos;
-  h->tot_len = bpf_htons(length);
-  h->id = 0;
-  h->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
-  h->ttl = TTL;
-  h->protocol = inside;
-  h->check = 0;
-  h->saddr = source | (__u32)(outer_source_bits(o) >> 32);
-  h->daddr = destination;
-  __u64 sum = 0;
-  const __u16 *word = at;
-  for (int i = 0; i < 10; ++i) sum += word[i];
-  h->check = ~fold(sum);
+  __be32 *h = at;
+  if ((void *)(h + 5) > end) return 0;
+  const __be32 length_word = bpf_htonl(0x45000000 | (__u32)o->tos << 16 | length);
+  const __be32 fragment_word = bpf_htonl(IPV4_DONT_FRAGMENT);
+  const __be32 protocol_word = bpf_htonl(TTL << 24 | (__u32)inside << 16);
+  const __be32 source = word_of(&o->real->encap_source) | (__be32)(outer_source_bits(o) >> 32);
+  const __be32 destination = word_of(&o->real->address);
+  const __u16 sum = fold((__u64)length_word + fragment_word + protocol_word + source + destination);
+  h[0] = length_word;
+  h[1] = fragment_word;
+  h[2] = protocol_word | (__be32)(__u16)~sum << 16;
+  h[3] = source;
+  h[4] = destination;
   return 1;
 }
 
@@ -336,12 +335,13 @@ static __always_inline int put_outer6(void *at, void *end, const struct outgoing
   h->payload_len = bpf_htons(length - sizeof *h);
   h->nexthdr = inside;
   h->hop_limit = TTL;
-  __u64 low;
-  __builtin_memcpy(&low, &o->real->encap_source.bytes[8], 8);
-  low |= outer_source_bits(o);
-  __builtin_memcpy(&h->saddr, &o->real->encap_source, 8);
-  __builtin_memcpy((void *)&h->saddr + 8, &low, 8);
-  __builtin_memcpy(&h->daddr, &o->real->address, 16);
+  __u64 source[2], destination[2], *addresses = (void *)&h->saddr;
+  __builtin_memcpy(source, &o->real->encap_source, sizeof source);
+  __builtin_memcpy(destination, &o->real->address, sizeof destination);
+  addresses[0] = source[0];
+  addresses[1] = source[1] | outer_source_bits(o);
+  addresses[2] = destination[0];
+  addresses[3] = destination[1];
   return 1;
 }
 
@@ -368,8 +368,10 @@ static __always_inline int put_headers(void *at, void *end, const struct packet 
   if (at + ETHERNET + VLAN > end) return 0;
   __be16 type = p->ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
   if (o->mode != GW_MODE_DSR_L2) type = o->real->flags & GW_REAL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
-  __builtin_memcpy(at, o->hop->macs, sizeof o->hop->macs);
-  at += sizeof o->hop->macs;
+  __u32 macs[3], *ethernet = at;
+  __builtin_memcpy(macs, o->hop->macs, sizeof macs);
+  for (int i = 0; i < 3; ++i) ethernet[i] = macs[i];
+  at += sizeof macs;
   if (tagged) {
     struct vlan_tag *tag = at + 2;
     *(__be16 *)at = bpf_htons(ETH_P_8021Q);
@@ -432,11 +434,11 @@ __noinline __u32 gw_header_sum(struct xdp_md *ctx, __u32 l3) {
   void *end = (void *)(long)ctx->data_end;
   const struct iphdr *ip = (void *)(long)ctx->data + (l3 & 31);
   if ((void *)(ip + 1) > end) return 0;
-  const __u32 words = ip->ihl * 2;
-  const __u16 *word = (const void *)ip;
-  __u64 sum = 0;
-  for (__u32 i = 0; i < 30; ++i) {
-    if (i >= words) break;
+  const __u32 *word = (const void *)ip;
+  __u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
+  word += 5;
+  for (__u32 i = 5; i < 15; ++i) {
+    if (i >= ip->ihl) break;
     if ((void *)(word + 1) > end) return 0;
     sum += *word++;
   }

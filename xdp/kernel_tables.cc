@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
+#include <cstring>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -28,6 +30,13 @@ constexpr std::array<std::string_view, 7> kOwnMaps{"sockets", "heartbeats", "por
 bool is_own(const bpf_map* map) { return std::ranges::find(kOwnMaps, bpf_map__name(map)) != kOwnMaps.end(); }
 
 constexpr const char* kWhat = "making the BPF maps";
+
+// The value of an array of one.
+absl::Status set_only(const bpf_map* map, const void* value) {
+  const uint32_t zero = 0;
+  if (bpf_map_update_elem(bpf_map__fd(map), &zero, value, BPF_ANY) == 0) return absl::OkStatus();
+  return system_error(errno, absl::StrCat("can't write to the map ", bpf_map__name(map)));
+}
 
 }  // namespace
 
@@ -94,13 +103,27 @@ void KernelTables::remove_exception(const gw_flow_key& connection) {
   bpf_map_delete_elem(bpf_map__fd(object_->maps.exceptions), &connection);
 }
 
-absl::Status KernelTables::set_addresses(std::span<const AddressEntry> addresses) { return addresses_.set(addresses); }
-
-absl::Status KernelTables::set(const gw_settings& settings) {
-  const uint32_t zero = 0;
-  if (bpf_map_update_elem(bpf_map__fd(object_->maps.settings), &zero, &settings, BPF_ANY) == 0) return absl::OkStatus();
-  return system_error(errno, "can't write to the map settings");
+// What stands there before or after has its bit all the time.
+absl::Status KernelTables::set_addresses(std::span<const AddressEntry> addresses) {
+  gw_ours ours{};
+  gw_ours either = ours_;
+  for (const AddressEntry& e : addresses) {
+    if ((e.value.flags & GW_ADDRESS_OURS) == 0) continue;
+    const uint32_t bit = gw_ours_bit(std::bit_cast<std::array<__u64, 2>>(e.key).data());
+    for (gw_ours* of : {&ours, &either}) of->bits[bit / 64] |= uint64_t{1} << bit % 64;
+  }
+  if (absl::Status s = set(either); !s.ok()) return s;
+  if (absl::Status s = addresses_.set(addresses); !s.ok()) return s;
+  return set(ours);
 }
+
+absl::Status KernelTables::set(const gw_ours& ours) {
+  if (std::memcmp(&ours, &ours_, sizeof ours) == 0) return absl::OkStatus();
+  ours_ = ours;
+  return set_only(object_->maps.ours, &ours);
+}
+
+absl::Status KernelTables::set(const gw_settings& settings) { return set_only(object_->maps.settings, &settings); }
 
 absl::Status KernelTables::deny(uint64_t hash) {
   if (!denied_ready_) {
@@ -112,11 +135,7 @@ absl::Status KernelTables::deny(uint64_t hash) {
   return absl::ResourceExhaustedError("too many denied prefixes stand in one place of the BPF map denied");
 }
 
-absl::Status KernelTables::set(const gw_filter& filter) {
-  const uint32_t zero = 0;
-  if (bpf_map_update_elem(bpf_map__fd(object_->maps.filter), &zero, &filter, BPF_ANY) == 0) return absl::OkStatus();
-  return system_error(errno, "can't write to the map filter");
-}
+absl::Status KernelTables::set(const gw_filter& filter) { return set_only(object_->maps.filter, &filter); }
 
 absl::StatusOr<gw_filter> KernelTables::filter() const {
   const uint32_t zero = 0;

@@ -66,8 +66,10 @@ class KernelTables {
 
  private:
   KernelTables() = default;
+  absl::Status set(const gw_ours& ours);
   Object object_;  // maps alone
   SteeringMap<gw_address, gw_address_value> addresses_;
+  gw_ours ours_{};
   HashLines denied_;
   bool denied_ready_ = false;
 };

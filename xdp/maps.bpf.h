@@ -48,6 +48,13 @@ struct {
   __type(value, struct gw_begun);
 } begun SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct gw_ours);
+} ours SEC(".maps");
+
 // A datagram in fragments: RFC 791 tells them by all four; RFC 8200, 4.5, by the first three.
 struct datagram {
   struct gw_address source;

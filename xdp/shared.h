@@ -7,16 +7,17 @@
 
 #include "net/flow_hash.h"
 
-/* Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports in network order. */
+/* Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; ports in network order. Aligned, or programs copy them by the byte.
+ */
 struct gw_address {
-  __u8 bytes[16];
+  __u8 bytes[16] __attribute__((aligned(8)));
 };
 
 struct gw_vip_key {
   struct gw_address address;
   __u16 port; /* 0: every port of the protocol */
   __u8 protocol;
-  __u8 zero;
+  __u8 zero[5];
 };
 
 /* How an address is steered beside its VIPs. */
@@ -35,6 +36,17 @@ struct gw_address_value {
   __u16 port_max;
   __u32 flags;
 };
+
+/* Value of `ours`: the bits of all addresses with GW_ADDRESS_OURS. Most sources have none of them, and needn't be
+ * looked for among the addresses. */
+enum { GW_OURS_WORDS = 16 };
+struct gw_ours {
+  __u64 bits[GW_OURS_WORDS];
+};
+
+static inline __u32 gw_ours_bit(const __u64 address[2]) {
+  return gw_mix(address[0] ^ address[1]) % (GW_OURS_WORDS * 64);
+}
 
 /* ---- what the kernel balances by, where no engine listens: rows that the engine writes beside the programs that read
  * them, so that what others name comes first. */

@@ -39,7 +39,7 @@ gw_address kernel_address(const net::IpAddress& a) {
 }
 
 gw_vip_key kernel_key(const path::VipKey& vip) {
-  return {kernel_address(vip.address), vip.port.wire(), vip.protocol, 0};
+  return {kernel_address(vip.address), vip.port.wire(), vip.protocol, {}};
 }
 
 gw_flow_key kernel_key(const net::FlowKey6& connection) {
