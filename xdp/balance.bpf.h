@@ -172,7 +172,7 @@ static __always_inline int is_ours(const struct gw_address *source) {
   __builtin_memcpy(address, source, sizeof address);
   const __u32 zero = 0, bit = gw_ours_bit(address);
   const struct gw_ours *may = bpf_map_lookup_elem(&ours, &zero);
-  if (may && may->bits[bit / 64] >> bit % 64 & 1) {
+  if (may && may->words[bit / 64] >> bit % 64 & 1) {
     const struct gw_address_value *a = bpf_map_lookup_elem(&addresses, source);
     if (a && a->flags & GW_ADDRESS_OURS) return 1;
   }
@@ -508,7 +508,7 @@ static __always_inline __u32 read_l4(struct xdp_md *ctx, struct packet *p, __u16
 
 static __always_inline const struct gw_next_hop *next_hop_of(const struct gw_route *route, __u64 hash) {
   // Other bits than Maglev's, or the flows of one real would all take one of its ways.
-  __u32 n = gw_slot(hash << 32, route->count);
+  __u32 n = route->count == 1 ? 0 : gw_slot(hash << 32, route->count);
   asm volatile("" : "+r"(n));  // or the comparison is made of another form of it than the address
   if (n >= GW_MAX_ECMP) return 0;
   const __u32 hop = route->hops[n];

@@ -110,7 +110,7 @@ absl::Status KernelTables::set_addresses(std::span<const AddressEntry> addresses
   for (const AddressEntry& e : addresses) {
     if ((e.value.flags & GW_ADDRESS_OURS) == 0) continue;
     const uint32_t bit = gw_ours_bit(std::bit_cast<std::array<__u64, 2>>(e.key).data());
-    for (gw_ours* of : {&ours, &either}) of->bits[bit / 64] |= uint64_t{1} << bit % 64;
+    for (gw_ours* of : {&ours, &either}) of->words[bit / 64] |= uint64_t{1} << bit % 64;
   }
   if (absl::Status s = set(either); !s.ok()) return s;
   if (absl::Status s = addresses_.set(addresses); !s.ok()) return s;

@@ -39,13 +39,14 @@ struct gw_address_value {
 
 /* Value of `ours`: the bits of all addresses with GW_ADDRESS_OURS. Most sources have none of them, and needn't be
  * looked for among the addresses. */
-enum { GW_OURS_WORDS = 16 };
+enum { GW_OURS_BITS = 1024 };
 struct gw_ours {
-  __u64 bits[GW_OURS_WORDS];
+  __u64 words[GW_OURS_BITS / 64];
 };
 
+/* The highest bits of one of gw_mix's products, which depend on all of the address. */
 static inline __u32 gw_ours_bit(const __u64 address[2]) {
-  return gw_mix(address[0] ^ address[1]) % (GW_OURS_WORDS * 64);
+  return gw_slot((address[0] ^ address[1]) * 0xff51afd7ed558ccdULL, GW_OURS_BITS);
 }
 
 /* ---- what the kernel balances by, where no engine listens: rows that the engine writes beside the programs that read
