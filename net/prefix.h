@@ -33,6 +33,13 @@ constexpr Prefix prefix_of(IpAddress a, unsigned length) {
   return {a, static_cast<uint8_t>(length)};
 }
 
+// What a prefix of `length` bits keeps of an address's words; all of the 96 bits that stand before an IPv4 address's.
+constexpr IpAddress::Words mask_of(bool v4, unsigned length) {
+  IpAddress ones;
+  ones.bytes.fill(0xff);
+  return prefix_of(ones, v4 ? length + 96 : length).address.words();
+}
+
 constexpr bool contains(const Prefix& p, const IpAddress& a) {
   return a.is_v4() == p.address.is_v4() && prefix_of(a, p.length).address == p.address;
 }

@@ -108,8 +108,6 @@ uint64_t DeniedSources::hash(const net::Prefix& p) const {
 void DeniedSources::tell_lengths() {
   if (tables_ == nullptr) return;
   gw_filter filter{};
-  net::IpAddress ones;
-  ones.bytes.fill(0xff);
   for (const bool v4 : {true, false}) {
     const auto& counts = counts_[v4 ? 0 : 1];
     std::vector<unsigned> used;
@@ -118,7 +116,7 @@ void DeniedSources::tell_lengths() {
     std::ranges::stable_sort(used, std::greater<>(), [&](unsigned length) { return counts[length]; });
     uint32_t& n = filter.counts[v4 ? 0 : 1];
     for (const unsigned length : used) {
-      const auto mask = net::prefix_of(ones, v4 ? length + 96 : length).address.words();
+      const auto mask = net::mask_of(v4, length);
       filter.lengths[v4 ? 0 : 1][n++] = {{mask[0], mask[1]}, seed(v4, length)};
     }
   }

@@ -63,13 +63,8 @@ gw_rate kernel_rate(uint32_t packets_per_second, uint32_t burst) {
 
 gw_source_rate kernel_rate(const SourceRate& r) {
   gw_source_rate out{.rate = kernel_rate(r.packets_per_second, r.burst), .masks = {}};
-  net::IpAddress ones;
-  ones.bytes.fill(0xff);
-  const std::array lengths{96 + r.ipv4_length, r.ipv6_length};
-  for (size_t v6 = 0; v6 < 2; ++v6) {
-    const auto mask = net::prefix_of(ones, lengths[v6]).address.words();
-    std::ranges::copy(mask, out.masks[v6]);
-  }
+  std::ranges::copy(net::mask_of(true, r.ipv4_length), out.masks[0]);
+  std::ranges::copy(net::mask_of(false, r.ipv6_length), out.masks[1]);
   return out;
 }
 

@@ -149,13 +149,10 @@ uint64_t hash_of(const net::Prefix& p) {
 void deny(xdp::KernelTables& tables, const Denied& denied) {
   gw_filter filter{};
   const int v6 = denied.v4 ? 0 : 1;
-  net::IpAddress ones;
-  ones.bytes.fill(0xff);
   const std::vector<net::Prefix> prefixes = random_prefixes(denied);
   for (const net::Prefix& p : std::span(prefixes).first(denied.lengths)) {
     gw_denied_length& l = filter.lengths[v6][filter.counts[v6]++];
-    const auto mask = net::prefix_of(ones, p.length + 128U - net::address_bits(p.address)).address.words();
-    std::ranges::copy(mask, l.mask);
+    std::ranges::copy(net::mask_of(denied.v4, p.length), l.mask);
     l.seed = gw_mix(p.length);
   }
   for (const net::Prefix& p : prefixes)
