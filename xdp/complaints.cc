@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <bpf/libbpf.h>
+#include <cap-ng.h>
 #include <sys/utsname.h>
 
 #include <cerrno>
@@ -27,6 +28,18 @@ int keep(enum libbpf_print_level level, const char* format, va_list arguments) {
   return 0;
 }
 
+bool has_capabilities() {
+  capng_get_caps_process();
+  const auto has = [](unsigned capability) { return capng_have_capability(CAPNG_EFFECTIVE, capability) != 0; };
+  return has(CAP_NET_ADMIN) && (has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON)));
+}
+
+std::string kernel_release() {
+  utsname name{};
+  uname(&name);
+  return name.release;
+}
+
 }  // namespace
 
 void keep_complaints() {
@@ -38,19 +51,20 @@ void keep_complaints() {
 absl::Status load_error(int error, const std::string& what) {
   std::string complaint = std::exchange(last_complaint, {});
   if (!complaint.empty()) complaint = absl::StrCat(" (", complaint, ")");
-  // Also what the verifier answers; then the complaint is its own.
+  // Where nothing is missing, EACCES is the verifier's answer, and so is the complaint.
+  if (error == EACCES && has_capabilities())
+    return absl::UnimplementedError(
+        absl::StrCat(what, " failed, for this kernel (", kernel_release(), ") takes the program for unsafe", complaint,
+                     ": use another kernel, such as Debian 12's, and report this as a bug"));
   if (error == EPERM || error == EACCES)
     return absl::PermissionDeniedError(absl::StrCat(
         what, " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, so start the engine as root",
         complaint));
   if (error == EINVAL)
-    if (const std::string missing = missing_feature(); !missing.empty()) {
-      utsname name{};
-      uname(&name);
-      return absl::UnimplementedError(absl::StrCat(what, " failed, for this kernel (", name.release, ") lacks ",
+    if (const std::string missing = missing_feature(); !missing.empty())
+      return absl::UnimplementedError(absl::StrCat(what, " failed, for this kernel (", kernel_release(), ") lacks ",
                                                    missing,
                                                    ": ports af_xdp:... need one that has it, as Debian 12's does"));
-    }
   return system_error(error, absl::StrCat(what, " failed", complaint));
 }
 
