@@ -108,16 +108,19 @@ int fail(const std::string& why, int code) {
 std::function<void()> go_to_background() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) std::exit(fail(std::string("pipe: ") + std::strerror(errno), 1));
-  const pid_t child = fork();
-  if (child < 0) std::exit(fail(std::string("fork: ") + std::strerror(errno), 1));
-  if (child > 0) {
+  const auto forked = [] {
+    const pid_t child = fork();
+    if (child < 0) std::exit(fail(std::string("fork: ") + std::strerror(errno), 1));
+    return child;
+  };
+  if (forked() > 0) {
     close(ends[1]);
     char done = 0;
     std::_Exit(read(ends[0], &done, 1) == 1 ? 0 : 1);
   }
   setsid();
   close(ends[0]);
-  if (fork() != 0) std::_Exit(0);
+  if (forked() > 0) std::_Exit(0);
   return [end = ends[1]] {
     const char done = 0;
     if (write(end, &done, 1) == 1) close(end);
