@@ -119,8 +119,9 @@ absl::Status KernelTables::set_addresses(std::span<const AddressEntry> addresses
 
 absl::Status KernelTables::set(const gw_ours& ours) {
   if (std::memcmp(&ours, &ours_, sizeof ours) == 0) return absl::OkStatus();
-  ours_ = ours;
-  return set_only(object_->maps.ours, &ours);
+  absl::Status s = set_only(object_->maps.ours, &ours);
+  if (s.ok()) ours_ = ours;
+  return s;
 }
 
 absl::Status KernelTables::set(const gw_settings& settings) { return set_only(object_->maps.settings, &settings); }

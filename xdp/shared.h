@@ -27,8 +27,8 @@ enum gw_address_flag {
   GW_ADDRESS_DEDICATED = 4, /* everything IP but neighbour discovery goes to the engine */
   GW_ADDRESS_ANNOUNCED = 8, /* ARP requests and neighbour solicitations for it go to the engine */
   GW_ADDRESS_ANY_PORT = 16, /* one of its VIPs has port 0 */
-  GW_ADDRESS_ANSWERED = 64, /* and are answered: it has a backend, or needs none. Nothing is steered for that */
   GW_ADDRESS_OURS = 32,     /* only we send from it: what comes from there is a loop. Nothing is steered for that */
+  GW_ADDRESS_ANSWERED = 64, /* ANNOUNCED, and has a backend or needs none: answered. Nothing is steered for that */
 };
 
 struct gw_address_value {
