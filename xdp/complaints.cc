@@ -28,6 +28,11 @@ int keep(enum libbpf_print_level level, const char* format, va_list arguments) {
   return 0;
 }
 
+std::string take_complaint() {
+  const std::string complaint = std::exchange(last_complaint, {});
+  return complaint.empty() ? complaint : absl::StrCat(" (", complaint, ")");
+}
+
 bool has_capabilities() {
   capng_get_caps_process();
   const auto has = [](unsigned capability) { return capng_have_capability(CAPNG_EFFECTIVE, capability) != 0; };
@@ -47,15 +52,16 @@ void keep_complaints() {
   last_complaint.clear();
 }
 
+absl::Status program_error(int error, const std::string& what) {
+  if (error != EACCES || !has_capabilities()) return load_error(error, what);
+  return absl::UnimplementedError(absl::StrCat(what, " failed, for this kernel (", kernel_release(),
+                                               ") takes the program for unsafe", take_complaint(),
+                                               ": use another kernel, such as Debian 12's, and report this as a bug"));
+}
+
 // CAP_PERFMON is what lets a program add a length from the packet to a pointer, and spares it barriers against Spectre.
 absl::Status load_error(int error, const std::string& what) {
-  std::string complaint = std::exchange(last_complaint, {});
-  if (!complaint.empty()) complaint = absl::StrCat(" (", complaint, ")");
-  // Where nothing is missing, EACCES is the verifier's answer, and so is the complaint.
-  if (error == EACCES && has_capabilities())
-    return absl::UnimplementedError(
-        absl::StrCat(what, " failed, for this kernel (", kernel_release(), ") takes the program for unsafe", complaint,
-                     ": use another kernel, such as Debian 12's, and report this as a bug"));
+  const std::string complaint = take_complaint();
   if (error == EPERM || error == EACCES)
     return absl::PermissionDeniedError(absl::StrCat(
         what, " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, so start the engine as root",

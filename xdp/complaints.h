@@ -13,5 +13,7 @@ void keep_complaints();
 // Of something that libbpf or the kernel refused with errno `error`: says `what`, and names the privileges or the
 // feature of the kernel if it is one of those that is missing.
 absl::Status load_error(int error, const std::string& what);
+// Likewise, of a program: where no privilege is missing, EACCES is the verifier's answer.
+absl::Status program_error(int error, const std::string& what);
 
 }  // namespace guideway::xdp

@@ -131,7 +131,7 @@ absl::Status Program::load(const KernelTables& tables) {
   if (absl::Status s = tables.lend(object_.get()); !s.ok()) return s;
   if (!outlived_)
     if (absl::Status s = reuse_own_maps(); !s.ok()) return s;
-  if (const int error = steer_bpf__load(object_.get()); error != 0) return load_error(-error, what);
+  if (const int error = steer_bpf__load(object_.get()); error != 0) return program_error(-error, what);
   void* const lines =
       mmap(nullptr, kHeartbeats, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(object_->maps.heartbeats), 0);
   if (lines == MAP_FAILED) return load_error(errno, what);
