@@ -32,8 +32,10 @@ static inline gw_u64 gw_flow_hash4(gw_u64 seed, gw_u64 addresses, gw_u32 ports, 
   return gw_mix(h ^ seed ^ ((gw_u64)ports << 8 | protocol) * (seed | 1));
 }
 
-static inline gw_u64 gw_flow_hash6(gw_u64 seed, const gw_u64 source[2], const gw_u64 destination[2], gw_u32 ports,
-                                   gw_u32 protocol) {
+/* In line, or callers must have the addresses in memory, IPv4's too. */
+static inline __attribute__((always_inline)) gw_u64 gw_flow_hash6(gw_u64 seed, const gw_u64 source[2],
+                                                                  const gw_u64 destination[2], gw_u32 ports,
+                                                                  gw_u32 protocol) {
   gw_u64 h = gw_mix(seed ^ source[0]);
   h = gw_mix(h ^ source[1]);
   h = gw_mix(h ^ destination[0]);

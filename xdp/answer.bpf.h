@@ -146,7 +146,7 @@ static __always_inline int answer_echo(struct xdp_md *ctx, const struct packet *
     __builtin_memcpy(&ip->daddr, &p->client.bytes[12], sizeof ip->daddr);
     ip->ttl = TTL;
     ip->check = 0;
-    ip->check = ~gw_header_sum(ctx, p->l3);
+    ip->check = ~header_sum(ctx, p, ip);
   }
   __u8 asker[6];
   __builtin_memcpy(asker, ethernet->h_source, sizeof asker);

@@ -118,9 +118,8 @@ __noinline __u32 gw_real_off_slot(const struct packet *p, __u64 hash) {
   return index && may_take(p, *index) ? *index : NO_REAL;
 }
 
-// The real that Maglev alone picks, or NO_REAL; with MOVED, if that slot has exceptions. As gw_beside_range.
-__noinline __u64 gw_pick(const struct gw_table *t, __u64 hash) {
-  if (!t) return NO_REAL;
+// The real that Maglev alone picks, or NO_REAL; with MOVED, if that slot has exceptions.
+static __always_inline __u64 pick(const struct gw_table *t, __u64 hash) {
   const __u32 slot = t->offset + gw_slot(hash, t->size);
   const __u16 *slot_line = line_of(&slots, slot / 32, GW_SLOT_LINES);
   if (!slot_line) return NO_REAL;
@@ -133,7 +132,7 @@ __noinline __u64 gw_pick(const struct gw_table *t, __u64 hash) {
 
 // The number of its row, or NO_REAL. `hash`: the flow's.
 static __always_inline __u32 real_by(const struct packet *p, const struct gw_table *t, int affinity, __u64 hash) {
-  const __u64 picked = gw_pick(t, affinity ? hash_of(p, 1) : hash);
+  const __u64 picked = pick(t, affinity ? hash_of(p, 1) : hash);
   // What opens a connection belongs to none of before. Of clients, workers know which real they had.
   if ((affinity || picked & MOVED) && !p->opens) {
     const __u32 index = gw_real_off_slot(p, hash);
@@ -429,19 +428,27 @@ static __always_inline int is_impossible_source(const struct packet *p, const st
   return (word[0] & 0xff) == 0xff || (!word[0] && !word[1] && !word[2] && !(word[3] & ~bpf_htonl(1)));
 }
 
-// One's complement sum of the IPv4 header: all ones if its checksum is right. As gw_beside_range.
-__noinline __u32 gw_header_sum(struct xdp_md *ctx, __u32 l3) {
+// One's complement sum of an IPv4 header's options, unfolded. As gw_beside_range.
+__noinline __u64 gw_sum_of_options(struct xdp_md *ctx, __u32 l3) {
   void *end = (void *)(long)ctx->data_end;
   const struct iphdr *ip = (void *)(long)ctx->data + (l3 & 31);
   if ((void *)(ip + 1) > end) return 0;
-  const __u32 *word = (const void *)ip;
-  __u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
-  word += 5;
+  const __u32 *word = (const void *)(ip + 1);
+  __u64 sum = 0;
   for (__u32 i = 5; i < 15; ++i) {
     if (i >= ip->ihl) break;
     if ((void *)(word + 1) > end) return 0;
     sum += *word++;
   }
+  return sum;
+}
+
+// One's complement sum of the IPv4 header: all ones if its checksum is right. Without options it takes no call, whose
+// return is dear where the CPU has to be kept from guessing it.
+static __always_inline __u16 header_sum(struct xdp_md *ctx, const struct packet *p, const struct iphdr *ip) {
+  const __u32 *word = (const void *)ip;
+  __u64 sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
+  if (ip->ihl > 5) sum += gw_sum_of_options(ctx, p->l3);
   return fold(sum);
 }
 
@@ -459,7 +466,7 @@ static __always_inline __u32 judge_ip(struct xdp_md *ctx, const struct packet *p
   } else {
     *length = bpf_ntohs(ip->tot_len);
     if (*length < ip->ihl * 4U) return GW_DROP_BAD_IP_HEADER;
-    if (summed && gw_header_sum(ctx, p->l3) != 0xffff) return GW_DROP_BAD_IP_CHECKSUM;
+    if (summed && header_sum(ctx, p, ip) != 0xffff) return GW_DROP_BAD_IP_CHECKSUM;
   }
   if (is_impossible_source(p, ip, ip6)) return GW_DROP_BAD_ADDRESS;
   return end - l3 < (long)*length ? GW_DROP_TRUNCATED : GW_DROP_NONE;
