@@ -61,14 +61,64 @@ static __always_inline __u64 hash_of(const struct packet *p, int client_alone) {
   return gw_flow_hash4(seed, client[1] >> 32 | (vip[1] >> 32 << 32), ports, protocol);
 }
 
+static __always_inline const struct gw_served *served_by(__u64 word) {
+  return line_of(&services, word & ((1 << GW_VIP_ROW_BITS) - 1), GW_ROW_LINES);
+}
+
+static __always_inline int serves(const struct gw_served *s, const __u64 vip[3]) {
+  __u64 key[3];
+  __builtin_memcpy(key, &s->vip, sizeof key);
+  return key[0] == vip[0] && key[1] == vip[1] && key[2] == vip[2];
+}
+
+// The VIP's word, or 0, wherever it may stand. As gw_beside_range.
+__noinline __u64 gw_find_vip(const struct gw_vip_key *vip) {
+  if (!vip) return 0;
+  __u64 key[3];
+  __builtin_memcpy(key, vip, sizeof key);
+  const __u64 hash = gw_vip_hash(key);
+  for (__u32 i = 0; i < GW_VIP_WAY * GW_VIP_PLACES; ++i) {
+    const struct gw_line *line = line_of(&vips, gw_vip_line(hash, i / GW_VIP_PLACES), GW_VIP_LINES);
+    if (!line) return 0;
+    const __u64 word = line->words[i % GW_VIP_PLACES];
+    if (!word) return 0;
+    if ((word ^ hash) >> GW_VIP_ROW_BITS) continue;
+    const struct gw_served *s = served_by(word);
+    if (s && serves(s, key)) return word;
+  }
+  return 0;
+}
+
+// What a VIP's packets are balanced by, if it is one: mostly found in its own line, in the one row that the hash's bits
+// there lead to.
+static __always_inline const struct gw_service *service_of_vip(const struct gw_vip_key *vip) {
+  __u64 key[3];
+  __builtin_memcpy(key, vip, sizeof key);
+  const __u64 hash = gw_vip_hash(key);
+  const struct gw_line *line = line_of(&vips, gw_vip_line(hash, 0), GW_VIP_LINES);
+  if (!line) return 0;
+  __u64 word = 0;
+  for (int n = 0; n < GW_VIP_PLACES; ++n)
+    if (!((line->words[n] ^ hash) >> GW_VIP_ROW_BITS)) word = line->words[n];
+  if (!word && !line->words[GW_VIP_PLACES - 1]) return 0;
+  if (word) {
+    const struct gw_served *s = served_by(word);
+    if (s && serves(s, key)) return &s->service;
+  }
+  word = gw_find_vip(vip);
+  const struct gw_served *s = word ? served_by(word) : 0;
+  if (!s) return 0;
+  return &s->service;
+}
+
 // A service of the port itself wins over one of all ports.
 static __always_inline const struct gw_service *service_of(const struct packet *p) {
   struct gw_vip_key key = p->destination;
   set_port(&key, p->vip_port, p->flow);
-  const struct gw_service *s = bpf_map_lookup_elem(&vips, &key);
+  const struct gw_service *s = service_of_vip(&key);
   if (s) return s;
   key.port = 0;
-  return bpf_map_lookup_elem(&vips, &key);
+  return service_of_vip(&key);
 }
 
 static __always_inline const struct gw_real *real_at(__u32 index) { return line_of(&reals, index, GW_ROW_LINES); }

@@ -53,14 +53,16 @@ absl::StatusOr<std::unique_ptr<KernelTables>> KernelTables::create() {
   if (const int error = steer_bpf__load(t->object_.get()); error != 0) return load_error(-error, kWhat);
   const auto& maps = t->object_->maps;
   t->addresses_ = {bpf_map__fd(maps.addresses), "addresses", GW_MAX_ADDRESSES};
-  const std::array<std::pair<SharedArray*, const bpf_map*>, 8> arrays{{{&t->slots, maps.slots},
-                                                                       {&t->ordinals, maps.ordinals},
-                                                                       {&t->ranges, maps.ranges},
-                                                                       {&t->reals, maps.reals},
-                                                                       {&t->routes, maps.routes},
-                                                                       {&t->next_hops, maps.next_hops},
-                                                                       {&t->recent, maps.recent},
-                                                                       {&t->denied, maps.denied}}};
+  const std::array<std::pair<SharedArray*, const bpf_map*>, 10> arrays{{{&t->vips, maps.vips},
+                                                                        {&t->services, maps.services},
+                                                                        {&t->slots, maps.slots},
+                                                                        {&t->ordinals, maps.ordinals},
+                                                                        {&t->ranges, maps.ranges},
+                                                                        {&t->reals, maps.reals},
+                                                                        {&t->routes, maps.routes},
+                                                                        {&t->next_hops, maps.next_hops},
+                                                                        {&t->recent, maps.recent},
+                                                                        {&t->denied, maps.denied}}};
   for (const auto& [array, segments] : arrays) {
     const size_t lines = segments == maps.slots    ? GW_SLOT_LINES
                          : segments == maps.denied ? GW_DENIED_LINES
@@ -73,6 +75,7 @@ absl::StatusOr<std::unique_ptr<KernelTables>> KernelTables::create() {
     // The first commits then find room.
     if (absl::Status s = array->provide(1); !s.ok()) return s;
   }
+  t->vips_ = VipLines({t->vips.as<uint64_t>(), size_t{GW_VIP_LINES} * GW_VIP_PLACES});
   return t;
 }
 
@@ -86,12 +89,12 @@ absl::Status KernelTables::lend(steer_bpf* program) const {
   return absl::OkStatus();
 }
 
-absl::Status KernelTables::put_vip(const gw_vip_key& vip, const gw_service& service) {
-  if (bpf_map_update_elem(bpf_map__fd(object_->maps.vips), &vip, &service, BPF_ANY) == 0) return absl::OkStatus();
-  return system_error(errno, "can't write to the map vips");
+absl::Status KernelTables::put_vip(uint32_t row) {
+  if (vips_.insert(vip_word(services.as<gw_served>()[row].vip, row))) return absl::OkStatus();
+  return absl::ResourceExhaustedError("too many VIPs stand in one place of the BPF map vips");
 }
 
-void KernelTables::remove_vip(const gw_vip_key& vip) { bpf_map_delete_elem(bpf_map__fd(object_->maps.vips), &vip); }
+void KernelTables::remove_vip(uint32_t row) { vips_.erase(vip_word(services.as<gw_served>()[row].vip, row)); }
 
 absl::Status KernelTables::put_exception(const gw_flow_key& connection, uint32_t real) {
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.exceptions), &connection, &real, BPF_ANY) == 0)

@@ -11,6 +11,7 @@
 #include "xdp/shared.h"
 #include "xdp/shared_array.h"
 #include "xdp/steering_map.h"
+#include "xdp/vip_lines.h"
 
 struct bpf_map;
 struct steer_bpf;
@@ -30,9 +31,10 @@ class KernelTables {
  public:
   static absl::StatusOr<std::unique_ptr<KernelTables>> create();
 
-  // A VIP, steered from now on, and what its packets are balanced by; or no longer.
-  absl::Status put_vip(const gw_vip_key& vip, const gw_service& service);
-  void remove_vip(const gw_vip_key& vip);
+  // The VIP of a row of `services` is steered from now on, and its packets balanced by what that row says; or no
+  // longer. A VIP that has two rows goes by one of them.
+  absl::Status put_vip(uint32_t row);
+  void remove_vip(uint32_t row);
   // A connection off its slot, and the index of its real; or no longer.
   absl::Status put_exception(const gw_flow_key& connection, uint32_t real);
   void remove_exception(const gw_flow_key& connection);
@@ -49,6 +51,7 @@ class KernelTables {
   absl::StatusOr<gw_filter> filter() const;
 
   // Rows, by the indices that others name them by.
+  SharedArray services;
   SharedArray slots;
   SharedArray ordinals;
   SharedArray ranges;
@@ -58,6 +61,8 @@ class KernelTables {
   // What workers note of connections: all of its lines are there.
   SharedArray recent;
 
+  // What stands in `vips_`: all of its lines are there.
+  SharedArray vips;
   // What stands in `denied_`; no line before the first prefix.
   SharedArray denied;
 
@@ -70,6 +75,7 @@ class KernelTables {
   Object object_;  // maps alone
   SteeringMap<gw_address, gw_address_value> addresses_;
   gw_ours ours_{};
+  VipLines vips_;
   HashLines denied_;
   bool denied_ready_ = false;
 };

@@ -20,13 +20,6 @@
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, GW_MAX_VIPS);
-  __type(key, struct gw_vip_key);
-  __type(value, struct gw_service);
-} vips SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, GW_MAX_ADDRESSES);
   __type(key, struct gw_address);
   __type(value, struct gw_address_value);
@@ -177,6 +170,8 @@ struct denied_segment {
     __array(values, struct segment);          \
   } name SEC(".maps")
 
+LINES(vips, row_segment, 1);
+LINES(services, row_segment, GW_ROW_SEGMENTS);
 LINES(slots, slot_segment, GW_SLOT_SEGMENTS);   // all Maglev tables
 LINES(ordinals, row_segment, GW_ROW_SEGMENTS);  // a service's reals, by ordinal
 LINES(ranges, row_segment, GW_RANGE_SEGMENTS);

@@ -68,7 +68,7 @@ struct gw_table {
   __u32 ordinals; /* of its first, in all of `ordinals` */
 };
 
-/* Value of `vips`. */
+/* What a VIP's packets are balanced by. */
 struct gw_service {
   struct gw_table table;  /* none: no backend */
   struct gw_table former; /* asked first, if there is one: some of its connections aren't exceptions yet */
@@ -78,6 +78,13 @@ struct gw_service {
   __u8 mode;
   __u8 flags;
   __u16 bucket; /* index in `buckets`; 0: it may have any number of packets */
+};
+
+/* A row of `services`. */
+struct gw_served {
+  struct gw_service service; /* first, or clang adds to a pointer before it asks whether there is one */
+  __u32 zero;
+  struct gw_vip_key vip;
 };
 
 /* Clients from `first` to `last`, both included; a service's are in the order of lb::source_ranges(): IPv4, then IPv6.
@@ -164,7 +171,22 @@ enum {
   GW_RANGE_SEGMENTS = 1024,
   GW_RECENT_LINES = GW_ROW_LINES, /* one segment */
   GW_DENIED_LINES = 262144,       /* 16 MB, in one segment: half full with a million */
+  GW_VIP_LINES = GW_ROW_LINES,    /* one segment: an eighth full with as many VIPs as there may be by default */
 };
+
+/* `vips` finds a VIP's row of `services`: each of its words is the upper bits of the VIP's hash and a row. It stands in
+ * the line that the highest bits say, or, as lines are full, in one of those behind it. Words never move, so that who
+ * looks for one finds it whatever comes and goes: the place of one that has gone stays taken until another needs it. */
+enum { GW_VIP_PLACES = 8, GW_VIP_WAY = 16, GW_VIP_ROW_BITS = 20, GW_VIP_GONE = 1 };
+
+/* Without the bits that are the row's; neither 0 nor GW_VIP_GONE. It has no seed, for VIPs are the operator's. */
+static inline __u64 gw_vip_hash(const __u64 key[3]) {
+  const __u64 hash = gw_mix(key[0] * 0x9e3779b97f4a7c15ULL ^ key[1] ^ key[2] * 0xd6e8feb86659fd93ULL);
+  return (hash >> GW_VIP_ROW_BITS | 1) << GW_VIP_ROW_BITS;
+}
+
+/* Of GW_VIP_LINES. */
+static inline __u32 gw_vip_line(__u64 hash, __u32 further) { return ((hash >> 50) + further) % GW_VIP_LINES; }
 
 /* Addresses whose bits outside `mask` are `value`'s; of no address, if no mask makes it that. */
 struct gw_address_range {
@@ -241,7 +263,6 @@ enum gw_count {
 };
 
 enum {
-  GW_MAX_VIPS = 65536,        /* entries of `vips` */
   GW_MAX_EXCEPTIONS = 262144, /* entries of `exceptions` */
   GW_MAX_BEGUN = 65536,       /* entries of `begun` */
   GW_MAX_ADDRESSES = 65536,   /* entries of `addresses` */

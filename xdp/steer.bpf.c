@@ -20,13 +20,13 @@ static __always_inline int has_port_of_ours(const struct gw_address_value *a, co
 
 static __always_inline const struct gw_service *any_port_vip(struct packet *p) {
   p->destination.port = 0;
-  return bpf_map_lookup_elem(&vips, &p->destination);
+  return service_of_vip(&p->destination);
 }
 
 // `service`: that of the VIP, where the packet has a port that tells it.
 static __always_inline int is_for_engine(struct packet *p, const struct gw_service **service) {
   if (p->has_port) {
-    *service = bpf_map_lookup_elem(&vips, &p->destination);
+    *service = service_of_vip(&p->destination);
     if (*service) return 1;
   }
   const struct gw_address_value *a = bpf_map_lookup_elem(&addresses, &p->destination.address);

@@ -4,7 +4,6 @@
 #include <catch2/catch.hpp>
 #include <linux/if_xdp.h>
 #include <netinet/in.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,13 +17,14 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "net/drop_reason.h"
 #include "net/headers.h"
 #include "net/prefix.h"
 #include "xdp/fd.h"
-#include "xdp/hash_lines.h"
+#include "xdp/kernel_tables.h"
 #include "xdp/shared.h"
 
 #pragma GCC diagnostic push
@@ -167,15 +167,20 @@ Packet with_lengths(Packet p) {
   return p;
 }
 
-gw_address address(const char* text) {
-  gw_address a;
-  std::memcpy(a.bytes, net::parse_ip(text)->bytes.data(), sizeof a.bytes);
-  return a;
+Packet tcp_to(const net::IpAddress& vip, uint16_t port) {
+  return tcp(ipv4(net::to_string(vip).c_str(), IPPROTO_TCP), port);
 }
 
-struct Unload {
-  void operator()(steer_bpf* b) const { steer_bpf__destroy(b); }
-};
+gw_address address(const net::IpAddress& ip) {
+  gw_address a;
+  std::memcpy(a.bytes, ip.bytes.data(), sizeof a.bytes);
+  return a;
+}
+gw_address address(const char* text) { return address(*net::parse_ip(text)); }
+
+gw_vip_key vip_key(const net::IpAddress& ip, uint16_t port, int protocol) {
+  return {address(ip), Be16{port}.wire(), static_cast<uint8_t>(protocol), {}};
+}
 
 // The program with VIPs 192.0.2.1:80/tcp and [2001:db8::1]:53/udp, SNAT addresses 192.0.2.2 and 2001:db8::2 with
 // ports 40000 to 40999, the dedicated ones 192.0.2.3 and 2001:db8::3, announced all of them, the VIPs
@@ -183,8 +188,12 @@ struct Unload {
 // them. And 192.0.2.7:80/tcp, of DSR and without a backend.
 class Steering {
  public:
-  Steering() : object_(steer_bpf__open_and_load()) {
-    REQUIRE(object_ != nullptr);
+  Steering() : object_(steer_bpf__open()) {
+    auto tables = KernelTables::create();
+    REQUIRE(tables.ok());
+    tables_ = *std::move(tables);
+    REQUIRE(tables_->lend(object_.get()).ok());
+    REQUIRE(steer_bpf__load(object_.get()) == 0);
     vip("192.0.2.1", 80, IPPROTO_TCP);
     vip("2001:db8::1", 53, IPPROTO_UDP);
     vip("192.0.2.1", 5060, IPPROTO_SCTP);
@@ -249,11 +258,12 @@ class Steering {
 
   // The VIP's bucket, full of so many tokens; an interval that no test waits for.
   void limit(const char* ip, uint16_t port, int protocol, uint32_t bucket, uint64_t tokens) {
-    const gw_vip_key key{address(ip), Be16{port}.wire(), static_cast<uint8_t>(protocol), 0};
-    gw_service service{};
-    REQUIRE(bpf_map_lookup_elem(bpf_map__fd(object_->maps.vips), &key, &service) == 0);
-    service.bucket = static_cast<uint16_t>(bucket);
-    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.vips), &key, &service, BPF_ANY) == 0);
+    const gw_vip_key key = vip_key(*net::parse_ip(ip), port, protocol);
+    gw_served* const end = rows() + vips_;
+    gw_served* const row =
+        std::find_if(rows(), end, [&](const gw_served& s) { return std::memcmp(&s.vip, &key, sizeof key) == 0; });
+    REQUIRE(row != end);
+    row->service.bucket = static_cast<uint16_t>(bucket);
     const gw_bucket full{.rate = rate(tokens), .until = 0};
     REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.buckets), &bucket, &full, BPF_ANY) == 0);
   }
@@ -283,21 +293,22 @@ class Steering {
     return {kHour, (tokens - 1) * kHour};
   }
 
+  // Of nat, which the kernel doesn't balance, if nothing is said.
+  void add_vip(const net::IpAddress& ip, uint16_t port, int protocol, gw_mode mode = GW_MODE_NAT) {
+    gw_service service{};
+    service.mode = static_cast<uint8_t>(mode);
+    rows()[vips_] = {.service = service, .zero = 0, .vip = vip_key(ip, port, protocol)};
+    REQUIRE(tables_->put_vip(vips_++).ok());
+  }
+  // One that only its hash makes look like this VIP.
+  void add_like(const net::IpAddress& ip, uint16_t port, int protocol) {
+    add_vip(ip, port, protocol);
+    rows()[vips_ - 1].vip.protocol ^= 0xff;
+  }
+
   // Has just these prefixes denied.
   void deny(const std::vector<net::Prefix>& prefixes) {
-    const uint32_t zero = 0;
-    if (denied_.empty()) {
-      LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-      const Fd segment{bpf_map_create(BPF_MAP_TYPE_ARRAY, "denied", 4, 64, GW_DENIED_LINES, &options)};
-      const int fd = segment.get();
-      REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.denied), &zero, &fd, BPF_ANY) == 0);
-      const size_t words = size_t{GW_DENIED_LINES} * GW_DENIED_PLACES;
-      void* const at = mmap(nullptr, words * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-      REQUIRE(at != MAP_FAILED);
-      denied_ = {static_cast<uint64_t*>(at), words};
-      lines_ = HashLines(denied_);
-    }
-    std::ranges::fill(denied_, 0);
+    for (const uint64_t hash : std::exchange(denied_, {})) tables_->admit(hash);
     gw_filter filter{};
     std::set<std::pair<bool, unsigned>> lengths;
     for (const net::Prefix& p : prefixes) {
@@ -305,23 +316,20 @@ class Steering {
       const unsigned length = p.length + (v6 != 0 ? 0U : 96U);
       const auto words = p.address.words();
       const __u64 masked[2] = {words[0], words[1]};
-      REQUIRE(lines_.insert(gw_denied_hash(length, masked, v6)));
+      REQUIRE(tables_->deny(denied_.emplace_back(gw_denied_hash(length, masked, v6))).ok());
       if (!lengths.emplace(v6, length).second) continue;
       net::IpAddress ones;
       ones.bytes.fill(0xff);
       const auto mask = net::prefix_of(ones, length).address.words();
       filter.lengths[v6][filter.counts[v6]++] = {{mask[0], mask[1]}, length};
     }
-    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.filter), &zero, &filter, BPF_ANY) == 0);
+    REQUIRE(tables_->set(filter).ok());
   }
 
  private:
   void vip(const char* ip, uint16_t port, int protocol, uint32_t flags = GW_ADDRESS_ANNOUNCED,
            gw_mode mode = GW_MODE_NAT) {
-    const gw_vip_key key{address(ip), Be16{port}.wire(), static_cast<uint8_t>(protocol), 0};
-    gw_service service{};
-    service.mode = static_cast<uint8_t>(mode);  // nat the kernel doesn't balance
-    REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.vips), &key, &service, BPF_ANY) == 0);
+    add_vip(*net::parse_ip(ip), port, protocol, mode);
     steer(ip, {0, 0, GW_ADDRESS_VIP | flags});
   }
   void steer(const char* ip, gw_address_value value) {
@@ -329,10 +337,13 @@ class Steering {
     REQUIRE(bpf_map_update_elem(bpf_map__fd(object_->maps.addresses), &key, &value, BPF_ANY) == 0);
   }
 
-  std::unique_ptr<steer_bpf, Unload> object_;
+  gw_served* rows() const { return tables_->services.as<gw_served>(); }
+
+  std::unique_ptr<KernelTables> tables_;
+  Object object_;
   Fd socket_;
-  std::span<uint64_t> denied_;  // as long as this process
-  HashLines lines_;
+  uint32_t vips_ = 0;
+  std::vector<uint64_t> denied_;
 };
 
 struct Case {
@@ -647,6 +658,39 @@ TEST_CASE("of random prefixes and sources, those are denied that a search finds"
   }
   CHECK(denied > 1'000);
   CHECK(permitted > 1'000);
+}
+
+TEST_CASE("VIPs that all stand in one line and those behind it are found, and others aren't") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  steering.add_socket(0);
+  std::vector<net::IpAddress> vips;
+  std::vector<net::IpAddress> others;
+  for (uint32_t n = 0; others.size() < 20; ++n) {
+    const auto ip = net::IpAddress::v4(net::Be32{0x64000000 + n});
+    const uint64_t word = vip_word(vip_key(ip, 80, kTcp), 0);
+    if (gw_vip_line(word, 0) != GW_VIP_LINES - 2) continue;  // and on from the first
+    if (vips.size() < 8 * 3 + 4)
+      vips.push_back(ip);
+    else
+      others.push_back(ip);
+  }
+  for (const net::IpAddress& ip : vips) steering.add_vip(ip, 80, kTcp);
+  for (const net::IpAddress& ip : vips) CHECK(steering.run(tcp_to(ip, 80)) == XDP_REDIRECT);
+  for (const net::IpAddress& ip : others) CHECK(steering.run(tcp_to(ip, 80)) == XDP_PASS);
+}
+
+TEST_CASE("a VIP is told from one with the same hash") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  steering.add_socket(0);
+  const auto ip = *net::parse_ip("192.0.2.77");
+  steering.add_like(ip, 80, kTcp);
+  CHECK(steering.run(tcp_to(ip, 80)) == XDP_PASS);
+  steering.add_vip(ip, 80, kTcp);
+  steering.add_like(ip, 80, kTcp);
+  CHECK(steering.run(tcp_to(ip, 80)) == XDP_REDIRECT);
+  CHECK(steering.run(tcp_to(ip, 81)) == XDP_PASS);
 }
 
 TEST_CASE("prefixes that all stand in one line and those behind it are found, and others aren't") {

@@ -21,12 +21,16 @@ static_assert(static_cast<int>(path::Mode::kDsrL2) == GW_MODE_DSR_L2 &&
               static_cast<int>(path::Mode::kDsrGue) == GW_MODE_DSR_GUE &&
               static_cast<int>(path::Mode::kNat) == GW_MODE_NAT);
 static_assert(path::kMaxEcmp == GW_MAX_ECMP && path::kSlotMoved == GW_SLOT_MOVED);
-static_assert(sizeof(gw_line) == xdp::kLine && sizeof(gw_real) == xdp::kLine && sizeof(gw_route) == xdp::kLine &&
-              2 * sizeof(gw_next_hop) == xdp::kLine && 2 * sizeof(gw_range) == xdp::kLine);
+static_assert(sizeof(gw_line) == xdp::kLine && sizeof(gw_served) == xdp::kLine && sizeof(gw_real) == xdp::kLine &&
+              sizeof(gw_route) == xdp::kLine && 2 * sizeof(gw_next_hop) == xdp::kLine &&
+              2 * sizeof(gw_range) == xdp::kLine);
 static_assert(lb::kMaxSourceRanges == GW_MAX_RANGES && kMaxExceptions == GW_MAX_EXCEPTIONS);
 static_assert(sizeof(gw_flow_key) == sizeof(net::FlowKey6));
 static_assert(uint64_t{GW_SLOT_LINES} * GW_SLOT_SEGMENTS * kSlotsOfLine >= 2 * uint64_t{MaglevTables::kSlots});
 static_assert(GW_ROW_LINES * GW_ROW_SEGMENTS >= kMaxRealRows);
+static_assert(GW_ROW_LINES * GW_ROW_SEGMENTS <= 1 << GW_VIP_ROW_BITS);
+// Twice, as below, and then half full.
+static_assert(uint64_t{GW_VIP_LINES} * GW_VIP_PLACES >= 4 * uint64_t{Limits().services});
 static_assert(path::Recent::kWordsOfLine * sizeof(uint64_t) == xdp::kLine);
 // Twice, for a service's new ones are written before its old ones go.
 static_assert(uint64_t{GW_ROW_LINES} * GW_RANGE_SEGMENTS * xdp::kLine >=
@@ -140,6 +144,7 @@ KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts>
     : tables_(tables),
       heartbeat_(heartbeat),
       recent_({tables.recent.as<uint64_t>(), GW_RECENT_LINES * path::Recent::kWordsOfLine}),
+      rows_(tables.services),
       ordinals_(tables.ordinals),
       ranges_(tables.ranges) {
   for (const PortFacts& p : ports) {
@@ -159,6 +164,7 @@ SlotMemory KernelMirror::slots() {
 // A worker may be away while we write these rows, or we may be killed at any moment, and then the kernel goes by what
 // stands there. So what others name comes first.
 void KernelMirror::follow(const Publisher& publisher) {
+  rows_.settle();
   ordinals_.settle();
   ranges_.settle();
   publisher.next_hops().for_each_edited([&](path::NextHopIndex i, const path::NextHop& hop) { write_next_hop(i, hop); },
@@ -171,8 +177,10 @@ void KernelMirror::follow(const Publisher& publisher) {
     else
       forget(i);
   // Last, for a VIP that one service leaves another may have taken, and its packets are steered all the time.
-  for (const path::VipKey& key : std::exchange(left_, {}))
-    if (!owner_.contains(key)) tables_.remove_vip(kernel_key(key));
+  for (const KernelLists::Run row : std::exchange(left_, {})) {
+    tables_.remove_vip(row.first);
+    rows_.give_back(row);
+  }
   if (std::exchange(steering_version_, publisher.steering_version()) == publisher.steering_version()) return;
   const auto& sources = publisher.encap_sources();
   tell(tables_.set({.hash_seed = publisher.gateway().hash_seed,
@@ -235,7 +243,10 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
   const path::Service& row = publisher.service(i);
   const auto [key, built, former, rate_limit] = publisher.served(i);
   const std::span ranges(row.ranges, row.range_count);
-  Vip vip{.key = key, .ordinals = {}, .former_ordinals = {}, .ranges = ranges_.take(ranges.size(), sizeof(gw_range))};
+  const KernelLists::Run row_run = rows_.take(1, sizeof(gw_served));
+  if (row_run.lines == 0) return;  // what it was goes on
+  Vip vip{
+      .row = row_run, .ordinals = {}, .former_ordinals = {}, .ranges = ranges_.take(ranges.size(), sizeof(gw_range))};
   gw_service fresh{.table = write_ordinals(built, vip.ordinals),
                    .former = former != nullptr ? write_ordinals(*former, vip.former_ordinals) : gw_table{},
                    .ranges = first_of<gw_range>(vip.ranges),
@@ -255,9 +266,9 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
                                                          kernel_address(ranges[n].last)};
   else if (!ranges.empty())
     fresh.table.size = 0;  // nobody may pass who shouldn't
-  tell(tables_.put_vip(kernel_key(key), fresh));
+  tables_.services.as<gw_served>()[vip.row.first] = {.service = fresh, .zero = 0, .vip = kernel_key(key)};
+  tell(tables_.put_vip(vip.row.first));
   forget(i);
-  owner_[key] = i;
   services_.emplace(i, vip);
 }
 
@@ -300,10 +311,7 @@ void KernelMirror::forget(path::ServiceIndex i) {
   ordinals_.give_back(vip.former_ordinals);
   ranges_.give_back(vip.ranges);
   if (vip.bucket != 0) free_buckets_.push_back(vip.bucket);
-  if (const auto owner = owner_.find(vip.key); owner != owner_.end() && owner->second == i) {
-    owner_.erase(owner);
-    left_.push_back(vip.key);
-  }
+  left_.push_back(vip.row);
   services_.erase(it);
 }
 

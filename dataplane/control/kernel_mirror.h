@@ -63,17 +63,13 @@ class KernelMirror {
 
  private:
   struct Vip {
-    path::VipKey key;
+    KernelLists::Run row;
     KernelLists::Run ordinals;
     KernelLists::Run former_ordinals;
     KernelLists::Run ranges;
     uint16_t bucket = 0;
     uint32_t rate_limit = 0;
   };
-  struct KeyHash {
-    size_t operator()(const path::VipKey& key) const { return path::VipTable::hash(key); }
-  };
-
   void write_next_hop(path::NextHopIndex i, const path::NextHop& hop);
   void write_route(path::RouteIndex i, const path::Route& route);
   void write_real(path::RealIndex i, const path::Real& real);
@@ -86,11 +82,11 @@ class KernelMirror {
   std::chrono::nanoseconds heartbeat_;
   std::vector<uint32_t> ifindex_;  // by port; 0: the kernel has no such interface
   std::unordered_map<path::ServiceIndex, Vip> services_;
-  std::unordered_map<path::VipKey, path::ServiceIndex, KeyHash> owner_;
-  std::vector<path::VipKey> left_;  // by the services of this publication; some may be another's by now
+  std::vector<KernelLists::Run> left_;  // rows of what this publication's services were
   std::vector<uint16_t> free_buckets_;
   uint16_t next_bucket_ = 1;
   path::Recent recent_;
+  KernelLists rows_;
   KernelLists ordinals_;
   KernelLists ranges_;
   uint64_t steering_version_ = ~0ULL;

@@ -272,6 +272,25 @@ TEST_CASE("a VIP that passes from one service to another is steered and balanced
   CHECK(meets("192.0.2.2") == 12);
 }
 
+TEST_CASE("a VIP takes no more rows however often it changes, and none once it is gone", "[kernel]") {
+  if (geteuid() != 0) return;
+  Kernel kernel;
+  Rig rig({.kernel = &kernel.tables()});
+  network(rig);
+  auto s = service(kVip, 80, Protocol::kTcp, Mode::kDsrL2, {"10.0.1.10"});
+  const std::span rows(kernel.tables().services.as<gw_served>(), GW_ROW_LINES);
+  const std::span words(kernel.tables().vips.as<uint64_t>(), size_t{GW_VIP_LINES} * GW_VIP_PLACES);
+  for (unsigned n = 0; n < 100; ++n) {
+    s.mtu = static_cast<uint16_t>(1'300 + n);
+    rig.service(s);
+    CHECK(std::ranges::count_if(words, [](uint64_t w) { return w > GW_VIP_GONE; }) == 1);
+  }
+  CHECK(std::ranges::count_if(rows, [](const gw_served& r) { return r.vip.protocol != 0; }) == 2);
+  CHECK(std::ranges::count_if(words, [](uint64_t w) { return w != 0; }) == 2);
+  REQUIRE_FALSE(rig.apply({.full = false, .gateway = {}, .services = {}, .removals = {s.name}}));
+  CHECK(std::ranges::count_if(words, [](uint64_t w) { return w > GW_VIP_GONE; }) == 0);
+}
+
 // A flow to kVip, by its source port, and the last byte of its real's address.
 Frame flow(uint16_t port, uint8_t flags) { return Frame().ip("10.0.0.99", kVip).tcp(port, 80, flags); }
 Frame datagram(uint16_t port) { return Frame().ip("10.0.0.99", kVip).udp(port, 80); }
