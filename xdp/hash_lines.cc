@@ -1,16 +1,10 @@
 #include "xdp/hash_lines.h"
 
 #include <algorithm>
-#include <atomic>
+
+#include "xdp/place.h"
 
 namespace guideway::xdp {
-
-namespace {
-
-// Programs may be reading it; nobody else writes.
-void set(uint64_t& place, uint64_t hash) { std::atomic_ref(place).store(hash, std::memory_order_release); }
-
-}  // namespace
 
 uint64_t* HashLines::find(Line line, uint64_t hash) {
   const auto place = std::ranges::find(line, hash);
@@ -21,7 +15,7 @@ bool HashLines::insert(uint64_t hash) {
   if (contains(hash)) return true;
   for (size_t i = 0; i < GW_DENIED_WAY; ++i)
     if (uint64_t* const free = find(line(hash + i), 0)) {
-      set(*free, hash);
+      set_place(*free, hash);
       return true;
     }
   return false;
@@ -49,13 +43,13 @@ void HashLines::fill_hole(size_t at, uint64_t* hole) {
     for (uint64_t& other : line(at + i)) {
       const size_t way = (at + i - other) % lines_;  // from its own line to where it stands
       if (other == 0 || way < i) continue;
-      set(*hole, other);
+      set_place(*hole, other);
       return fill_hole(at + i, &other);
     }
   const Line places = line(at);
   const auto last = std::find_if(places.rbegin(), places.rend(), [](uint64_t h) { return h != 0; });
-  if (&*last != hole) set(*hole, *last);
-  set(*last, 0);
+  if (&*last != hole) set_place(*hole, *last);
+  set_place(*last, 0);
 }
 
 }  // namespace guideway::xdp

@@ -75,7 +75,7 @@ absl::StatusOr<std::unique_ptr<KernelTables>> KernelTables::create() {
     // The first commits then find room.
     if (absl::Status s = array->provide(1); !s.ok()) return s;
   }
-  t->vips_ = VipLines({t->vips.as<uint64_t>(), size_t{GW_VIP_LINES} * GW_VIP_PLACES});
+  t->vips_ = VipLines({t->vips.as<uint64_t>(), size_t{GW_VIP_LINES} * GW_VIP_PLACES}, t->services.as<gw_served>());
   return t;
 }
 
@@ -89,12 +89,11 @@ absl::Status KernelTables::lend(steer_bpf* program) const {
   return absl::OkStatus();
 }
 
-absl::Status KernelTables::put_vip(uint32_t row) {
-  if (vips_.insert(vip_word(services.as<gw_served>()[row].vip, row))) return absl::OkStatus();
+absl::Status KernelTables::put_vip(uint32_t row, const gw_vip_key& vip, const gw_service& service) {
+  services.as<gw_served>()[row] = {.service = service, .zero = 0, .vip = vip};
+  if (vips_.put(row)) return absl::OkStatus();
   return absl::ResourceExhaustedError("too many VIPs stand in one place of the BPF map vips");
 }
-
-void KernelTables::remove_vip(uint32_t row) { vips_.erase(vip_word(services.as<gw_served>()[row].vip, row)); }
 
 absl::Status KernelTables::put_exception(const gw_flow_key& connection, uint32_t real) {
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.exceptions), &connection, &real, BPF_ANY) == 0)

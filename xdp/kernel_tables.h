@@ -31,10 +31,10 @@ class KernelTables {
  public:
   static absl::StatusOr<std::unique_ptr<KernelTables>> create();
 
-  // The VIP of a row of `services` is steered from now on, and its packets balanced by what that row says; or no
-  // longer. A VIP that has two rows goes by one of them.
-  absl::Status put_vip(uint32_t row);
-  void remove_vip(uint32_t row);
+  // A VIP, steered from now on, and what its packets are balanced by, in a row of `services` that none goes by; or no
+  // longer by that row, and if it has no other, not at all.
+  absl::Status put_vip(uint32_t row, const gw_vip_key& vip, const gw_service& service);
+  void remove_vip(uint32_t row) { vips_.erase(row); }
   // A connection off its slot, and the index of its real; or no longer.
   absl::Status put_exception(const gw_flow_key& connection, uint32_t real);
   void remove_exception(const gw_flow_key& connection);

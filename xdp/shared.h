@@ -171,12 +171,13 @@ enum {
   GW_RANGE_SEGMENTS = 1024,
   GW_RECENT_LINES = GW_ROW_LINES, /* one segment */
   GW_DENIED_LINES = 262144,       /* 16 MB, in one segment: half full with a million */
-  GW_VIP_LINES = GW_ROW_LINES,    /* one segment: an eighth full with as many VIPs as there may be by default */
+  GW_VIP_LINES = GW_ROW_LINES,    /* one segment: an eighth full with as many VIPs as an engine takes */
 };
 
 /* `vips` finds a VIP's row of `services`: each of its words is the upper bits of the VIP's hash and a row. It stands in
- * the line that the highest bits say, or, as lines are full, in one of those behind it. Words never move, so that who
- * looks for one finds it whatever comes and goes: the place of one that has gone stays taken until another needs it. */
+ * the line that the highest bits say, or, as lines are full, in one of those behind it. A VIP that changes gets another
+ * row at the same place, and the place of one that has gone stays taken until another needs it: so whoever looks for a
+ * VIP finds it, whatever comes and goes meanwhile. */
 enum { GW_VIP_PLACES = 8, GW_VIP_WAY = 16, GW_VIP_ROW_BITS = 20, GW_VIP_GONE = 1 };
 
 /* Without the bits that are the row's; neither 0 nor GW_VIP_GONE. It has no seed, for VIPs are the operator's. */
@@ -186,7 +187,9 @@ static inline __u64 gw_vip_hash(const __u64 key[3]) {
 }
 
 /* Of GW_VIP_LINES. */
-static inline __u32 gw_vip_line(__u64 hash, __u32 further) { return ((hash >> 50) + further) % GW_VIP_LINES; }
+static inline __u32 gw_vip_line(__u64 hash, __u32 further) {
+  return (gw_slot(hash, GW_VIP_LINES) + further) % GW_VIP_LINES;
+}
 
 /* Addresses whose bits outside `mask` are `value`'s; of no address, if no mask makes it that. */
 struct gw_address_range {

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <chrono>
 #include <cstring>
 #include <ctime>
@@ -297,13 +299,18 @@ class Steering {
   void add_vip(const net::IpAddress& ip, uint16_t port, int protocol, gw_mode mode = GW_MODE_NAT) {
     gw_service service{};
     service.mode = static_cast<uint8_t>(mode);
-    rows()[vips_] = {.service = service, .zero = 0, .vip = vip_key(ip, port, protocol)};
-    REQUIRE(tables_->put_vip(vips_++).ok());
+    REQUIRE(tables_->put_vip(vips_++, vip_key(ip, port, protocol), service).ok());
   }
   // One that only its hash makes look like this VIP.
   void add_like(const net::IpAddress& ip, uint16_t port, int protocol) {
-    add_vip(ip, port, protocol);
-    rows()[vips_ - 1].vip.protocol ^= 0xff;
+    const gw_vip_key key = vip_key(ip, port, protocol);
+    const uint64_t hash = gw_vip_hash(std::bit_cast<std::array<__u64, 3>>(key).data());
+    uint64_t* const line = tables_->vips.as<uint64_t>() + size_t{gw_vip_line(hash, 0)} * GW_VIP_PLACES;
+    uint64_t* const free = std::find(line, line + GW_VIP_PLACES, 0);
+    REQUIRE(free != line + GW_VIP_PLACES);
+    rows()[vips_].vip = key;
+    rows()[vips_].vip.protocol ^= 0xff;
+    *free = hash | vips_++;
   }
 
   // Has just these prefixes denied.
@@ -668,8 +675,8 @@ TEST_CASE("VIPs that all stand in one line and those behind it are found, and ot
   std::vector<net::IpAddress> others;
   for (uint32_t n = 0; others.size() < 20; ++n) {
     const auto ip = net::IpAddress::v4(net::Be32{0x64000000 + n});
-    const uint64_t word = vip_word(vip_key(ip, 80, kTcp), 0);
-    if (gw_vip_line(word, 0) != GW_VIP_LINES - 2) continue;  // and on from the first
+    const auto key = std::bit_cast<std::array<__u64, 3>>(vip_key(ip, 80, kTcp));
+    if (gw_vip_line(gw_vip_hash(key.data()), 0) != GW_VIP_LINES - 2) continue;  // and on from the first
     if (vips.size() < 8 * 3 + 4)
       vips.push_back(ip);
     else

@@ -1,5 +1,5 @@
-// Where BPF programs find a VIP's row: words in lines of 64 bytes, as shared.h has them, which programs read meanwhile.
-// What stands in it all the time they find. Memory only.
+// Which row of `services` a VIP has: words in lines of 64 bytes, as shared.h has them, which BPF programs read
+// meanwhile. A VIP's word stays at its place as long as it stands. Memory only.
 #pragma once
 
 #include <cstdint>
@@ -9,26 +9,21 @@
 
 namespace guideway::xdp {
 
-// The word of the VIP in a row of `services`.
-uint64_t vip_word(const gw_vip_key& vip, uint32_t row);
-
 class VipLines {
  public:
   VipLines() = default;
-  // GW_VIP_LINES of them, empty.
-  explicit VipLines(std::span<uint64_t> words) : words_(words) {}
+  // GW_VIP_LINES of them, empty. `rows`: all that there may be.
+  VipLines(std::span<uint64_t> words, const gw_served* rows) : words_(words), rows_(rows) {}
 
-  // False: there is no room near its line.
-  bool insert(uint64_t word);
-  // Of one that stands there.
-  void erase(uint64_t word);
+  // The VIP of this row goes by it from now on, and no longer by the one that it had. False: there is no room near its
+  // line.
+  bool put(uint32_t row);
+  // The VIP of this row is gone, unless it goes by another by now.
+  void erase(uint32_t row);
 
  private:
-  // The first place from the word's line on whose word is `wanted`, or null.
-  template <typename Wanted>
-  uint64_t* find(uint64_t word, Wanted wanted) const;
-
   std::span<uint64_t> words_;
+  const gw_served* rows_ = nullptr;
 };
 
 }  // namespace guideway::xdp

@@ -29,7 +29,6 @@ static_assert(sizeof(gw_flow_key) == sizeof(net::FlowKey6));
 static_assert(uint64_t{GW_SLOT_LINES} * GW_SLOT_SEGMENTS * kSlotsOfLine >= 2 * uint64_t{MaglevTables::kSlots});
 static_assert(GW_ROW_LINES * GW_ROW_SEGMENTS >= kMaxRealRows);
 static_assert(GW_ROW_LINES * GW_ROW_SEGMENTS <= 1 << GW_VIP_ROW_BITS);
-// Twice, as below, and then half full.
 static_assert(uint64_t{GW_VIP_LINES} * GW_VIP_PLACES >= 4 * uint64_t{Limits().services});
 static_assert(path::Recent::kWordsOfLine * sizeof(uint64_t) == xdp::kLine);
 // Twice, for a service's new ones are written before its old ones go.
@@ -177,10 +176,7 @@ void KernelMirror::follow(const Publisher& publisher) {
     else
       forget(i);
   // Last, for a VIP that one service leaves another may have taken, and its packets are steered all the time.
-  for (const KernelLists::Run row : std::exchange(left_, {})) {
-    tables_.remove_vip(row.first);
-    rows_.give_back(row);
-  }
+  for (const Vip& vip : std::exchange(left_, {})) give_back(vip);
   if (std::exchange(steering_version_, publisher.steering_version()) == publisher.steering_version()) return;
   const auto& sources = publisher.encap_sources();
   tell(tables_.set({.hash_seed = publisher.gateway().hash_seed,
@@ -243,10 +239,10 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
   const path::Service& row = publisher.service(i);
   const auto [key, built, former, rate_limit] = publisher.served(i);
   const std::span ranges(row.ranges, row.range_count);
-  const KernelLists::Run row_run = rows_.take(1, sizeof(gw_served));
-  if (row_run.lines == 0) return;  // what it was goes on
+  const KernelLists::Run served = rows_.take(1, sizeof(gw_served));
+  if (served.lines == 0) return drop_all(i);
   Vip vip{
-      .row = row_run, .ordinals = {}, .former_ordinals = {}, .ranges = ranges_.take(ranges.size(), sizeof(gw_range))};
+      .row = served, .ordinals = {}, .former_ordinals = {}, .ranges = ranges_.take(ranges.size(), sizeof(gw_range))};
   gw_service fresh{.table = write_ordinals(built, vip.ordinals),
                    .former = former != nullptr ? write_ordinals(*former, vip.former_ordinals) : gw_table{},
                    .ranges = first_of<gw_range>(vip.ranges),
@@ -266,10 +262,17 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
                                                          kernel_address(ranges[n].last)};
   else if (!ranges.empty())
     fresh.table.size = 0;  // nobody may pass who shouldn't
-  tables_.services.as<gw_served>()[vip.row.first] = {.service = fresh, .zero = 0, .vip = kernel_key(key)};
-  tell(tables_.put_vip(vip.row.first));
+  tell(tables_.put_vip(vip.row.first, kernel_key(key), fresh));
   forget(i);
   services_.emplace(i, vip);
+}
+
+// There is no room for what it is now, and what it was names tables that will be another's.
+void KernelMirror::drop_all(path::ServiceIndex i) {
+  const auto it = services_.find(i);
+  if (it == services_.end()) return;
+  gw_service& service = tables_.services.as<gw_served>()[it->second.row.first].service;
+  service.table.size = service.former.size = 0;
 }
 
 gw_table KernelMirror::write_ordinals(const BuiltTable& built, KernelLists::Run& run) {
@@ -303,16 +306,21 @@ uint16_t KernelMirror::bucket_of(path::ServiceIndex i, uint32_t rate_limit) {
   return bucket;
 }
 
+// What it was is given back once its VIP goes by another row, or is gone.
 void KernelMirror::forget(path::ServiceIndex i) {
   const auto it = services_.find(i);
   if (it == services_.end()) return;
-  const Vip& vip = it->second;
+  left_.push_back(it->second);
+  services_.erase(it);
+}
+
+void KernelMirror::give_back(const Vip& vip) {
+  tables_.remove_vip(vip.row.first);
+  rows_.give_back(vip.row);
   ordinals_.give_back(vip.ordinals);
   ordinals_.give_back(vip.former_ordinals);
   ranges_.give_back(vip.ranges);
   if (vip.bucket != 0) free_buckets_.push_back(vip.bucket);
-  left_.push_back(vip.row);
-  services_.erase(it);
 }
 
 }  // namespace guideway::control

@@ -74,15 +74,17 @@ class KernelMirror {
   void write_route(path::RouteIndex i, const path::Route& route);
   void write_real(path::RealIndex i, const path::Real& real);
   void write_service(path::ServiceIndex i, const Publisher& publisher);
+  void drop_all(path::ServiceIndex i);
   gw_table write_ordinals(const BuiltTable& built, KernelLists::Run& run);
   uint16_t bucket_of(path::ServiceIndex i, uint32_t rate_limit);
   void forget(path::ServiceIndex i);
+  void give_back(const Vip& vip);
 
   xdp::KernelTables& tables_;
   std::chrono::nanoseconds heartbeat_;
   std::vector<uint32_t> ifindex_;  // by port; 0: the kernel has no such interface
   std::unordered_map<path::ServiceIndex, Vip> services_;
-  std::vector<KernelLists::Run> left_;  // rows of what this publication's services were
+  std::vector<Vip> left_;  // what this publication's services were
   std::vector<uint16_t> free_buckets_;
   uint16_t next_bucket_ = 1;
   path::Recent recent_;
