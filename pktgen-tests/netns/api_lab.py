@@ -103,9 +103,10 @@ def restart_daemon(how):
 def is_running(pid):
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+        threads = len(os.listdir(f"/proc/{pid}/task"))  # others may still hold its sockets when the first has ended
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return stat.rsplit(")", 1)[1].split()[0] != "Z"  # who started it may not have asked yet how it ended
+    return threads > 1 or stat.rsplit(")", 1)[1].split()[0] != "Z"  # who started it may not have asked yet how it ended
 
 
 def memory(what):
