@@ -1,6 +1,7 @@
 // The two programs as they are installed: guidewayd and guideway, against a fake engine.
 
 #include <catch2/catch.hpp>
+#include <google/protobuf/descriptor.h>
 #include <grp.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
@@ -18,6 +19,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/source/whole_file.h"
 #include "mgmt/testing/programs.h"
 
@@ -86,8 +88,9 @@ class OnTerminal {
   termios before_{};
 };
 
-// The answer to a unary call, as bytes of its message; "" if there was none.
-std::string call_raw(const std::string& server, const std::string& method, const std::string& request) {
+// The answer to a unary call, as bytes of its message; "" if there was none, and `end` says why.
+std::string call_raw(const std::string& server, const std::string& method, const std::string& request,
+                     grpc::Status* end = nullptr) {
   const auto channel = grpc::CreateChannel(server, grpc::InsecureChannelCredentials());
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
@@ -104,6 +107,7 @@ std::string call_raw(const std::string& server, const std::string& method, const
   void* tag = nullptr;
   bool ok = false;
   queue.Next(&tag, &ok);
+  if (end != nullptr) *end = status;
   std::vector<grpc::Slice> slices;
   if (!status.ok() || !out.Dump(&slices).ok()) return "";
   std::string bytes;
@@ -673,6 +677,21 @@ TEST_CASE("end to end: the API tells its health and describes itself") {
   CHECK(call_raw(p.listen, "/grpc.health.v1.Health/Check", "\n\x07unknown").empty());
   // ServerReflectionRequest.list_services, field 7: all.
   CHECK(contains(call_raw(p.listen, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", ":\x01*"), name));
+}
+
+TEST_CASE("end to end: every method refuses a field that it doesn't know") {
+  Site p;
+  Running daemon(p.start());
+  const auto& api = *v1::GetStatusRequest::descriptor()->file()->FindServiceByName("Appliance");
+  for (int i = 0; i < api.method_count(); ++i) {
+    const auto& method = *api.method(i);
+    const std::string name(method.name());
+    CAPTURE(name);
+    grpc::Status end;
+    call_raw(p.listen, std::string("/") + v1::Appliance::service_full_name() + "/" + name, "\xc0\x3e\x01", &end);
+    CHECK(end.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+    CHECK(contains(end.error_message(), std::string(method.input_type()->name()) + ": field number 1000 is unknown"));
+  }
 }
 
 TEST_CASE("end to end: Prometheus finds what the API tells") {

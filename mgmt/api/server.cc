@@ -55,18 +55,19 @@ class ApplianceService final : public Base {
 
  private:
   template <typename Response>
-  grpc::Status answer(Response* response, Question question) {
+  grpc::Status answer(const google::protobuf::Message& q, Response* response, Question question) {
+    if (const auto s = all_known(q); !s.ok()) return to_grpc(s);
     const auto s = daemon_.take_snapshot(question);
     if (!s.ok()) return to_grpc(s.status());
     fill(**s, *response);
     return grpc::Status::OK;
   }
-  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::GetStatusResponse* r) override {
-    return answer(r, Question::kStatus);
+  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest* q, v1::GetStatusResponse* r) override {
+    return answer(*q, r, Question::kStatus);
   }
-  grpc::Status ListServices(grpc::ServerContext*, const v1::ListServicesRequest*,
+  grpc::Status ListServices(grpc::ServerContext*, const v1::ListServicesRequest* q,
                             v1::ListServicesResponse* r) override {
-    return answer(r, Question::kCounters);
+    return answer(*q, r, Question::kCounters);
   }
   grpc::Status GetService(grpc::ServerContext*, const v1::GetServiceRequest* q, v1::GetServiceResponse* r) override {
     if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
@@ -76,19 +77,22 @@ class ApplianceService final : public Base {
     return to_grpc(absl::NotFoundError("there is no Service " + q->namespace_() + "/" + q->name() +
                                        "; guideway services lists those of the gateway"));
   }
-  grpc::Status ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest*,
+  grpc::Status ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest* q,
                             v1::ListBackendsResponse* r) override {
-    return answer(r, Question::kCounters);
+    return answer(*q, r, Question::kCounters);
   }
   grpc::ServerWriteReactor<v1::WatchServicesResponse>* WatchServices(grpc::CallbackServerContext*,
                                                                      const v1::WatchServicesRequest* q) override {
+    if (const auto s = all_known(*q); !s.ok()) return new RefusedWatch<v1::WatchServicesResponse>(to_grpc(s));
     return watches_.services(*q);
   }
   grpc::ServerWriteReactor<v1::WatchBackendsResponse>* WatchBackends(grpc::CallbackServerContext*,
                                                                      const v1::WatchBackendsRequest* q) override {
+    if (const auto s = all_known(*q); !s.ok()) return new RefusedWatch<v1::WatchBackendsResponse>(to_grpc(s));
     return watches_.backends(*q);
   }
-  grpc::Status ListDrops(grpc::ServerContext*, const v1::ListDropsRequest*, v1::ListDropsResponse* r) override {
+  grpc::Status ListDrops(grpc::ServerContext*, const v1::ListDropsRequest* q, v1::ListDropsResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     const auto taken = daemon_.take_snapshot(Question::kStatus);
     if (!taken.ok()) return to_grpc(taken.status());
     const SnapshotPtr& s = *taken;
@@ -99,8 +103,9 @@ class ApplianceService final : public Base {
     fill_drops(*s->hello, *s->status, *r);
     return grpc::Status::OK;
   }
-  grpc::Status ListSourceFilters(grpc::ServerContext*, const v1::ListSourceFiltersRequest*,
+  grpc::Status ListSourceFilters(grpc::ServerContext*, const v1::ListSourceFiltersRequest* q,
                                  v1::ListSourceFiltersResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     const auto s = daemon_.take_snapshot(std::nullopt);
     if (s.ok()) fill(**s, *r);
     return to_grpc(s.status());
@@ -229,8 +234,9 @@ class ApplianceService final : public Base {
     r->set_pending(daemon_.engine_trouble());
     return grpc::Status::OK;
   }
-  grpc::Status GetLogLevels(grpc::ServerContext*, const v1::GetLogLevelsRequest*,
+  grpc::Status GetLogLevels(grpc::ServerContext*, const v1::GetLogLevelsRequest* q,
                             v1::GetLogLevelsResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     v1::ProgramLogLevel& daemon = *r->add_programs();
     daemon.set_program(v1::PROGRAM_DAEMON);
     daemon.set_level(static_cast<v1::LogLevel>(log::level()));

@@ -183,10 +183,7 @@ Watches::~Watches() { stop(); }
 
 template <typename Response>
 grpc::ServerWriteReactor<Response>* Watches::watch(const Feed& feed, const v1::Generation* since) {
-  struct Refused : grpc::ServerWriteReactor<Response> {
-    explicit Refused(const grpc::Status& why) { this->Finish(why); }
-    void OnDone() override { delete this; }
-  };
+  using Refused = RefusedWatch<Response>;
   WatchOf<Response>* watch = nullptr;
   {
     const std::lock_guard lock(mutex_);

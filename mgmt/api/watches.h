@@ -23,6 +23,13 @@
 
 namespace guideway::mgmt {
 
+// One that ended as it began.
+template <typename Response>
+struct RefusedWatch : grpc::ServerWriteReactor<Response> {
+  explicit RefusedWatch(const grpc::Status& why) { this->Finish(why); }
+  void OnDone() override { delete this; }
+};
+
 class Watches {
  public:
   static constexpr size_t kLimit = 256;              // of both kinds together

@@ -1,5 +1,6 @@
 """A client in Python does everything that the command line does: every method of the API, held against the command line,
 against packets, and against what is there once the daemon has been started anew."""
+import functools
 import signal
 import subprocess
 import unittest
@@ -9,15 +10,16 @@ from google.protobuf import json_format
 from mgmt.api import appliance_pb2 as api
 
 import api_lab
-from api_lab import CLIENT, RUN, ApiTest, Watch, cli, fields_of, lab, requests, standing, texts
+from api_lab import CLIENT, RUN, SERVER, ApiTest, Watch, cli, fields_of, lab, requests, standing, texts
 
 CODE = grpc.StatusCode
+REQUESTS = {f"/{s.full_name}/{m.name}": m.input_type.name  # by method
+            for s in api.DESCRIPTOR.services_by_name.values() for m in s.methods}
 
 
 def tearDownModule():
     """A new method needs a test."""
-    methods = {f"/{s.full_name}/{m.name}" for s in api.DESCRIPTOR.services_by_name.values() for m in s.methods}
-    never = methods - api_lab.called
+    never = REQUESTS.keys() - api_lab.called
     assert not never, f"these methods are called by no test: {sorted(never)}"
 
 
@@ -317,6 +319,16 @@ class Writes(ApiTest):
         raw = self.channel.unary_unary("/guideway.v1.Appliance/ApplyObjects")
         self.fails(CODE.INTERNAL, raw, b"\xff\xff\xff")
         self.fails(CODE.UNIMPLEMENTED, self.channel.unary_unary("/guideway.v1.Appliance/Nothing"), b"")
+        self.assertEqual(self.generation().counter, before)
+
+    def test_a_field_that_nobody_knows_is_refused_by_every_method(self):
+        before = self.generation().counter
+        with grpc.insecure_channel(SERVER) as channel:  # of its own: these calls are no method's test
+            for method, request in REQUESTS.items():
+                with self.subTest(method=method):
+                    call = functools.partial(channel.unary_unary(method), timeout=10)
+                    error = self.fails(CODE.INVALID_ARGUMENT, call, b"\xc0\x3e\x01")  # field 1000, a varint
+                    self.assertEqual(fields_of(error), [request])
         self.assertEqual(self.generation().counter, before)
 
 
