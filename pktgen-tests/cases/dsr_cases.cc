@@ -110,6 +110,15 @@ std::vector<Case> dsr_cases() {
        .configure = nobody,
        .in = client(),
        .reason = DropReason::NO_BACKEND},
+      {.description = "a service that has no backend any more: its connections keep theirs",
+       .configure =
+           [](Rig& rig) {
+             one(rig);
+             rig.send(client().bytes());
+             nobody(rig);
+           },
+       .in = client(net::kTcpAck),
+       .out = to_real(client(net::kTcpAck))},
       {.description = "one whose only backend is drained has none for new flows",
        .configure =
            [](Rig& rig) {
