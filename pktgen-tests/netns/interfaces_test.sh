@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Under traffic an interface goes down and comes back, is renamed, disappears; and maps are found that another version has
-# pinned. Each is said, by `guideway status` and the log, and what doesn't pass there goes on.
+# pinned. Each is said, by `guideway status` and the log, and what doesn't pass there goes on; the host's own traffic by
+# another interface isn't cut for a moment.
 . "$(dirname "$0")/prologue.sh"
 
 needs_gateway
@@ -14,6 +15,13 @@ vip=${LAB_VIP4[nat]}
 warned() { lab_cli status -o json | jq -r '.engine.status.warnings[]? | "\(.subject): \(.text); \(.remedy)"' | grep -F "$1"; }
 not_warned() { ! warned "$1"; }
 said() { warned "$1" && grep -F "$1" "$engine_log"; }
+
+# By srv0, which stays as it is.
+declare -A pings
+for address in 10.77.2.1 fd77:2::1; do
+  ip netns exec "$LAB_PREFIX-router" ping -i 0.02 -W 1 $address >"$LAB_RUN/log/ping-$address.log" 2>&1 &
+  pings[$address]=$!
+done
 
 say "renamed: traffic goes on"
 load 8s "$vip"
@@ -46,6 +54,12 @@ lab_wait_until 5 said 'port spare: its interface is gone' || fail "nothing says 
 load_ended
 for text in "$renamed" 'port cl0: its interface is down' 'port spare: its interface is gone'; do
   equal "times that the log says '$text'" 1 "$(grep -cF "$text" "$engine_log")"
+done
+kill -INT "${pings[@]}"
+for address in "${!pings[@]}"; do
+  wait "${pings[$address]}" || true
+  grep ' 0% packet loss' "$LAB_RUN/log/ping-$address.log" ||
+    fail "pings to $address were lost: $(tail -n 3 "$LAB_RUN/log/ping-$address.log")"
 done
 
 say "maps of another version: said, and not taken for ours"
