@@ -7,8 +7,9 @@ help_test() {
 usage: ./dev test [--vm | PATTERN]
 
 Runs everything: structure/, unit/, sanitizers/ (the unit tests again, built with sanitizers), fuzz/ (${FUZZ_SECONDS} s each),
-netns/ (as root) and vm/ (as root: the Debian package in a machine that QEMU runs, which takes many minutes). PATTERN, an
-extended regular expression, picks tests by these names, --vm the last kind; only what they need is built.
+netns/ (as root) and vm/ (as root: the Debian package in a machine that QEMU runs, which takes about a minute on today's
+machines and two on older ones, without the making of the package and, the first time, of its root file system). PATTERN,
+an extended regular expression, picks tests by these names, --vm the last kind; only what they need is built.
 
   ./dev test maglev          unit/maglev, sanitizers/maglev, fuzz/maglev…
   ./dev test netns/          what crosses a network
