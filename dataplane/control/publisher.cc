@@ -136,6 +136,7 @@ void Publisher::allocate_service(ServiceRecord& record, const path::VipKey& vip)
 
 Publisher::~Publisher() {
   records_.clear();
+  formers_.clear();  // their tables too are released to maglev_
   delete current_.load();
   reclaimer_.drain();
 }
