@@ -32,6 +32,7 @@ absl::StatusOr<RowIdentities> RowIdentities::open(TableDirectory* directory) {
     kept = false;
   }
   if (kept && std::memcmp(r.head().magic, kMagic, sizeof kMagic) == 0) return r;
+  if (kept) directory->set_aside("rows", "its header is damaged, or another version's");
   r.head() = {};
   std::memcpy(r.head().magic, kMagic, sizeof kMagic);
   return r;

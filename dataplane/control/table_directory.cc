@@ -207,11 +207,16 @@ absl::StatusOr<Mapping> TableDirectory::map_sparse(const std::string& name, size
   struct stat s{};
   if (!fd || fstat(fd.get(), &s) != 0) return refused(absl::StrCat("can't make ", file));
   *kept = static_cast<size_t>(s.st_size) == bytes;
+  if (!*kept && s.st_size != 0) set_aside(name, "it is cut short, or another version's");
   if (!*kept && (ftruncate(fd.get(), 0) != 0 || ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0))
     return refused(absl::StrCat("can't make ", file));
   void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (base == MAP_FAILED) return refused(absl::StrCat("can't map ", file));
   return Mapping(base, bytes, false);
+}
+
+void TableDirectory::set_aside(const std::string& name, const char* why) {
+  damaged_.push_back(absl::StrCat("whose connections they were is lost with ", path_, "/", name, ": ", why));
 }
 
 void TableDirectory::stamp() {

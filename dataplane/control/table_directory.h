@@ -80,6 +80,8 @@ class TableDirectory {
   absl::StatusOr<Table> map(const Wanted& wanted, uint64_t seed, bool huge);
   // A file of so many bytes, of which memory is taken as it is populated. False in `*kept`: zero.
   absl::StatusOr<Mapping> map_sparse(const std::string& name, size_t bytes, bool* kept);
+  // What stood in such a file isn't used.
+  void set_aside(const std::string& name, const char* why);
 
   // Every second: our engine runs.
   void stamp();
