@@ -8,6 +8,7 @@
 #include "xdp/parse.bpf.h"
 
 enum { SCTP_HEADER = 12, SCTP_LEAST = 16, SCTP_INIT = 1 };  // the least: its header and a chunk's
+enum { FIB_IPV4 = 2, FIB_IPV6 = 10 };                       // as AF_INET and AF_INET6
 enum { ETHERNET = 14, VLAN = 4, GUE_PORT = 6080, TTL = 64, IPV4_DONT_FRAGMENT = 0x4000 };
 
 static __always_inline int count_drop(__u32 reason) {
@@ -573,6 +574,35 @@ static __always_inline const struct gw_next_hop *next_hop_of(const struct gw_rou
   return two ? two + hop % 2 : 0;
 }
 
+static __always_inline int is_port(__u32 ifindex) {
+  const struct gw_settings *s = the_settings();
+  if (!s || !ifindex) return 0;
+  for (int i = 0; i < GW_MAX_PORTS; ++i)
+    if (s->ports[i] == ifindex) return 1;
+  return 0;
+}
+
+// Where the engine knew no way, the kernel may know one by now: a route, or a neighbour that has answered since. Only
+// by another port, untagged, and if the kernel may forward what comes in here. As gw_beside_range.
+__noinline int gw_ask_fib(struct xdp_md *ctx, const struct gw_real *real, struct gw_next_hop *hop) {
+  if (!real || !hop) return 0;
+  struct bpf_fib_lookup fib = {.family = FIB_IPV6, .ifindex = ctx->ingress_ifindex};
+  if (real->flags & GW_REAL_IPV4) {
+    fib.family = FIB_IPV4;
+    fib.ipv4_dst = word_of(&real->address);
+  } else {
+    __builtin_memcpy(fib.ipv6_dst, &real->address, sizeof fib.ipv6_dst);
+  }
+  if (bpf_fib_lookup(ctx, &fib, sizeof fib, 0) != BPF_FIB_LKUP_RET_SUCCESS || !is_port(fib.ifindex)) return 0;
+  hop->unusable = 0;
+  hop->ifindex = fib.ifindex;
+  hop->mtu = fib.mtu_result;
+  hop->vlan = 0;
+  __builtin_memcpy(hop->macs, fib.dmac, sizeof fib.dmac);
+  __builtin_memcpy(hop->macs + sizeof fib.dmac, fib.smac, sizeof fib.smac);
+  return 1;
+}
+
 static __always_inline int leads_back(struct xdp_md *ctx, const struct gw_next_hop *hop) {
   const struct ethhdr *ethernet = (void *)(long)ctx->data;
   if ((void *)(ethernet + 1) > (void *)(long)ctx->data_end) return 1;
@@ -618,10 +648,18 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const s
   const struct gw_route *route = line_of(&routes, o.real->route, GW_ROW_LINES);
   if (!route) return count_drop(GW_DROP_NO_ROUTE);
   if (service.mode == GW_MODE_DSR_L2 && !(o.real->flags & GW_REAL_ON_LINK)) return count_drop(GW_DROP_NOT_ON_LINK);
-  if (route->unusable) return count_drop(route->unusable);
-  o.hop = next_hop_of(route, o.hash);
-  if (!o.hop) return count_drop(GW_DROP_NO_ROUTE);
-  if (o.hop->unusable) return count_drop(o.hop->unusable);
+  __u32 lost = route->unusable;
+  if (!lost) {
+    o.hop = next_hop_of(route, o.hash);
+    lost = o.hop ? o.hop->unusable : GW_DROP_NO_ROUTE;
+  }
+  struct gw_next_hop asked;
+  if (lost) {
+    __builtin_memset(&asked, 0, sizeof asked);
+    if ((lost != GW_DROP_NO_ROUTE && lost != GW_DROP_NO_NEIGHBOR) || !gw_ask_fib(ctx, o.real, &asked))
+      return count_drop(lost);
+    o.hop = &asked;
+  }
   if (service.mode == GW_MODE_DSR_L2 && leads_back(ctx, o.hop)) return count_drop(GW_DROP_LOOP);
   if (service.mode != GW_MODE_DSR_L2 && !(o.real->flags & GW_REAL_ENCAP_SOURCE))
     return count_drop(GW_DROP_NO_ENCAP_SOURCE);

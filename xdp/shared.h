@@ -228,11 +228,14 @@ struct gw_source_rate {
   __u64 masks[2][2]; /* of the prefix, as it stands in an address: IPv4, then IPv6 */
 };
 
+enum { GW_MAX_PORTS = 16 };
+
 struct gw_settings {
   __u64 hash_seed; /* the group's */
   __u64 heartbeat; /* ns: the age from which a heartbeat is one too few; 0: none is asked for */
   struct gw_address_range encap_sources[2]; /* what comes from there, we have encapsulated */
   struct gw_source_rate source_rate;
+  __u32 ports[GW_MAX_PORTS]; /* ifindex of each, or 0 */
 };
 
 enum { GW_MAX_DENIED_LENGTHS = 32 }; /* of a family */

@@ -20,7 +20,7 @@ static_assert(static_cast<int>(path::Mode::kDsrL2) == GW_MODE_DSR_L2 &&
               static_cast<int>(path::Mode::kDsrIpip) == GW_MODE_DSR_IPIP &&
               static_cast<int>(path::Mode::kDsrGue) == GW_MODE_DSR_GUE &&
               static_cast<int>(path::Mode::kNat) == GW_MODE_NAT);
-static_assert(path::kMaxEcmp == GW_MAX_ECMP && path::kSlotMoved == GW_SLOT_MOVED);
+static_assert(path::kMaxPorts == GW_MAX_PORTS && path::kMaxEcmp == GW_MAX_ECMP && path::kSlotMoved == GW_SLOT_MOVED);
 static_assert(sizeof(gw_line) == xdp::kLine && sizeof(gw_served) == xdp::kLine && sizeof(gw_real) == xdp::kLine &&
               sizeof(gw_route) == xdp::kLine && 2 * sizeof(gw_next_hop) == xdp::kLine &&
               2 * sizeof(gw_range) == xdp::kLine);
@@ -179,10 +179,13 @@ void KernelMirror::follow(const Publisher& publisher) {
   for (const Vip& vip : std::exchange(left_, {})) give_back(vip);
   if (std::exchange(steering_version_, publisher.steering_version()) == publisher.steering_version()) return;
   const auto& sources = publisher.encap_sources();
-  tell(tables_.set({.hash_seed = publisher.gateway().hash_seed,
-                    .heartbeat = static_cast<uint64_t>(heartbeat_.count()),
-                    .encap_sources = {kernel_range(sources[0]), kernel_range(sources[1])},
-                    .source_rate = kernel_rate(publisher.gateway().source_rate)}));
+  gw_settings settings{.hash_seed = publisher.gateway().hash_seed,
+                       .heartbeat = static_cast<uint64_t>(heartbeat_.count()),
+                       .encap_sources = {kernel_range(sources[0]), kernel_range(sources[1])},
+                       .source_rate = kernel_rate(publisher.gateway().source_rate),
+                       .ports = {}};
+  std::ranges::copy(ifindex_, settings.ports);
+  tell(tables_.set(settings));
   tell(tables_.set_addresses(steered_addresses(publisher)));
 }
 

@@ -2,16 +2,21 @@
 // of each (BPF_PROG_TEST_RUN) with what the publisher has mirrored. Needs root; says so and passes without.
 #include <bpf/bpf.h>
 #include <catch2/catch.hpp>
+#include <fcntl.h>
 #include <linux/if_xdp.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <numeric>
 #include <random>
 #include <set>
+#include <span>
 
 #include "pktgen-tests/cases/case.h"
 #include "xdp/loader.h"
@@ -311,6 +316,79 @@ TEST_CASE("a VIP takes no more rows however often it changes, and none once it i
 Frame flow(uint16_t port, uint8_t flags) { return Frame().ip("10.0.0.99", kVip).tcp(port, 80, flags); }
 Frame datagram(uint16_t port) { return Frame().ip("10.0.0.99", kVip).udp(port, 80); }
 
+// This thread in a network namespace of its own.
+class Namespace {
+ public:
+  Namespace() : before_(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) { REQUIRE(unshare(CLONE_NEWNET) == 0); }
+  ~Namespace() { setns(before_.get(), CLONE_NEWNET); }
+  Namespace(const Namespace&) = delete;
+  Namespace& operator=(const Namespace&) = delete;
+
+  void run(const std::string& command) const {
+    INFO(command);
+    REQUIRE(std::system(command.c_str()) == 0);  // NOLINT(cert-env33-c)
+  }
+
+ private:
+  xdp::Fd before_;
+};
+
+TEST_CASE("where the engine knew no way, the kernel is asked for one by a port", "[kernel]") {
+  if (geteuid() != 0) return;
+  const Namespace host;
+  host.run("ip link set lo up && ip link add fib0 index 11 type veth peer name fib1");  // the rig's second
+  host.run("ip link add other0 type veth peer name other1");
+  host.run("for i in fib0 fib1 other0 other1; do ip link set $i up; done");
+  host.run("ip addr add 10.0.1.1/24 dev fib0 && ip addr add 2001:db8:1::1/64 dev fib0 nodad");
+  host.run("ip addr add 10.0.7.1/24 dev other0 && ip link set fib0 address 02:00:00:00:00:02");
+  const auto forwards = [&](const char* yes) {
+    for (const char* family : {"ipv4", "ipv6"})
+      host.run(std::string("echo ") + yes + " >/proc/sys/net/" + family + "/conf/all/forwarding");
+  };
+  forwards("1");
+  Kernel kernel;
+  Rig rig({.kernel = &kernel.tables()});
+  network(rig);
+  control::GatewaySpec gateway;  // a route that isn't there says no source
+  gateway.encap_source4 = net::prefix_of(*net::parse_ip("10.0.1.1"), 32);
+  gateway.encap_source6 = net::prefix_of(*net::parse_ip("2001:db8:1::1"), 128);
+  rig.gateway(gateway);
+  const auto ask = [&](const char* real) {
+    rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {real}));
+    rig.sweep();  // or the kernel goes by the former table
+    return kernel.run(flow(40'000, net::kTcpAck).bytes());
+  };
+  const auto sent_to = [](const Answer& a, uint8_t last) {
+    constexpr std::array<uint8_t, 5> kPrefix{2, 0, 0, 0, 7};
+    return a.kind == Answer::kSent && std::ranges::equal(std::span(a.sent).first(5), kPrefix) && a.sent[5] == last &&
+           a.sent[11] == 2;
+  };
+
+  // On the link, without an answer when the engine was there.
+  CHECK(ask("10.0.1.77").reason == DropReason::NO_NEIGHBOR);
+  host.run("ip neigh add 10.0.1.77 lladdr 02:00:00:00:07:77 dev fib0");
+  const Answer a = ask("10.0.1.77");
+  CHECK(sent_to(a, 0x77));
+  REQUIRE(a.sent.size() > 34);
+  CHECK(std::ranges::equal(std::span(a.sent).subspan(30, 4), std::array<uint8_t, 4>{10, 0, 1, 77}));
+  host.run("ip neigh add 2001:db8:1::77 lladdr 02:00:00:00:07:78 dev fib0");
+  CHECK(sent_to(ask("2001:db8:1::77"), 0x78));
+  // By a route that came later.
+  CHECK(ask("172.16.0.1").reason == DropReason::NO_ROUTE);
+  host.run("ip route add 172.16.0.0/12 via 10.0.1.77");
+  CHECK(sent_to(ask("172.16.0.1"), 0x77));
+  // Not by what isn't a port, or against the host's will.
+  host.run("ip neigh add 10.0.7.77 lladdr 02:00:00:00:07:79 dev other0 && ip route add 172.32.0.0/16 via 10.0.7.77");
+  CHECK(ask("172.32.0.1").reason == DropReason::NO_ROUTE);
+  forwards("0");
+  CHECK(ask("10.0.1.77").reason == DropReason::NO_NEIGHBOR);
+  // What the engine refuses for another reason stays refused.
+  forwards("1");
+  rig.foreign_link("10.0.8.0/24");
+  host.run("ip route add 10.0.8.0/24 via 10.0.1.77");
+  CHECK(ask("10.0.8.1").reason == DropReason::FOREIGN_PORT);
+}
+
 TEST_CASE("a VIP's rate limit outlives changes of its row, and goes when it is told", "[kernel]") {
   if (geteuid() != 0) return;
   Kernel kernel;
@@ -453,6 +531,16 @@ TEST_CASE("the kernel goes by a service's former table until a sweep has found w
   CHECK(c.count(10, ack) == kAll);
   CHECK(c.kernel(ack(begun)) == real);
   CHECK(c.count(10, syn) + c.count(10, datagram) == 0);
+}
+
+TEST_CASE("an engine may end while a former table stands", "[kernel]") {
+  if (geteuid() != 0) return;
+  Kernel kernel;
+  Rig rig({.kernel = &kernel.tables()});
+  network(rig);
+  rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrL2, {"10.0.1.10", "10.0.1.11"}));
+  rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrL2, {"10.0.1.10", "10.0.1.12"}));
+  CHECK(kernel.run(flow(40'000, net::kTcpAck).bytes()).kind == Answer::kSent);
 }
 
 TEST_CASE("the row of a real that the kernel's table still names isn't another's", "[kernel]") {
