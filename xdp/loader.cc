@@ -76,6 +76,13 @@ std::string refusal(int error) {
 
 std::string_view to_string(Mode mode) { return mode == Mode::kDriver ? "driver" : "generic"; }
 
+bool is_of_gone_interface(const std::filesystem::path& pins) {
+  const Fd link{bpf_obj_get((pins / "link").c_str())};
+  if (!link) return false;
+  const auto target = target_of(link.get(), pins);
+  return target.ok() && target->ifindex == 0;
+}
+
 Program::Program(Program&&) noexcept = default;
 Program& Program::operator=(Program&&) noexcept = default;
 Program::~Program() = default;
@@ -95,8 +102,25 @@ absl::StatusOr<Program> Program::load(const std::string& ifname, const std::file
   return program;
 }
 
+// Had it another name when its program was pinned, the pins get its name of today.
+void Program::rename_pins(uint32_t program) const {
+  std::error_code error;
+  const std::filesystem::path pins = pins_of(bpffs_, ifname_);
+  if (program == 0 || std::filesystem::exists(pins, error)) return;
+  for (const auto& entry : std::filesystem::directory_iterator(bpffs_, error)) {
+    const Fd link{bpf_obj_get((entry.path() / "link").c_str())};
+    if (!link) continue;
+    const auto target = target_of(link.get(), entry.path());
+    if (!target.ok() || target->ifindex != static_cast<uint32_t>(ifindex_) || target->program != program) continue;
+    return std::filesystem::rename(entry.path(), pins, error);
+  }
+}
+
 // Whose program the interface runs: none, an earlier engine's, which is adopted, or one that isn't ours.
 absl::Status Program::find_earlier() {
+  const absl::StatusOr<Attached> attached = query(ifname_, ifindex_);
+  if (!attached.ok()) return attached.status();
+  rename_pins(attached->id);
   const std::filesystem::path path = pins_of(bpffs_, ifname_) / "link";
   Fd pinned{bpf_obj_get(path.c_str())};
   if (!pinned && (errno == EPERM || errno == EACCES)) return load_error(errno, absl::StrCat("opening ", path.string()));
@@ -106,8 +130,6 @@ absl::Status Program::find_earlier() {
     if (!found.ok()) return found.status();
     target = *found;
   }
-  const absl::StatusOr<Attached> attached = query(ifname_, ifindex_);
-  if (!attached.ok()) return attached.status();
   if (target.ifindex == 0) {  // nothing is pinned, or the interface that it was on is gone
     outlived_ = static_cast<bool>(pinned);
     return attached->id == 0 ? absl::OkStatus() : foreign(ifname_, attached->id);

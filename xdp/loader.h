@@ -37,6 +37,9 @@ using VisitBegun = std::function<void(const gw_flow_key&, const gw_begun&)>;
 // Empties such a map.
 absl::Status take_begun(int map, const VisitBegun& visit);
 
+// Of an earlier engine's, whose program ended with the interface.
+bool is_of_gone_interface(const std::filesystem::path& pins);
+
 using DropCounters = std::array<uint64_t, GW_DROP_COUNT>;
 
 // Not for several threads at once. Destroying it leaves the program attached and everything pinned: a stop that is
@@ -96,6 +99,7 @@ class Program {
  private:
   Program(std::string ifname, std::filesystem::path bpffs, int ifindex)
       : ifname_(std::move(ifname)), bpffs_(std::move(bpffs)), ifindex_(ifindex) {}
+  void rename_pins(uint32_t program) const;
   absl::Status find_earlier();
   absl::Status load(const KernelTables& tables);
   absl::Status reuse_own_maps();

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <iostream>
 
+#include "xdp/pins.h"
+
 namespace guideway::xdp {
 namespace {
 
@@ -203,6 +205,24 @@ TEST_CASE("a link that was pinned for another interface isn't taken over") {
   CHECK(std::filesystem::exists(kBpffs / "gwt1" / "link"));
   std::filesystem::remove_all(kBpffs / "gwt1");
   REQUIRE(program->detach().ok());
+}
+
+TEST_CASE("an interface that has another name by now is taken over, and one that is gone is known as such") {
+  if (!in_namespaces()) return;
+  const auto maps = tables();
+  shell("ip link add gwt0 type veth peer name gwt1");
+  REQUIRE(attached("gwt0", kBpffs, *maps).ok());
+  shell("ip link set gwt0 name gwt5");
+  const auto renamed = attached("gwt5", kBpffs, *maps);
+  INFO(renamed.status().ToString());
+  REQUIRE(renamed.ok());
+  CHECK(std::filesystem::exists(kBpffs / "gwt5" / "link"));
+  CHECK_FALSE(std::filesystem::exists(kBpffs / "gwt0"));
+  CHECK_FALSE(is_of_gone_interface(kBpffs / "gwt5"));
+  shell("ip link del gwt5");
+  CHECK(is_of_gone_interface(kBpffs / "gwt5"));
+  CHECK_FALSE(is_of_gone_interface(kBpffs / "gwt0"));
+  remove_pins(kBpffs, "gwt5");
 }
 
 TEST_CASE("a link of the same name and index in another network namespace isn't taken over") {

@@ -223,14 +223,21 @@ absl::Status Engine::attach_programs() {
 // What an earlier engine with other ports left goes on for ever by the state that it had.
 void Engine::look_for_others() {
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(options_.bpffs, error)) {
+  std::vector<std::filesystem::path> all;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.bpffs, error)) all.push_back(entry.path());
+  for (const std::filesystem::path& pins : all) {
+    const std::string name = pins.filename();
     const bool ours = std::ranges::any_of(
-        af_xdp_, [&](const auto& p) { return xdp::pins_of(options_.bpffs, p->interface().name) == entry.path(); });
-    if (!ours)
-      warn("XDP",
-           absl::StrCat("an earlier engine's program still steers and balances on an interface that is no port: ",
-                        entry.path().filename().string()),
-           absl::StrCat("make it a port again, or take the program away: rm -r ", entry.path().string()));
+        af_xdp_, [&](const auto& p) { return xdp::pins_of(options_.bpffs, p->interface().name) == pins; });
+    if (ours) continue;
+    if (xdp::is_of_gone_interface(pins)) {
+      xdp::remove_pins(options_.bpffs, name);
+      spdlog::info("XDP: took away what an earlier engine left of {}, an interface that is gone", name);
+      continue;
+    }
+    warn("XDP",
+         absl::StrCat("an earlier engine's program still steers and balances on an interface that is no port: ", name),
+         absl::StrCat("make it a port again, or take the program away: rm -r ", pins.string()));
   }
 }
 
