@@ -16,8 +16,10 @@
 #include <unistd.h>
 #include <utmp.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 
 #include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/source/whole_file.h"
@@ -237,6 +239,74 @@ TEST_CASE("end to end: the CLI describes a Service") {
   CHECK(p.cli({"services", "describe", "demo/"}, out) == 2);
   CHECK(p.cli({"services", "describe"}, out) == 2);
   CHECK(p.cli({"services", "demo/web"}, out) == 2);
+}
+
+TEST_CASE("end to end: the API has one backend as the list has it") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") +
+                                       slice_yaml("web", {{"10.0.0.1", "ready"}, {"10.0.0.3", "terminating"}}) +
+                                       slice_yaml("web", {{"10.0.0.1", "ready"}}, 81, "2"));
+  Running daemon(p.start());
+  p.cli_until({"services"}, "Programmed");
+  const auto api = v1::Appliance::NewStub(grpc::CreateChannel(p.listen, grpc::InsecureChannelCredentials()));
+  v1::ListBackendsResponse all;
+  grpc::ClientContext context;
+  REQUIRE(api->ListBackends(&context, {}, &all).ok());
+  REQUIRE(all.backends_size() == 3);
+  const auto get = [&](const v1::GetBackendRequest& q, v1::GetBackendResponse& r) {
+    grpc::ClientContext c;
+    return api->GetBackend(&c, q, &r);
+  };
+  v1::GetBackendRequest good;
+  for (const v1::BackendRow& row : all.backends()) {
+    good.set_namespace_(row.namespace_());
+    good.set_name(row.name());
+    good.set_address(row.address());
+    good.set_port(row.port());
+    good.set_vip(row.vip());
+    good.set_vip_port(row.vip_port());
+    good.set_protocol(row.protocol());
+    v1::GetBackendResponse r;
+    REQUIRE(get(good, r).ok());
+    CHECK(r.backend().DebugString() == row.DebugString());
+  }
+  good.set_address("10.0.0.1");
+  good.set_port(80);
+
+  using Code = grpc::StatusCode;
+  struct Wrong {
+    Code code;
+    const char* text;
+    std::function<void(v1::GetBackendRequest&)> make;
+  };
+  for (const Wrong& w : std::vector<Wrong>{
+           {Code::NOT_FOUND, "there is no Service default/web;", [](auto& q) { q.clear_namespace_(); }},
+           {Code::NOT_FOUND, "Service demo/web has no VIP 198.51.100.2:80/TCP;",
+            [](auto& q) { q.set_vip("198.51.100.2"); }},
+           {Code::NOT_FOUND, "has no VIP 198.51.100.1:81/TCP;", [](auto& q) { q.set_vip_port(81); }},
+           {Code::NOT_FOUND, "has no VIP 198.51.100.1:80/UDP;", [](auto& q) { q.set_protocol(v1::PROTOCOL_UDP); }},
+           {Code::NOT_FOUND, "198.51.100.1:80/TCP of Service demo/web has no backend 10.0.0.9:80;",
+            [](auto& q) { q.set_address("10.0.0.9"); }},
+           {Code::NOT_FOUND, "has no backend 10.0.0.1:82;", [](auto& q) { q.set_port(82); }},
+           {Code::INVALID_ARGUMENT, "name: is missing", [](auto& q) { q.clear_name(); }},
+           {Code::INVALID_ARGUMENT, "namespace: is no name", [](auto& q) { q.set_namespace_("a/b"); }},
+           {Code::INVALID_ARGUMENT, "address: '' is no address", [](auto& q) { q.clear_address(); }},
+           {Code::INVALID_ARGUMENT, "port: a port is at most", [](auto& q) { q.set_port(65'536); }},
+           {Code::INVALID_ARGUMENT, "vip: '' is no address", [](auto& q) { q.clear_vip(); }},
+           {Code::INVALID_ARGUMENT, "vip_port: a port is at most", [](auto& q) { q.set_vip_port(65'536); }},
+           {Code::INVALID_ARGUMENT, "protocol: must be set", [](auto& q) { q.clear_protocol(); }},
+           {Code::INVALID_ARGUMENT, "protocol: must be set",
+            [](auto& q) { q.set_protocol(static_cast<v1::Protocol>(77)); }},
+       }) {
+    auto q = good;
+    w.make(q);
+    v1::GetBackendResponse r;
+    const grpc::Status s = get(q, r);
+    INFO(w.text << "\n" << s.error_message());
+    CHECK(s.error_code() == w.code);
+    CHECK(contains(s.error_message(), w.text));
+    CHECK(s.error_details().empty() == (w.code == Code::NOT_FOUND));
+  }
 }
 
 TEST_CASE("end to end: the CLI traces a packet", "[trace]") {

@@ -1,6 +1,6 @@
 #include "mgmt/api/objects.h"
 
-#include "mgmt/api/responses.h"
+#include "mgmt/api/enums.h"
 #include "mgmt/bad_request.h"
 #include "mgmt/model/names.h"
 
@@ -35,6 +35,16 @@ absl::Status check_names(const std::string& ns, const std::string& name, const s
   return absl::OkStatus();
 }
 
+absl::StatusOr<net::IpAddress> to_address(const std::string& text, const std::string& field) {
+  if (const auto a = net::parse_ip(text)) return *a;
+  return bad_request(field, "'" + shortened(text, 40) + "' is no address, as 10.0.0.1 or 2001:db8::1");
+}
+
+absl::StatusOr<uint16_t> to_port(uint32_t port, const std::string& field) {
+  if (port > 65'535) return bad_request(field, "a port is at most 65535");
+  return static_cast<uint16_t>(port);
+}
+
 }  // namespace
 
 absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& field) {
@@ -52,10 +62,27 @@ absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& fi
 absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address) {
   if (name.empty() && !ns.empty()) return bad_request("name", "is missing: a namespace alone has no backends");
   if (absl::Status s = check_names(ns, name, ""); !s.ok()) return s;
-  const auto backend = net::parse_ip(address);
-  if (!backend)
-    return bad_request("address", "'" + shortened(address, 40) + "' is no address, as 10.0.0.1 or 2001:db8::1");
+  const auto backend = to_address(address, "address");
+  if (!backend.ok()) return backend.status();
   return OverrideKey{name.empty() || !ns.empty() ? ns : "default", name, *backend};
+}
+
+absl::StatusOr<BackendKey> to_backend(const v1::GetBackendRequest& q) {
+  if (q.name().empty()) return bad_request("name", "is missing");
+  const auto key = to_override(q.namespace_(), q.name(), q.address());
+  if (!key.ok()) return key.status();
+  const auto port = to_port(q.port(), "port");
+  if (!port.ok()) return port.status();
+  const auto vip = to_address(q.vip(), "vip");
+  if (!vip.ok()) return vip.status();
+  const auto vip_port = to_port(q.vip_port(), "vip_port");
+  if (!vip_port.ok()) return vip_port.status();
+  const uint32_t protocol = ip_protocol(q.protocol());
+  if (protocol == 0) return bad_request("protocol", "must be set: TCP, UDP or SCTP");
+  return BackendKey{{Kind::kService, key->ns, key->service},
+                    {*vip, *vip_port, static_cast<net::Protocol>(protocol)},
+                    key->backend,
+                    *port};
 }
 
 absl::StatusOr<ApiSource::Condition> to_condition(v1::ApplyObjectsRequest::Condition condition) {

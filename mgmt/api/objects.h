@@ -1,4 +1,4 @@
-// The API's words for objects and weights, and what it writes of them. Pure.
+// The API's words for objects, backends and weights, and what it writes of them. Pure.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -6,6 +6,7 @@
 #include <string>
 
 #include "mgmt/api/appliance.pb.h"
+#include "mgmt/api/responses.h"
 #include "mgmt/daemon.h"
 
 namespace guideway::mgmt {
@@ -13,6 +14,7 @@ namespace guideway::mgmt {
 // `field`: where the reference stands, for the error.
 absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& field);
 absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address);
+absl::StatusOr<BackendKey> to_backend(const v1::GetBackendRequest& q);
 absl::StatusOr<ApiSource::Condition> to_condition(v1::ApplyObjectsRequest::Condition condition);
 
 void fill(const ObjectKey& key, v1::ObjectRef& out);

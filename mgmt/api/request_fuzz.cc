@@ -110,6 +110,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (v1::ObjectRef ref; bytes[0] == 'o' && parsed(ref, rest)) taken(to_key(ref, "object"));
   if (v1::TraceRequest q; bytes[0] == 't' && parsed(q, rest)) taken(to_engine(q));
   if (v1::SetBackendWeightRequest q; bytes[0] == 'w' && parsed(q, rest)) weight(q);
+  if (v1::GetBackendRequest q; bytes[0] == 'b' && parsed(q, rest)) taken(to_backend(q));
   if (v1::ApplyObjectsRequest q; bytes[0] == 'a' && parsed(q, rest)) condition(q);
   if (v1::DeleteObjectsRequest q; bytes[0] == 'd' && parsed(q, rest))
     for (const v1::ObjectRef& ref : q.objects()) taken(to_key(ref, "objects"));

@@ -1,5 +1,6 @@
 #include "mgmt/api/responses.h"
 
+#include <algorithm>
 #include <numeric>
 #include <set>
 
@@ -208,6 +209,10 @@ void fill(const Snapshot& s, const Entry& e, const Backend& b, v1::BackendRow& r
   fill_counters(s, e, b, row);
 }
 
+absl::Status no_service(const ObjectKey& key) {
+  return absl::NotFoundError("there is no " + to_string(key) + "; guideway services lists those of the gateway");
+}
+
 }  // namespace
 
 void fill(const Snapshot& s, v1::ListServicesResponse& out) {
@@ -219,7 +224,7 @@ void fill(const Snapshot& s, v1::ListBackendsResponse& out) {
     for (const Backend& b : v.entry->backends) fill(s, *v.entry, b, *out.add_backends());
 }
 
-bool fill(const Snapshot& s, const v1::GetServiceRequest& request, v1::GetServiceResponse& out) {
+absl::Status fill(const Snapshot& s, const v1::GetServiceRequest& request, v1::GetServiceResponse& out) {
   const ObjectKey key{Kind::kService, request.namespace_(), request.name()};
   std::set<std::string> names{to_string(key)};
   std::set<std::string> files;
@@ -244,7 +249,26 @@ bool fill(const Snapshot& s, const v1::GetServiceRequest& request, v1::GetServic
   // What is wrong with a file as a whole names no object.
   for (const Problem& p : s.problems)
     if (p.object.empty() ? files.contains(p.file) : names.contains(p.object)) fill(p, *out.add_problems());
-  return out.objects_size() > 0 || out.problems_size() > 0;
+  return out.objects_size() > 0 || out.problems_size() > 0 ? absl::OkStatus() : no_service(key);
+}
+
+absl::Status fill(const Snapshot& s, const BackendKey& key, v1::GetBackendResponse& out) {
+  const std::string vip = net::to_string(key.vip.address, key.vip.port) + "/" + to_string(key.vip.protocol);
+  for (const auto& v : s.vips) {
+    const Entry& e = *v.entry;
+    if (e.service->key != key.service || e.vip != key.vip) continue;
+    for (const Backend& b : e.backends) {
+      if (b.address != key.address || b.port != key.port) continue;
+      fill(s, e, b, *out.mutable_backend());
+      return absl::OkStatus();
+    }
+    return absl::NotFoundError(vip + " of " + to_string(key.service) + " has no backend " +
+                               net::to_string(key.address, key.port) + "; guideway backends lists those there are");
+  }
+  if (std::ranges::none_of(s.service_objects, [&](const OwnedObject& o) { return o.object->key == key.service; }))
+    return no_service(key.service);
+  return absl::NotFoundError(to_string(key.service) + " has no VIP " + vip +
+                             "; guideway services lists those there are");
 }
 
 }  // namespace guideway::mgmt

@@ -1,16 +1,27 @@
 // A snapshot, and parts that other answers have too, as the API's messages. Pure.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include "mgmt/api/appliance.pb.h"
 #include "mgmt/snapshot.h"
 
 namespace guideway::mgmt {
 
+// One backend of one VIP.
+struct BackendKey {
+  ObjectKey service;
+  VipKey vip;
+  net::IpAddress address;
+  uint16_t port = 0;  // 0: the packet's own
+};
+
 void fill(const Snapshot& s, v1::GetStatusResponse& out);
 void fill(const Snapshot& s, v1::ListServicesResponse& out);
 void fill(const Snapshot& s, v1::ListBackendsResponse& out);
-// False if nothing is known of it.
-bool fill(const Snapshot& s, const v1::GetServiceRequest& request, v1::GetServiceResponse& out);
+// NotFound: nothing is known of it.
+absl::Status fill(const Snapshot& s, const v1::GetServiceRequest& request, v1::GetServiceResponse& out);
+absl::Status fill(const Snapshot& s, const BackendKey& key, v1::GetBackendResponse& out);
 // Rows of both, without counters.
 void fill(const Snapshot::Vip& v, v1::VipRow& out);
 void fill(const Entry& e, const Backend& b, v1::BackendRow& out);

@@ -73,13 +73,18 @@ class ApplianceService final : public Base {
     if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
     const auto s = daemon_.take_snapshot(Question::kCounters);
     if (!s.ok()) return to_grpc(s.status());
-    if (fill(**s, *q, *r)) return grpc::Status::OK;
-    return to_grpc(absl::NotFoundError("there is no Service " + q->namespace_() + "/" + q->name() +
-                                       "; guideway services lists those of the gateway"));
+    return to_grpc(fill(**s, *q, *r));
   }
   grpc::Status ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest* q,
                             v1::ListBackendsResponse* r) override {
     return answer(*q, r, Question::kCounters);
+  }
+  grpc::Status GetBackend(grpc::ServerContext*, const v1::GetBackendRequest* q, v1::GetBackendResponse* r) override {
+    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    const auto key = to_backend(*q);
+    if (!key.ok()) return to_grpc(key.status());
+    const auto s = daemon_.take_snapshot(Question::kCounters);
+    return to_grpc(s.ok() ? fill(**s, *key, *r) : s.status());
   }
   grpc::ServerWriteReactor<v1::WatchServicesResponse>* WatchServices(grpc::CallbackServerContext*,
                                                                      const v1::WatchServicesRequest* q) override {

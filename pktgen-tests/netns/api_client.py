@@ -53,6 +53,24 @@ class Shows(ApiTest):
         self.assertEqual(reasons, {d["reason"] for d in cli("drops")["drops"]})
         self.fails(CODE.NOT_FOUND, self.stub.GetService, api.GetServiceRequest(namespace="lab", name="none"))
 
+    def test_one_backend_is_as_the_list_has_it(self):
+        def named(row, **other):
+            fields = ("namespace", "name", "address", "port", "vip", "vip_port", "protocol")
+            return api.GetBackendRequest(**{**{f: getattr(row, f) for f in fields}, **other})
+
+        rows = self.backends("nat")
+        self.assertTrue(rows)
+        for row in rows:
+            self.assertEqual(texts([self.stub.GetBackend(named(row)).backend]), texts([row]))
+        for other, missing in (({"name": "none"}, "Service lab/none"), ({"vip": "192.0.2.99"}, "192.0.2.99"),
+                               ({"address": "10.9.9.9"}, "10.9.9.9")):
+            error = self.fails(CODE.NOT_FOUND, self.stub.GetBackend, named(rows[0], **other))
+            self.assertIn(missing, error.details())
+        for other in ({"name": ""}, {"address": ""}, {"port": 65536}, {"vip": "nowhere"}, {"vip_port": 65536},
+                      {"protocol": api.PROTOCOL_UNSPECIFIED}):
+            error = self.fails(CODE.INVALID_ARGUMENT, self.stub.GetBackend, named(rows[0], **other))
+            self.assertEqual(fields_of(error), list(other))
+
     def connections(self, page_size=1000, **wanted):
         """All that are listed: the page is that of the filter's words."""
         rows, token = [], ""
