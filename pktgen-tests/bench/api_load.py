@@ -12,6 +12,7 @@ import grpc
 
 import api_load_lab
 import api_load_memory
+import records
 
 CONNECTIONS = 100_000
 RATE = 1_000  # changes a second
@@ -142,6 +143,7 @@ def main():
     for place in (memory, lab):
         place.add_argument("--runs", type=int, default=7)
         place.add_argument("--seconds", type=float, default=2)
+        place.add_argument("--json", help="write the records to this file too")
     options = parser.parse_args()
     if options.place == "memory":
         place = api_load_memory.Memory(options.build, VIPS, CONNECTIONS)
@@ -174,12 +176,17 @@ def report(place, api, options):
     for name in phases:
         print(f"{name:20}{statistics.median(forwarded[name]):30,.0f}"
               f"{min(forwarded[name]):13,.0f} to{max(forwarded[name]):10,.0f}{statistics.median(did[name]):16,.0f}")
-    for name in list(phases)[1:]:
+    found = [{"scenario": f"api {options.place} {name}", "packets_per_second": statistics.median(forwarded[name]),
+              "packets_per_second_min": min(forwarded[name]), "packets_per_second_max": max(forwarded[name]),
+              "done_per_second": statistics.median(did[name])} for name in phases]
+    for name, record in list(zip(phases, found))[1:]:
         ratio = statistics.median(a / b for a, b in zip(forwarded[name], forwarded["at rest"]))
         print(f"{name}: {ratio:.3f} of the rate at rest")
+        record["throughput_ratio"] = ratio
     changed = statistics.median(did["objects changed"])
     if changed < ENOUGH * RATE:
         print(f"THE LOAD IS TOO SMALL: {changed:,.0f} changes a second, not {RATE:,}; the figures are those of it")
+    records.write(options.json, found)
 
 
 if __name__ == "__main__":

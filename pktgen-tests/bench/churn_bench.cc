@@ -104,6 +104,7 @@ class Cluster {
 
 struct Run {
   double ns_per_packet = 0;
+  uint64_t packets = 0;
   double p999_us = 0;
   uint64_t changes = 0;
   uint64_t walks = 0;
@@ -162,6 +163,7 @@ class ChurnBench {
     Run r = control(stop);
     worker.join();
     r.ns_per_packet = worker_run.ns_per_packet;
+    r.packets = worker_run.packets;
     r.p999_us = worker_run.p999_us;
     return r;
   }
@@ -204,7 +206,7 @@ class ChurnBench {
       next = now + second / 1'000;
       worker.housekeep(rig_.now());
     }
-    Run r{.ns_per_packet = (cpu_nanoseconds() - cpu) / static_cast<double>(packets)};
+    Run r{.ns_per_packet = (cpu_nanoseconds() - cpu) / static_cast<double>(packets), .packets = packets};
     rte_rcu_qsbr_thread_offline(qsbr, 0);
     rte_rcu_qsbr_thread_unregister(qsbr, 0);
     dropped_ += packets - left;
@@ -268,11 +270,14 @@ ChurnSide side_of(const std::vector<Run>& runs, double seconds) {
     std::ranges::sort(v);
     return v;
   };
+  uint64_t packets = 0;
+  for (const Run& r : runs) packets += r.packets;
   const auto ns = all([](const Run& r) { return r.ns_per_packet; });
   const auto p999 = all([](const Run& r) { return r.p999_us; });
   return {.ns_per_packet = median(ns),
           .ns_min = ns.front(),
           .ns_max = ns.back(),
+          .packets = packets,
           .p999_us = median(p999),
           .p999_min = p999.front(),
           .p999_max = p999.back(),

@@ -18,7 +18,8 @@ struct ChurnSide {
   double ns_per_packet = 0;  // of the worker's own time
   double ns_min = 0;
   double ns_max = 0;
-  double p999_us = 0;  // of a round of 64 packets, by the wall clock
+  uint64_t packets = 0;  // in all of them
+  double p999_us = 0;    // of a round of 64 packets, by the wall clock
   double p999_min = 0;
   double p999_max = 0;
   double changes_per_second = 0;  // applied

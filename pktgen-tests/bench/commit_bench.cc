@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "pktgen-tests/bench/programs.h"
+#include "pktgen-tests/bench/records.h"
 #include "pktgen-tests/bench/source.h"
 
 namespace guideway::bench {
@@ -19,7 +20,8 @@ std::string services(unsigned count, unsigned changed, bool turn) {
   return s;
 }
 
-bool measure(Observer& engine, const std::string& file, unsigned objects, unsigned changed, unsigned turns) {
+bool measure(Observer& engine, const std::string& file, unsigned objects, unsigned changed, unsigned turns,
+             Records& records) {
   std::vector<double> ms;
   bool arrived = true;
   bool turn = false;
@@ -42,12 +44,16 @@ bool measure(Observer& engine, const std::string& file, unsigned objects, unsign
   std::printf("%8u %10u %14.2f %8.2f to %5.2f %14s\n", objects, changed, ms[ms.size() / 2], ms.front(), ms.back(),
               whole.text().c_str());
   std::fflush(stdout);
+  records.push_back({{"scenario", "commit objects=" + std::to_string(objects) + " changed=" + std::to_string(changed)},
+                     {"ms", ms[ms.size() / 2]},
+                     {"ms_min", ms.front()},
+                     {"ms_max", ms.back()}});
   return true;
 }
 
 }  // namespace
 
-int run_commit(const std::string& build, unsigned turns) {
+int run_commit(const std::string& build, unsigned turns, const std::string& json) {
   const Site site(build);
   const std::string file = site.manifest("services.yaml");
   write_file(file, services(50, 0, false));
@@ -59,9 +65,10 @@ int run_commit(const std::string& build, unsigned turns) {
     return 1;
   }
   std::printf("%8s %10s %14s %17s %14s\n", "objects", "changed", "in force, ms", "(min to max)", "whole cores");
+  Records records;
   for (const unsigned changed : {1U, 10U, 50U})
-    if (!measure(*observer, file, 100, changed, turns)) return 1;
-  return 0;
+    if (!measure(*observer, file, 100, changed, turns, records)) return 1;
+  return write_records(json, records) ? 0 : 1;
 }
 
 }  // namespace guideway::bench

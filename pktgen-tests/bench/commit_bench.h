@@ -6,7 +6,8 @@
 
 namespace guideway::bench {
 
-// `build`: where the programs are. Prints medians; 0, or 1 if a program doesn't start or a change doesn't arrive.
-int run_commit(const std::string& build, unsigned turns);
+// `build`: where the programs are; `json`: where the records go, or empty. Prints medians; 0, or 1 if a program doesn't
+// start, a change doesn't arrive or the file can't be written.
+int run_commit(const std::string& build, unsigned turns, const std::string& json);
 
 }  // namespace guideway::bench

@@ -10,7 +10,7 @@ namespace guideway::bench {
 namespace {
 
 constexpr uint32_t kEstablished = 1'000;
-constexpr uint32_t kSynsPerRun = 1'000'000;
+constexpr uint32_t kSynsPerRun = 1'000'000 / kBurst * kBurst;
 constexpr uint16_t kFirstPort = 1'024;
 constexpr size_t kPortOffset4 = 14 + 20;
 constexpr size_t kPortOffset6 = 14 + 40;
@@ -66,23 +66,23 @@ class FloodBench {
     path::Worker& worker = rig_.workers()[0];
     uint64_t left = 0;
     const double start = cpu_nanoseconds();
-    for (uint32_t i = 0; i < kSynsPerRun / kBurst; ++i) {
+    for (uint32_t i = 0; i < kSynsPerRun; i += kBurst) {
       source.fill(rig_.rx(0, 0), unique_);
       worker.round(rig_.now());
       left += source.drain(rig_.tx(1, 0));
     }
     const double took = cpu_nanoseconds() - start;
-    result_.syns += kSynsPerRun / kBurst * kBurst;
-    result_.dropped += kSynsPerRun / kBurst * kBurst - left;
+    result_.dropped += kSynsPerRun - left;
     for (const auto& [flow, real] : ask(established_))
       if (first_.at(flow) != real) lost_.insert_or_assign(flow, real);
-    return took / (kSynsPerRun / kBurst * kBurst);
+    return took / kSynsPerRun;
   }
 
   Flood result(std::vector<double> ns) {
     result_.ns_per_packet = median(ns);
     result_.ns_min = *std::ranges::min_element(ns);
     result_.ns_max = *std::ranges::max_element(ns);
+    result_.syns = ns.size() * kSynsPerRun;
     result_.established = kEstablished;
     result_.kept = static_cast<uint32_t>(kEstablished - lost_.size());
     return result_;

@@ -12,8 +12,8 @@ struct Flood {
   double ns_per_packet = 0;  // gross; median of the runs
   double ns_min = 0;
   double ns_max = 0;
-  WholeCore whole_core;  // the runs that count
-  uint64_t syns = 0;
+  WholeCore whole_core;      // the runs that count
+  uint64_t syns = 0;         // in the runs that count
   uint32_t established = 0;  // before the flood
   uint32_t kept = 0;         // of them: met their real each time
   uint32_t off_slot = 0;     // of them: Maglev alone would now send them elsewhere

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "pktgen-tests/bench/commit_bench.h"
 #include "pktgen-tests/bench/flood_bench.h"
 #include "pktgen-tests/bench/lb_bench.h"
+#include "pktgen-tests/bench/records.h"
 #include "pktgen-tests/bench/scale_bench.h"
 #include "pktgen-tests/bench/xdp_bench.h"
 
@@ -44,18 +44,6 @@ std::vector<Scenario> lb_scenarios() {
   return all;
 }
 
-void write_json(const std::string& path, const std::vector<Result>& results) {
-  std::ofstream out(path);
-  out << "[\n";
-  for (size_t i = 0; i < results.size(); ++i) {
-    const Result& r = results[i];
-    out << "  {\"scenario\": \"" << r.scenario << "\", \"ns_per_packet\": " << r.ns_per_packet
-        << ", \"floor_ns_per_packet\": " << r.floor_ns_per_packet << ", \"packets\": " << r.packets << "}"
-        << (i + 1 < results.size() ? "," : "") << "\n";
-  }
-  out << "]\n";
-}
-
 int run_lb(const std::string& filter, unsigned runs, const std::string& json) {
   const bool huge = control::free_hugepages() >= 500;
   if (!huge)
@@ -63,7 +51,7 @@ int run_lb(const std::string& filter, unsigned runs, const std::string& json) {
                 control::free_hugepages());
   std::printf("%-42s %10s %17s %10s %10s %12s\n", "scenario", "ns/packet", "(min to max)", "floor", "net",
               "whole core");
-  std::vector<Result> results;
+  Records records;
   for (const Scenario& s : lb_scenarios()) {
     if (s.name().find(filter) == std::string::npos) continue;
     const Result r = run(s, runs, huge);
@@ -71,18 +59,20 @@ int run_lb(const std::string& filter, unsigned runs, const std::string& json) {
                 r.ns_max, r.floor_ns_per_packet, r.ns_per_packet - r.floor_ns_per_packet, r.whole_core.text().c_str(),
                 r.dropped != 0 ? "  DROPPED" : "");
     std::fflush(stdout);
-    results.push_back(r);
+    records.push_back({{"scenario", r.scenario},
+                       {"ns_per_packet", r.ns_per_packet},
+                       {"floor_ns_per_packet", r.floor_ns_per_packet},
+                       {"packets", r.packets}});
     if (r.dropped != 0) {
       std::fprintf(stderr, "%s: %lu packets were dropped\n", r.scenario.c_str(), static_cast<unsigned long>(r.dropped));
       return 1;
     }
   }
-  if (results.empty()) {
+  if (records.empty()) {
     std::fprintf(stderr, "no scenario has \"%s\" in its name\n", filter.c_str());
     return 2;
   }
-  if (!json.empty()) write_json(json, results);
-  return 0;
+  return write_records(json, records) ? 0 : 1;
 }
 
 int churn(ChurnOptions options, const std::string& json) {
@@ -97,28 +87,23 @@ int churn(ChurnOptions options, const std::string& json) {
   print("at rest", c.rest);
   print("under changes", c.churn);
   std::printf("throughput %.3f of that at rest, p99.9 of a round %.2f times\n", c.throughput_ratio, c.p999_ratio);
-  if (!json.empty()) {
-    std::ofstream out(json);
-    const auto record = [&](const char* name, const ChurnSide& s) {
-      out << "  {\"scenario\": \"churn " << name << "\", \"ns_per_packet\": " << s.ns_per_packet
-          << ", \"p999_round_us\": " << s.p999_us << ", \"changes_per_second\": " << s.changes_per_second << "},\n";
-    };
-    out << "[\n";
-    record("none", c.rest);
-    record("changes", c.churn);
-    out << "  {\"scenario\": \"churn ratio\", \"throughput\": " << c.throughput_ratio
-        << ", \"p999_round\": " << c.p999_ratio << "}\n]\n";
-  }
-  if (c.dropped == 0) return 0;
-  std::fprintf(stderr, "%lu packets were dropped\n", static_cast<unsigned long>(c.dropped));
-  return 1;
+  // The floor of both is the figure at rest.
+  const auto record = [&](const char* name, const ChurnSide& s) -> nlohmann::ordered_json {
+    return {{"scenario", name},     {"ns_per_packet", s.ns_per_packet}, {"floor_ns_per_packet", c.rest.ns_per_packet},
+            {"packets", s.packets}, {"p999_round_us", s.p999_us},       {"changes_per_second", s.changes_per_second}};
+  };
+  Records records{record("churn none", c.rest), record("churn changes", c.churn)};
+  records.back()["throughput_ratio"] = c.throughput_ratio;
+  records.back()["p999_round_ratio"] = c.p999_ratio;
+  if (c.dropped != 0) std::fprintf(stderr, "%lu packets were dropped\n", static_cast<unsigned long>(c.dropped));
+  return write_records(json, records) && c.dropped == 0 ? 0 : 1;
 }
 
 int flood(unsigned runs, const std::string& json) {
   const bool huge = control::free_hugepages() >= 500;
   std::printf("%-20s %10s %17s %24s %10s %12s\n", "unique SYNs", "ns/packet", "(min to max)", "connections kept, of",
               "off slot", "whole core");
-  std::string records;
+  Records records;
   int code = 0;
   for (const bool v4 : {true, false}) {
     const Flood f = run_flood(runs, v4, huge);
@@ -127,28 +112,32 @@ int flood(unsigned runs, const std::string& json) {
                 f.ns_max, f.kept, f.established, f.off_slot, f.whole_core.text().c_str(),
                 f.dropped != 0 ? "  DROPPED" : "");
     if (f.kept != f.established || f.dropped != 0) code = 1;
-    records += (v4 ? "" : ",\n") + std::string("  {\"scenario\": \"") + name +
-               "\", \"ns_per_packet\": " + std::to_string(f.ns_per_packet) +
-               ", \"packets\": " + std::to_string(f.syns) + ", \"kept\": " + std::to_string(f.kept) +
-               ", \"established\": " + std::to_string(f.established) + "}";
+    records.push_back({{"scenario", name},
+                       {"ns_per_packet", f.ns_per_packet},
+                       {"ns_per_packet_min", f.ns_min},
+                       {"ns_per_packet_max", f.ns_max},
+                       {"packets", f.syns},
+                       {"kept", f.kept},
+                       {"established", f.established},
+                       {"off_slot", f.off_slot},
+                       {"dropped", f.dropped}});
   }
-  if (!json.empty()) std::ofstream(json) << "[\n" << records << "\n]\n";
-  return code;
+  return write_records(json, records) ? code : 1;
 }
 
 int xdp(unsigned runs, const std::string& json) {
   std::printf("%-42s %10s %17s %10s %10s\n", "scenario", "ns/packet", "(min to max)", "empty", "net");
-  std::string records;
+  Records records;
   int code = 0;
   const auto tell = [&](const std::string& name, const XdpCost& c) {
     std::printf("%-42s %10.1f %8.1f to %5.1f %10.1f %10.1f%s\n", name.c_str(), c.ns_per_packet, c.ns_min, c.ns_max,
                 c.empty_ns, c.ns_per_packet - c.empty_ns, c.lost != 0 ? "  LOST" : "");
     std::fflush(stdout);
     if (c.lost != 0) code = 1;
-    records += (records.empty() ? "" : ",\n") + std::string("  {\"scenario\": \"") + name +
-               "\", \"ns_per_packet\": " + std::to_string(c.ns_per_packet) +
-               ", \"floor_ns_per_packet\": " + std::to_string(c.empty_ns) +
-               ", \"packets\": " + std::to_string(c.packets) + "}";
+    records.push_back({{"scenario", name},
+                       {"ns_per_packet", c.ns_per_packet},
+                       {"floor_ns_per_packet", c.empty_ns},
+                       {"packets", c.packets}});
   };
   const std::string name = "xdp dsr-ipip tcp4 64B flows=";
   for (const uint32_t flows : {1U, 1'000U, 100'000U, 1'000'000U})
@@ -161,11 +150,11 @@ int xdp(unsigned runs, const std::string& json) {
       tell(std::string("xdp denied tcp") + (v4 ? "4 64B " : "6 74B ") + std::to_string(prefixes) + ", " +
                std::to_string(lengths) + (lengths == 1 ? " length" : " lengths"),
            run_xdp_denied({.prefixes = prefixes, .lengths = lengths, .v4 = v4}, runs));
-  if (!json.empty()) std::ofstream(json) << "[\n" << records << "\n]\n";
-  return code;
+  return write_records(json, records) ? code : 1;
 }
 
-int run_maglev(unsigned runs) {
+int run_maglev(unsigned runs, const std::string& json) {
+  Records records;
   std::printf("%-24s %12s %17s\n", "table", "build, ms", "(min to max)");
   for (const auto& [size, reals] : {std::pair{16'381U, 3U},
                                     {16'381U, 10U},
@@ -187,8 +176,12 @@ int run_maglev(unsigned runs) {
     std::ranges::sort(ms);
     std::printf("%-24s %12.3f %8.3f to %5.3f\n", (std::to_string(size) + " x " + std::to_string(reals)).c_str(),
                 ms[ms.size() / 2], ms.front(), ms.back());
+    records.push_back({{"scenario", "maglev size=" + std::to_string(size) + " reals=" + std::to_string(reals)},
+                       {"ms", ms[ms.size() / 2]},
+                       {"ms_min", ms.front()},
+                       {"ms_max", ms.back()}});
   }
-  return 0;
+  return write_records(json, records) ? 0 : 1;
 }
 
 }  // namespace
@@ -203,7 +196,6 @@ int main(int argc, char** argv) {
   auto* lb =
       app.add_subcommand("lb", "the load balancer's path: mode x size x flows, 100 reals, each beside its floor");
   lb->add_option("--filter", filter, "only scenarios with this in their name");
-  lb->add_option("--json", json, "write the records to this file too");
   lb->add_option("--runs", runs, "timed runs of each")->check(CLI::Range(1, 1000));
   auto* maglev = app.add_subcommand("maglev", "building Maglev tables");
   maglev->add_option("--runs", runs, "timed builds of each")->check(CLI::Range(1, 1000));
@@ -223,25 +215,24 @@ int main(int argc, char** argv) {
   churn->add_option("--changes", churn_options.changes_per_second, "endpoint changes a second")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  churn->add_option("--json", json, "write the records to this file too");
   auto* flood =
       app.add_subcommand("flood", "unique SYNs at full rate, beside 1,000 connections that must keep their reals");
   flood->add_option("--runs", runs, "of a million SYNs each")->check(CLI::Range(1, 1000));
-  flood->add_option("--json", json, "write the records to this file too");
   auto* xdp = app.add_subcommand("xdp", "the kernel's way of balancing, by its own statistics (root)");
   xdp->add_option("--runs", runs, "timed runs of each")->check(CLI::Range(1, 1000));
-  xdp->add_option("--json", json, "write the records to this file too");
   unsigned services = 10'000;
   auto* scale = app.add_subcommand("scale", "a large state's way to the packets, with the real programs (root)");
   scale->add_option("--services", services, "with ten backends each")
       ->check(CLI::Range(1, 16'384))
       ->capture_default_str();
   scale->add_option("--build", build, "the build directory that has the programs")->capture_default_str();
+  for (auto* command : {lb, maglev, commit, churn, flood, xdp, scale})
+    command->add_option("--json", json, "write the records to this file too");
   CLI11_PARSE(app, argc, argv);
   if (*churn) return guideway::bench::churn(churn_options, json);
   if (*flood) return guideway::bench::flood(runs, json);
-  if (*commit) return guideway::bench::run_commit(build, turns);
+  if (*commit) return guideway::bench::run_commit(build, turns, json);
   if (*xdp) return guideway::bench::xdp(runs, json);
-  if (*scale) return guideway::bench::run_scale(build, services);
-  return *lb ? guideway::bench::run_lb(filter, runs, json) : guideway::bench::run_maglev(runs);
+  if (*scale) return guideway::bench::run_scale(build, services, json);
+  return *lb ? guideway::bench::run_lb(filter, runs, json) : guideway::bench::run_maglev(runs, json);
 }

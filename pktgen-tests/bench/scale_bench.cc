@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "pktgen-tests/bench/programs.h"
+#include "pktgen-tests/bench/records.h"
 
 namespace guideway::bench {
 
@@ -20,7 +21,8 @@ void write_manifests(const Site& site, unsigned services) {
   }
 }
 
-bool measure(const Site& site, const char* what, const Process& engine, Observer& observer) {
+bool measure(const Site& site, unsigned services, const char* what, const Process& engine, Observer& observer,
+             Records& records) {
   const uint64_t before = observer.generation();
   const auto start = Clock::now();
   const Process daemon = site.start_daemon();
@@ -29,14 +31,20 @@ bool measure(const Site& site, const char* what, const Process& engine, Observer
     return false;
   }
   const std::chrono::duration<double> took = Clock::now() - start;
-  std::printf("%-46s %12.2f %13u %13u\n", what, took.count(), daemon.peak_mib(), engine.peak_mib());
+  const unsigned daemon_mib = daemon.peak_mib();
+  const unsigned engine_mib = engine.peak_mib();
+  std::printf("%-46s %12.2f %13u %13u\n", what, took.count(), daemon_mib, engine_mib);
   std::fflush(stdout);
+  records.push_back({{"scenario", "scale services=" + std::to_string(services) + ", " + what},
+                     {"seconds", took.count()},
+                     {"daemon_mib", daemon_mib},
+                     {"engine_mib", engine_mib}});
   return true;
 }
 
 }  // namespace
 
-int run_scale(const std::string& build, unsigned services) {
+int run_scale(const std::string& build, unsigned services, const std::string& json) {
   const Site site(build);
   write_manifests(site, services);
   const Process engine = site.start_engine({});
@@ -47,8 +55,10 @@ int run_scale(const std::string& build, unsigned services) {
   }
   std::printf("%u services with %u backends each, in %u manifests\n", services, kBackends, kFiles);
   std::printf("%-46s %12s %13s %13s\n", "", "in force, s", "daemon, MiB", "engine, MiB");
-  if (!measure(site, "the first time", engine, *observer)) return 1;
-  return measure(site, "the daemon started again, and nothing changed", engine, *observer) ? 0 : 1;
+  Records records;
+  for (const char* what : {"the first time", "the daemon started again, and nothing changed"})
+    if (!measure(site, services, what, engine, *observer, records)) return 1;
+  return write_records(json, records) ? 0 : 1;
 }
 
 }  // namespace guideway::bench

@@ -5,7 +5,8 @@
 
 namespace guideway::bench {
 
-// `build`: where the programs are. Prints; 0, or 1 if a program doesn't start or the state doesn't arrive.
-int run_scale(const std::string& build, unsigned services);
+// `build`: where the programs are; `json`: where the records go, or empty. Prints; 0, or 1 if a program doesn't start,
+// the state doesn't arrive or the file can't be written.
+int run_scale(const std::string& build, unsigned services, const std::string& json);
 
 }  // namespace guideway::bench

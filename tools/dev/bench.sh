@@ -5,17 +5,19 @@ help_bench() {
 usage: ./dev bench lb [--filter TEXT] [--runs N] [--json FILE]
        ./dev bench churn [--runs N] [--seconds S] [--changes N] [--json FILE]
        ./dev bench flood [--runs N] [--json FILE]
-       ./dev bench api [--lab] [--runs N] [--seconds S]
+       ./dev bench api [--lab] [--runs N] [--seconds S] [--json FILE]
        ./dev bench xdp [--runs N] [--json FILE]
-       ./dev bench idle [--seconds S]
-       ./dev bench maglev | commit | scale
+       ./dev bench idle [--seconds S] [--json FILE]
+       ./dev bench maglev [--runs N] [--json FILE]
+       ./dev bench commit [--turns N] [--json FILE]
+       ./dev bench scale [--services N] [--json FILE]
 
 lb      pushes packets from memory through the real pipeline on one core and prints what each costs, beside the floor
-        of the same run (receive, parse and send alone); --json writes the records to FILE
+        of the same run (receive, parse and send alone)
 churn   the same pipeline on one core, while control applies 1,000 endpoint changes a second on another, in turns with
         runs in which nothing changes: throughput and the p99.9 of a worker's round, and their ratios. Wants two cores
         that do nothing else
-flood   unique SYNs at full rate, beside 1,000 connections that must keep their reals
+flood   unique SYNs at full rate, beside 1,000 connections that must keep their reals; measures no floor
 api     the real engine and daemon: what a worker sends while weights and objects are changed over the API 1,000 times a
         second, and while 100,000 connections are listed page by page, beside what it sends at rest. Wants two cores
         likewise, and is root's. With --lab the same load meets the lab's gateway, while iperf3 sends through a VIP at
@@ -29,6 +31,9 @@ commit  changes manifests of 100 objects under the real guidewayd and guideway-e
 scale   writes 10,000 services with ten backends each, and prints how long after the daemon's start they are in force,
         and the memory that daemon and engine took
 
+--json writes the figures to FILE too, a list of records. Those of lb, churn, flood and xdp have scenario,
+ns_per_packet, floor_ns_per_packet (churn's is the figure at rest, xdp's the empty program's; flood has none) and
+packets, the others have scenario and figures with their units in the name, such as ms, seconds or engine_mib.
 lb, flood and commit only count runs in which no other guest shared their cores (those take up to twice as long), and
 say how many they are of how many; where it is none, what is shown are all.
 As root, 2 MB hugepages are reserved for the run where there are too few, and given back; without them the figures
