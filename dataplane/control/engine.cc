@@ -365,7 +365,7 @@ absl::Status Engine::open_tables() {
   if (!forwarding.ok()) return forwarding.status();
   forwarding_ = std::move(*forwarding);
   if (const absl::Status s = forwarding_->update(Changes{.all = true}); !s.ok())
-    spdlog::error("routes: {}", std::string(s.message()));
+    spdlog::error("routes: {}; {}", std::string(s.message()), kRoutesRemedy);
   routes_->take_changes();
   if (const absl::Status s = open_workers(); !s.ok()) return s;
   std::vector<Announcer::Way> ways;
@@ -496,7 +496,7 @@ void Engine::follow_routes() {
   const bool neighbors_only = !changes.all && !changes.links && !changes.addresses && changes.routes.empty();
   publisher_->routes_changed(neighbors_only);
   if (const absl::Status s = forwarding_->update(changes); !s.ok())
-    spdlog::error("routes: {}", std::string(s.message()));
+    spdlog::error("routes: {}; {}", std::string(s.message()), kRoutesRemedy);
 }
 
 void Engine::ask_for_neighbors(Clock::time_point now) {
@@ -546,7 +546,7 @@ void Engine::keep_house(Clock::time_point now) {
   log::limit();
   denied_->try_again();
   if (const absl::Status s = routes_->tick(); !s.ok())
-    spdlog::warn("routes: {}; it is tried again", std::string(s.message()));
+    spdlog::warn("routes: {}; it is tried again. If it goes on, restart guideway-engine", std::string(s.message()));
   wanted_neighbors_->age(now);
   if (!solicited_nodes_->trouble().empty()) solicited_nodes_->follow(publisher_->announced());
   const bool recent = publisher_->recent() != nullptr && publisher_->recent()->take_any();

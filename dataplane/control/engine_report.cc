@@ -181,8 +181,7 @@ std::vector<engine::Warning> Engine::troubles() const {
   };
   add("XDP", std::string(taking_over_.message()), kTakeOverRemedy);
   add("announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy);
-  add("routes", std::string(forwarding_->status().message()),
-      "fewer or shorter prefixes in the kernel's table (ip route); it is tried again with every change there");
+  add("routes", std::string(forwarding_->status().message()), kRoutesRemedy);
   add("denied sources", denied_->trouble(),
       "what a SourceFilter denies gets through in part: give the engine a port af_xdp, and free memory; it is tried "
       "again");
