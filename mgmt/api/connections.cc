@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "mgmt/api/enums.h"
+#include "mgmt/api/fields.h"
 #include "mgmt/bad_request.h"
 #include "mgmt/compile/build_entry.h"
 #include "net/address.h"
@@ -37,15 +38,16 @@ absl::StatusOr<engine::ConnectionFilter> to_engine(const v1::ConnectionFilter& f
   }
   const auto address = [](const char* field, const std::string& text, std::string* bytes) {
     if (text.empty()) return absl::OkStatus();
-    const auto a = net::parse_ip(text);
-    if (!a) return wrong(field, "'" + text + "' is no address, as 192.0.2.10 or 2001:db8::1");
+    const auto a = to_address(text, std::string("filter.") + field);
+    if (!a.ok()) return a.status();
     *bytes = net::bytes_of(*a);
     return absl::OkStatus();
   };
   if (absl::Status s = address("vip", filter.vip(), out.mutable_vip()); !s.ok()) return s;
   if (absl::Status s = address("backend", filter.backend(), out.mutable_real()); !s.ok()) return s;
-  if (filter.vip_port() > 65'535) return wrong("vip_port", "a port is at most 65535");
-  out.set_vip_port(filter.vip_port());
+  const auto vip_port = to_port(filter.vip_port(), "filter.vip_port");
+  if (!vip_port.ok()) return vip_port.status();
+  out.set_vip_port(*vip_port);
   if (!v1::Protocol_IsValid(filter.protocol())) return wrong("protocol", "there is no such protocol");
   out.set_protocol(ip_protocol(filter.protocol()));
   for (const int s : filter.states()) {

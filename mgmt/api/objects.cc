@@ -1,6 +1,7 @@
 #include "mgmt/api/objects.h"
 
 #include "mgmt/api/enums.h"
+#include "mgmt/api/fields.h"
 #include "mgmt/bad_request.h"
 #include "mgmt/model/names.h"
 
@@ -33,16 +34,6 @@ absl::Status check_names(const std::string& ns, const std::string& name, const s
   if (!is_name(ns, kMaxNamespace)) return bad_request(field + "namespace", kWhy);
   if (!is_name(name, kMaxName)) return bad_request(field + "name", kWhy);
   return absl::OkStatus();
-}
-
-absl::StatusOr<net::IpAddress> to_address(const std::string& text, const std::string& field) {
-  if (const auto a = net::parse_ip(text)) return *a;
-  return bad_request(field, "'" + shortened(text, 40) + "' is no address, as 10.0.0.1 or 2001:db8::1");
-}
-
-absl::StatusOr<uint16_t> to_port(uint32_t port, const std::string& field) {
-  if (port > 65'535) return bad_request(field, "a port is at most 65535");
-  return static_cast<uint16_t>(port);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mgmt/api/enums.h"
+#include "mgmt/api/fields.h"
 #include "mgmt/bad_request.h"
 #include "mgmt/compile/build_entry.h"
 #include "net/address.h"
@@ -13,8 +14,8 @@ namespace guideway::mgmt {
 namespace {
 
 absl::Status read_address(const char* field, const std::string& text, std::string* bytes) {
-  const auto a = net::parse_ip(text);
-  if (!a) return bad_request(field, "'" + text + "' is no address, as 192.0.2.10 or 2001:db8::1");
+  const auto a = to_address(text, field);
+  if (!a.ok()) return a.status();
   *bytes = net::bytes_of(*a);
   return absl::OkStatus();
 }
