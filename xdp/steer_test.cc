@@ -8,8 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <chrono>
 #include <cstring>
 #include <ctime>
@@ -304,7 +302,7 @@ class Steering {
   // One that only its hash makes look like this VIP.
   void add_like(const net::IpAddress& ip, uint16_t port, int protocol) {
     const gw_vip_key key = vip_key(ip, port, protocol);
-    const uint64_t hash = gw_vip_hash(std::bit_cast<std::array<__u64, 3>>(key).data());
+    const uint64_t hash = hash_of(key);
     uint64_t* const line = tables_->vips.as<uint64_t>() + size_t{gw_vip_line(hash, 0)} * GW_VIP_PLACES;
     uint64_t* const free = std::find(line, line + GW_VIP_PLACES, 0);
     REQUIRE(free != line + GW_VIP_PLACES);
@@ -675,8 +673,7 @@ TEST_CASE("VIPs that all stand in one line and those behind it are found, and ot
   std::vector<net::IpAddress> others;
   for (uint32_t n = 0; others.size() < 20; ++n) {
     const auto ip = net::IpAddress::v4(net::Be32{0x64000000 + n});
-    const auto key = std::bit_cast<std::array<__u64, 3>>(vip_key(ip, 80, kTcp));
-    if (gw_vip_line(gw_vip_hash(key.data()), 0) != GW_VIP_LINES - 2) continue;  // and on from the first
+    if (gw_vip_line(hash_of(vip_key(ip, 80, kTcp)), 0) != GW_VIP_LINES - 2) continue;  // and on from the first
     if (vips.size() < 8 * 3 + 4)
       vips.push_back(ip);
     else

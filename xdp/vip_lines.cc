@@ -24,9 +24,11 @@ void walk(std::span<uint64_t> words, uint64_t hash, Visit visit) {
 
 }  // namespace
 
+uint64_t hash_of(const gw_vip_key& vip) { return gw_vip_hash(std::bit_cast<Key>(vip).data()); }
+
 bool VipLines::put(uint32_t row) {
   const Key key = key_of(rows_[row]);
-  const uint64_t hash = gw_vip_hash(key.data());
+  const uint64_t hash = hash_of(rows_[row].vip);
   uint64_t* own = nullptr;
   uint64_t* room = nullptr;
   walk(words_, hash, [&](uint64_t& place) {
@@ -42,7 +44,7 @@ bool VipLines::put(uint32_t row) {
 }
 
 void VipLines::erase(uint32_t row) {
-  const uint64_t word = gw_vip_hash(key_of(rows_[row]).data()) | row;
+  const uint64_t word = hash_of(rows_[row].vip) | row;
   walk(words_, word, [&](uint64_t& place) {
     if (place == word) set_place(place, GW_VIP_GONE);
     return place == 0;

@@ -9,6 +9,8 @@
 
 namespace guideway::xdp {
 
+uint64_t hash_of(const gw_vip_key& vip);
+
 class VipLines {
  public:
   VipLines() = default;

@@ -3,8 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <array>
-#include <bit>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <random>
@@ -33,8 +32,6 @@ gw_vip_key vip(uint32_t address) {
   return key;
 }
 
-uint64_t hash_of(const gw_vip_key& vip) { return gw_vip_hash(std::bit_cast<std::array<__u64, 3>>(vip).data()); }
-
 // What a program does: place by place, until one is free. The place of the VIP's word.
 std::optional<size_t> program_finds(const Lines& l, const gw_vip_key& vip) {
   const uint64_t hash = hash_of(vip);
@@ -43,9 +40,7 @@ std::optional<size_t> program_finds(const Lines& l, const gw_vip_key& vip) {
     const uint64_t word = l.words[place];
     if (word == 0) break;
     if ((word ^ hash) >> GW_VIP_ROW_BITS != 0) continue;
-    if (std::bit_cast<std::array<__u64, 3>>(l.rows[word % (1U << GW_VIP_ROW_BITS)].vip) ==
-        std::bit_cast<std::array<__u64, 3>>(vip))
-      return place;
+    if (std::memcmp(&l.rows[word % (1U << GW_VIP_ROW_BITS)].vip, &vip, sizeof vip) == 0) return place;
   }
   return std::nullopt;
 }
