@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -17,6 +16,7 @@
 
 #include "dataplane/control/engine.h"
 #include "log/log.h"
+#include "log/trouble.h"
 
 namespace {
 
@@ -64,25 +64,32 @@ std::vector<unsigned> choose_cores(unsigned workers) {
   return cores;
 }
 
-// Empty if all is well.
-std::string check_cores(const std::vector<unsigned>& cores, unsigned workers) {
+absl::Status wrong(const std::string& text, const char* remedy) {
+  return guideway::log::failure(absl::StatusCode::kInvalidArgument, text, remedy);
+}
+
+absl::Status check_cores(const std::vector<unsigned>& cores, unsigned workers) {
   if (cores.size() > guideway::path::kMaxWorkers)
-    return "--cores names " + std::to_string(cores.size()) + " cores, and there are at most " +
-           std::to_string(guideway::path::kMaxWorkers) + " workers; name fewer";
+    return wrong("--cores names " + std::to_string(cores.size()) + " cores, and there are at most " +
+                     std::to_string(guideway::path::kMaxWorkers) + " workers",
+                 "name fewer");
   const std::vector<unsigned> usable = usable_cores();
   for (const unsigned c : cores)
     if (std::ranges::find(usable, c) == usable.end())
-      return "core " + std::to_string(c) + " doesn't exist or isn't ours to use; nproc and taskset -p tell which are";
+      return wrong("core " + std::to_string(c) + " doesn't exist or isn't ours to use",
+                   "nproc and taskset -p tell which are");
   if (workers > usable.size())
-    return "--workers " + std::to_string(workers) + ": this machine lets us use " + std::to_string(usable.size()) +
-           " core(s); lower it";
-  if (std::ranges::adjacent_find(cores) != cores.end()) return "--cores names a core twice";
-  return "";
+    return wrong("--workers " + std::to_string(workers) + ": this machine lets us use " +
+                     std::to_string(usable.size()) + " core(s)",
+                 "lower it");
+  if (std::ranges::adjacent_find(cores) != cores.end())
+    return wrong("--cores names a core twice", "a worker has a core of its own: name each once");
+  return absl::OkStatus();
 }
 
 // A missing one is named before anything is touched. CAP_PERFMON loads the XDP program, CAP_SETPCAP empties the
 // bounding set; the others are kept.
-std::string check_privileges() {
+absl::Status check_privileges() {
   std::ifstream file("/proc/self/status");
   uint64_t effective = 0;
   for (std::string line; std::getline(file, line);)
@@ -94,12 +101,15 @@ std::string check_privileges() {
                                      {CAP_BPF, "CAP_BPF"},
                                      {CAP_PERFMON, "CAP_PERFMON"},
                                      {CAP_SETPCAP, "CAP_SETPCAP"}})
-    if (!has(number)) return std::string("the privilege ") + name + " is missing; start guideway-engine as root";
-  return "";
+    if (!has(number))
+      return guideway::log::failure(absl::StatusCode::kPermissionDenied,
+                                    std::string("the privilege ") + name + " is missing",
+                                    "start guideway-engine as root");
+  return absl::OkStatus();
 }
 
-int fail(const std::string& why, int code) {
-  guideway::log::last_words(why);
+int fail(const absl::Status& why, int code = 1) {
+  guideway::log::last_words(guideway::log::trouble_of(why));
   return code;
 }
 
@@ -107,10 +117,10 @@ int fail(const std::string& why, int code) {
 // here: with 0 once that calls what this gives, with 1 if it ends before.
 std::function<void()> go_to_background() {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) std::exit(fail(std::string("pipe: ") + std::strerror(errno), 1));
+  if (pipe2(ends, O_CLOEXEC) != 0) std::exit(fail(guideway::log::system_failure(errno, "can't make a pipe")));
   const auto forked = [] {
     const pid_t child = fork();
-    if (child < 0) std::exit(fail(std::string("fork: ") + std::strerror(errno), 1));
+    if (child < 0) std::exit(fail(guideway::log::system_failure(errno, "can't fork")));
     return child;
   };
   if (forked() > 0) {
@@ -203,21 +213,21 @@ int main(int argc, char** argv) {
   options.huge = !no_huge;
   options.seccomp = !no_seccomp;
   if (detach->parsed()) {
-    if (const std::string why = check_privileges(); !why.empty()) return fail(why, 1);
+    if (const absl::Status s = check_privileges(); !s.ok()) return fail(s);
     const absl::Status s = guideway::control::Engine::detach(options);
-    return s.ok() ? 0 : fail(std::string(s.message()), 1);
+    return s.ok() ? 0 : fail(s);
   }
   std::ranges::sort(options.cores);
   auto ports = guideway::control::parse_ports(port_texts);
-  if (!ports.ok()) return fail(std::string(ports.status().message()), 2);
+  if (!ports.ok()) return fail(ports.status(), 2);
   options.ports = *std::move(ports);
-  if (const std::string why = check_cores(options.cores, workers); !why.empty()) return fail(why, 2);
+  if (const absl::Status s = check_cores(options.cores, workers); !s.ok()) return fail(s, 2);
   if (options.cores.empty()) options.cores = choose_cores(workers);
-  if (const std::string why = check_privileges(); !why.empty()) return fail(why, 1);
+  if (const absl::Status s = check_privileges(); !s.ok()) return fail(s);
 
   auto engine = guideway::control::Engine::start(options);
-  if (!engine.ok()) return fail(std::string(engine.status().message()), 1);
+  if (!engine.ok()) return fail(engine.status());
   tell_parent();
-  if (const absl::Status s = (*engine)->run(); !s.ok()) return fail(std::string(s.message()), 1);
+  if (const absl::Status s = (*engine)->run(); !s.ok()) return fail(s);
   return 0;
 }

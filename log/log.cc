@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
+#include <utility>
 
 #include "log/limiter.h"
 #include "log/printable.h"
@@ -20,6 +21,7 @@ namespace guideway::log {
 namespace {
 
 std::atomic<bool> limiting{false};
+thread_local const Fields* fields_now = nullptr;  // of the message that this thread writes
 
 constexpr const char* kTime = "%Y-%m-%dT%H:%M:%S.%eZ";
 
@@ -60,10 +62,13 @@ class JsonFormatter final : public spdlog::formatter {
     spdlog::memory_buf_t time;
     time_.format(m, time);
     const auto text = [](const auto& s) { return std::string(s.data(), s.size()); };
-    const nlohmann::ordered_json line = {{"time", text(time)},
-                                         {"level", name_of(m.level)},
-                                         {"program", text(m.logger_name)},
-                                         {"message", text(m.payload)}};
+    nlohmann::ordered_json line = {{"time", text(time)},
+                                   {"level", name_of(m.level)},
+                                   {"program", text(m.logger_name)},
+                                   {"message", text(m.payload)}};
+    if (fields_now != nullptr)
+      for (const auto& [key, value] : *fields_now)
+        if (!value.empty()) line[std::string(key)] = value;
     // A file's name may be of any bytes.
     const std::string dumped = line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
     out.append(dumped.data(), dumped.data() + dumped.size());
@@ -92,11 +97,13 @@ class LimitedSink final : public spdlog::sinks::base_sink<std::mutex> {
   void set_formatter_(std::unique_ptr<spdlog::formatter> f) override { to_->set_formatter(std::move(f)); }
 
   void tell_ended(spdlog::string_view_t program) {
+    const Fields* const others = std::exchange(fields_now, nullptr);
     for (const Limiter::Suppressed& s : limiter_.take_ended(Limiter::Clock::now())) {
       const std::string text = "suppressed " + std::to_string(s.count) + (s.similar ? " similar" : " of many kinds") +
                                ", the last: " + s.last;
       to_->log(spdlog::details::log_msg(program, spdlog::level::warn, text));
     }
+    fields_now = others;
   }
 
   std::shared_ptr<spdlog::sinks::sink> to_;
@@ -149,10 +156,16 @@ void start(const char* program, const Options& options) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void last_words(const std::string& why) {
+void write(spdlog::level::level_enum level, std::string_view message, Fields fields) {
+  fields_now = &fields;
+  spdlog::log(level, "{}", message);
+  fields_now = nullptr;
+}
+
+void last_words(const Trouble& why) {
   spdlog::set_level(std::min(spdlog::get_level(), spdlog::level::err));
   limiting = false;
-  spdlog::error("{}", why);
+  error(why);
 }
 
 void limit() {

@@ -1,13 +1,17 @@
 // How guidewayd and guideway-engine log: a line a message on standard error, as text or as JSON, and no storms. What
-// says something says it by spdlog.
+// goes well is said by spdlog, what doesn't by trouble.h.
 #pragma once
 
 #include <spdlog/sinks/sink.h>
 
+#include <initializer_list>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "log/level.h"
+#include "log/trouble.h"
 
 // Whose header takes a compiler eight seconds.
 namespace CLI {
@@ -19,7 +23,7 @@ namespace guideway::log {
 enum class Format : uint8_t {
   kText,
   kJournal,  // text without a time, and with its priority as systemd's journal reads it: that has both already
-  kJson,     // {"time": RFC 3339, "level", "program", "message"}
+  kJson,     // {"time": RFC 3339, "level", "program", "message"}, and what fields a message has
 };
 
 struct Options {
@@ -32,8 +36,11 @@ void add_options(CLI::App& app, Options& options);
 
 // From here on all goes to standard error.
 void start(const char* program, const Options& options);
+// What a message says, once more in parts: keys of their own in JSON. Those that are empty are left out.
+using Fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+void write(spdlog::level::level_enum level, std::string_view message, Fields fields);
 // Why it ends: said at every level.
-void last_words(const std::string& why);
+void last_words(const Trouble& why);
 // The program has started, and nothing that it says from now on is the reason why it doesn't: storms are cut off. To be
 // called again each second or so: says what was left out.
 void limit();

@@ -71,6 +71,28 @@ TEST_CASE("log: JSON is a whole object a line, whatever the message is", "[log]"
   CHECK_FALSE(std::getline(lines, line));
 }
 
+TEST_CASE("log: JSON has what a message says in fields of their own, and the next message hasn't", "[log]") {
+  Log log(Format::kJson);
+  error({"port eth0", "its link is gone", "ip link set eth0 up"});
+  spdlog::warn("next");
+  warn({"", "no subject", "none"});
+  std::istringstream lines(log.out.str());
+  std::string line;
+  REQUIRE(std::getline(lines, line));
+  auto object = nlohmann::json::parse(line);
+  CHECK(object["level"] == "error");
+  CHECK(object["message"] == "port eth0: its link is gone; ip link set eth0 up");
+  CHECK(object["subject"] == "port eth0");
+  CHECK(object["remedy"] == "ip link set eth0 up");
+  REQUIRE(std::getline(lines, line));
+  CHECK(nlohmann::json::parse(line).size() == 4);
+  REQUIRE(std::getline(lines, line));
+  object = nlohmann::json::parse(line);
+  CHECK(object["level"] == "warn");
+  CHECK_FALSE(object.contains("subject"));
+  CHECK(object["remedy"] == "none");
+}
+
 // In this order: limit() holds for the process.
 TEST_CASE("log: nothing is cut off before the program has started, and storms after", "[log]") {
   const auto lines = [](const Log& log) {
@@ -87,7 +109,7 @@ TEST_CASE("log: nothing is cut off before the program has started, and storms af
   spdlog::error("another");
   CHECK(lines(storm) == 11);
   spdlog::set_level(spdlog::level::off);
-  last_words("manifest 7 is malformed");
+  last_words({"", "manifest 7 is malformed", "mend it"});
   CHECK(lines(storm) == 12);
   limit();
   spdlog::set_level(spdlog::level::debug);

@@ -109,7 +109,7 @@ void take_grpc_log() {
 
 // Says why and gives the exit code.
 int failed(const absl::Status& s) {
-  log::last_words(std::string(s.message()));
+  log::last_words(log::trouble_of(s));
   return absl::IsInvalidArgument(s) ? 2 : 1;
 }
 
