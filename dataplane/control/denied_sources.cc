@@ -6,6 +6,8 @@
 #include <iterator>
 #include <random>
 
+#include "log/trouble.h"
+
 namespace guideway::control {
 
 DeniedSources::DeniedSources(xdp::KernelTables* tables) : tables_(tables) {
@@ -133,10 +135,11 @@ bool DeniedSources::denies(const net::IpAddress& source) const {
   return false;
 }
 
-std::string DeniedSources::trouble() const {
-  if (!failure_.ok()) return std::string(failure_.message());
-  if (tables_ == nullptr && prefixes_ > 0) return "no port has an XDP program, which is what drops";
-  return {};
+absl::Status DeniedSources::trouble() const {
+  if (tables_ == nullptr && prefixes_ > 0)
+    return log::failure(absl::StatusCode::kFailedPrecondition, "no port has an XDP program, which is what drops",
+                        "give the engine a port af_xdp");
+  return failure_;
 }
 
 }  // namespace guideway::control

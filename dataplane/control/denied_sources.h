@@ -36,8 +36,8 @@ class DeniedSources {
   bool denies(const net::IpAddress& source) const;
   uint32_t prefixes() const { return prefixes_; }
   uint32_t lengths(bool v4) const { return lengths(counts_, v4); }
-  // Why the programs don't have it all; empty: they do, or will in a moment.
-  std::string trouble() const;
+  // Why the programs don't have it all; OK: they do, or will in a moment.
+  absl::Status trouble() const;
 
  private:
   using Prefixes = std::shared_ptr<const std::vector<net::Prefix>>;

@@ -74,7 +74,7 @@ TEST_CASE("the programs' set follows what is desired, and says nothing more when
     denied.take(full, parts);
     while (denied.step()) {
     }
-    CHECK(denied.trouble().empty());
+    CHECK(denied.trouble().ok());
     CHECK(denied.prefixes() == wanted.size());
     const auto filter = (*tables)->filter();
     REQUIRE(filter.ok());
@@ -105,7 +105,7 @@ TEST_CASE("more prefixes or lengths than there is room for are refused, and so i
   denied.take(false, parts_of(lengths));
   CHECK(denied.check(false, parts_of({prefix("2001:db8:1::/32"), prefix("2001:d00::/24")})));
   CHECK_FALSE(denied.check(true, parts_of({prefix("2001:db8:1::/32"), prefix("2001:d00::/24")})));
-  CHECK(denied.trouble() == "no port has an XDP program, which is what drops");
+  CHECK(denied.trouble().message() == "no port has an XDP program, which is what drops; give the engine a port af_xdp");
 
   std::vector<DeniedPart> many{{0, std::vector(kMaxDeniedPrefixes, prefix("192.0.2.0/24"))}};  // they are only counted
   CHECK_FALSE(denied.check(true, many));

@@ -25,6 +25,7 @@
 #include "dataplane/control/ethdev_port.h"
 #include "dataplane/path/clock.h"
 #include "log/log.h"
+#include "log/trouble.h"
 #include "xdp/pins.h"
 
 namespace guideway::control {
@@ -36,15 +37,17 @@ constexpr uint32_t kSweepStep = 8'192;  // buckets: some hundred microseconds
 constexpr auto kLockedFor = std::chrono::seconds(2);
 constexpr auto kLockPause = std::chrono::milliseconds(1);
 constexpr auto kSaveInterval = std::chrono::milliseconds(200);
+constexpr const char* kRetryRemedy = "it is tried again. If it goes on, restart guideway-engine";
+constexpr const char* kDamagedRemedy = "the connections in it are begun anew; nothing is to be done";
 constexpr size_t kSavedParts = 16;  // of the denied sources at a time: less than a millisecond each
 
 absl::StatusOr<xdp::Fd> locked(const std::string& path, int flags) {
   xdp::Fd fd(::open(path.c_str(), flags | O_CLOEXEC, 0640));
-  if (!fd) return absl::PermissionDeniedError(absl::StrCat("cannot open ", path, ": ", std::strerror(errno)));
+  if (!fd) return log::system_failure(errno, "cannot open " + path);
   if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-    return absl::AlreadyExistsError(absl::StrCat("another guideway-engine runs here (it holds ", path,
-                                                 "); stop it, or give this one a --state-dir, "
-                                                 "--socket, --bpffs and --table-dir of its own"));
+    return log::failure(absl::StatusCode::kAlreadyExists,
+                        absl::StrCat("another guideway-engine runs here (it holds ", path, ")"),
+                        "stop it, or give this one a --state-dir, --socket, --bpffs and --table-dir of its own");
   return fd;
 }
 
@@ -126,7 +129,7 @@ absl::Status Engine::listen() {
            [this](const engine::ConnectionsRequest& r) { return connections_part(*publisher_, workers_->all(), r); },
        .log_level = log_level,
        .trace = [this](const engine::TraceRequest& r) { return Tracing::begin(trace_site_, r); },
-       .log = [](const std::string& text) { spdlog::warn("{}", text); }});
+       .log = [](const log::Trouble& t) { log::warn(t); }});
   if (!server.ok()) return server.status();
   server_ = std::move(*server);
   return absl::OkStatus();
@@ -141,8 +144,8 @@ absl::Status Engine::lock() {
   std::error_code error;
   std::filesystem::create_directories(options_.state_dir, error);
   if (error)
-    return absl::PermissionDeniedError(absl::StrCat("cannot make the state directory ", options_.state_dir, ": ",
-                                                    error.message(), "; give another --state-dir"));
+    return log::system_failure(error.value(), "cannot make the state directory " + options_.state_dir,
+                               "give another --state-dir");
   std::filesystem::create_directories(std::filesystem::path(options_.socket).parent_path(), error);
   auto fd = locked(options_.state_dir + "/lock", O_RDWR | O_CREAT);
   if (!fd.ok()) return fd.status();
@@ -153,8 +156,9 @@ absl::Status Engine::lock() {
   else if (absl::IsAlreadyExists(directory.status()))
     return directory.status();
   else
-    warn("tables", absl::StrCat("connections won't outlive this engine: ", directory.status().message()),
-         "give a --table-dir that is root's alone, on a tmpfs, as /run is on most hosts; then restart guideway-engine");
+    warn({"tables", absl::StrCat("connections won't outlive this engine: ", log::trouble_of(directory.status()).text),
+          "give a --table-dir that is root's alone, on a tmpfs, as /run is on most hosts; then restart "
+          "guideway-engine"});
   return absl::OkStatus();
 }
 
@@ -186,8 +190,9 @@ absl::Status Engine::lock_again() {
   for (const int fd : locked_files())
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
       if (Clock::now() > deadline)
-        return absl::AlreadyExistsError(
-            "another engine has what we had locked, and hasn't taken over: stop it, then start guideway-engine");
+        return log::failure(absl::StatusCode::kAlreadyExists,
+                            "another engine has what we had locked, and hasn't taken over",
+                            "stop it, then start guideway-engine");
       std::this_thread::sleep_for(kLockPause);
     }
   return absl::OkStatus();
@@ -235,9 +240,9 @@ void Engine::look_for_others() {
       spdlog::info("XDP: took away what an earlier engine left of {}, an interface that is gone", name);
       continue;
     }
-    warn("XDP",
-         absl::StrCat("an earlier engine's program still steers and balances on an interface that is no port: ", name),
-         absl::StrCat("make it a port again, or take the program away: rm -r ", pins.string()));
+    warn({"XDP",
+          absl::StrCat("an earlier engine's program still steers and balances on an interface that is no port: ", name),
+          absl::StrCat("make it a port again, or take the program away: rm -r ", pins.string())});
   }
 }
 
@@ -246,10 +251,10 @@ absl::Status Engine::drop_privileges() {
   ContractServer::join_group();
   if (const absl::Status s = drop_capabilities(); !s.ok()) return s;
   if (access(options_.state_dir.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
-  return absl::PermissionDeniedError(
-      absl::StrCat("the state directory ", options_.state_dir,
-                   " can't be written without CAP_DAC_OVERRIDE, which the engine doesn't keep: `chown root ",
-                   options_.state_dir, "`, or give another --state-dir"));
+  return log::failure(absl::StatusCode::kPermissionDenied,
+                      absl::StrCat("the state directory ", options_.state_dir,
+                                   " can't be written without CAP_DAC_OVERRIDE, which the engine doesn't keep"),
+                      absl::StrCat("`chown root ", options_.state_dir, "`, or give another --state-dir"));
 }
 
 absl::Status Engine::open_memory() {
@@ -258,11 +263,11 @@ absl::Status Engine::open_memory() {
   huge_ = options_.huge && free_hugepages() >= kHeapMb / 2;
   if (!huge_)
     options_.huge
-        ? warn("memory",
-               absl::StrCat("too few free 2 MB pages (", free_hugepages(), "): plain memory is used, which is slower"),
-               "sysctl vm.nr_hugepages=1024, then restart guideway-engine")
-        : warn("memory", "--no-huge: plain memory is used, which is slower",
-               "restart guideway-engine without --no-huge");
+        ? warn({"memory",
+                absl::StrCat("too few free 2 MB pages (", free_hugepages(), "): plain memory is used, which is slower"),
+                "sysctl vm.nr_hugepages=1024, then restart guideway-engine"})
+        : warn({"memory", "--no-huge: plain memory is used, which is slower",
+                "restart guideway-engine without --no-huge"});
   if (const absl::Status s = init_eal(
           {.huge = huge_, .memory_mb = kHeapMb, .worker_cores = options_.cores, .shared_cores = options_.yield});
       !s.ok())
@@ -274,8 +279,8 @@ absl::Status Engine::open_memory() {
   if (!memory.ok()) return memory.status();
   memory_.emplace(std::move(*memory));
   if (huge_ && !memory_->huge())
-    warn("memory", "too few free 2 MB pages for the packets: plain memory is used, which is slower",
-         "sysctl vm.nr_hugepages=1024, then restart guideway-engine");
+    warn({"memory", "too few free 2 MB pages for the packets: plain memory is used, which is slower",
+          "sysctl vm.nr_hugepages=1024, then restart guideway-engine"});
   return absl::OkStatus();
 }
 
@@ -314,7 +319,7 @@ absl::Status Engine::open_af_xdp(AfXdpPort& port, uint8_t index) {
   e.kind = "af_xdp";
   e.mode = xdp::to_string(port.program().mode());
   for (const path::AfXdpQueue& q : port.queues()) e.queues.push_back(std::make_unique<path::PortQueue>(q));
-  for (const auto& [text, remedy] : port.warnings()) warn("port " + i.name, text, remedy);
+  for (const auto& [text, remedy] : port.warnings()) warn({"port " + i.name, text, remedy});
   spdlog::info("port {}: {} mode, {} queue(s), MTU {}", e.name, e.mode, e.queues.size(), i.mtu);
   ports_.push_back(std::move(e));
   return absl::OkStatus();
@@ -343,9 +348,8 @@ absl::Status Engine::open_tables() {
   const auto keep = [this](const NeighborKey& key, bool wanted) {
     if (!wanted) return routes_->release(key.ifindex, key.address);
     if (const absl::Status s = routes_->keep_resolved(key.ifindex, key.address); !s.ok())
-      spdlog::warn(
-          "neighbour {}: {}; what goes there is dropped as no_neighbor while the kernel doesn't know it: ip neigh",
-          net::to_string(key.address), std::string(s.message()));
+      log::warn({absl::StrCat("neighbour ", net::to_string(key.address)), log::trouble_of(s).text,
+                 "what goes there is dropped as no_neighbor while the kernel doesn't know it: ip neigh"});
   };
   wanted_neighbors_ = std::make_unique<WantedNeighbors>(routes_->rib(), keep);
   denied_.emplace(kernel_tables_.get());
@@ -365,7 +369,7 @@ absl::Status Engine::open_tables() {
   if (!forwarding.ok()) return forwarding.status();
   forwarding_ = std::move(*forwarding);
   if (const absl::Status s = forwarding_->update(Changes{.all = true}); !s.ok())
-    spdlog::error("routes: {}; {}", std::string(s.message()), kRoutesRemedy);
+    log::error({"routes", log::trouble_of(s).text, kRoutesRemedy});
   routes_->take_changes();
   if (const absl::Status s = open_workers(); !s.ok()) return s;
   std::vector<Announcer::Way> ways;
@@ -394,14 +398,14 @@ absl::Status Engine::open_workers() {
   if (!made.ok()) return made.status();
   workers_ = std::move(*made);
   if (!workers_->complaint().empty())
-    warn("memory", absl::StrCat("connection tables aren't where they should be: ", workers_->complaint()),
-         "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine");
+    warn({"memory", absl::StrCat("connection tables aren't where they should be: ", workers_->complaint()),
+          "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine"});
   else if (huge_ && !workers_->huge())
-    warn("memory", "the connection tables are on plain memory, which is slower",
-         directory_ == nullptr || directory_->has_huge()
-             ? "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine"
-             : absl::StrCat("mkdir -p ", directory_->huge_path(), "; mount -t hugetlbfs -o pagesize=2M none ",
-                            directory_->huge_path(), "; then restart guideway-engine"));
+    warn({"memory", "the connection tables are on plain memory, which is slower",
+          directory_ == nullptr || directory_->has_huge()
+              ? "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine"
+              : absl::StrCat("mkdir -p ", directory_->huge_path(), "; mount -t hugetlbfs -o pagesize=2M none ",
+                             directory_->huge_path(), "; then restart guideway-engine")});
   return absl::OkStatus();
 }
 
@@ -410,8 +414,10 @@ absl::Status Engine::open_workers() {
 void Engine::carry_over() {
   if (directory_ != nullptr) {
     const uint32_t lost = workers_->carry_over(*publisher_->tables().load());
-    if (lost > 0) spdlog::warn("tables: no room for {} of an earlier engine's connections: raise --connections", lost);
-    for (const std::string& text : directory_->damaged()) spdlog::warn("tables: {}", text);
+    if (lost > 0)
+      log::warn(
+          {"tables", absl::StrCat("no room for ", lost, " of an earlier engine's connections"), "raise --connections"});
+    for (const std::string& text : directory_->damaged()) log::warn({"tables", text, kDamagedRemedy});
   }
   const auto now = static_cast<path::Tick>(path::seconds_since_boot());
   comeback_->tell_all(now);
@@ -428,7 +434,7 @@ void Engine::carry_over() {
 void Engine::tell_begun(const xdp::VisitBegun& visit) {
   for (const auto& port : af_xdp_)
     if (const absl::Status read = port->program().take_begun(visit); !read.ok())
-      spdlog::warn("{}; connections that the kernel has begun go by Maglev", std::string(read.message()));
+      log::warn({"XDP", log::trouble_of(read).text, "connections that the kernel has begun go by Maglev"});
 }
 
 void Engine::load_state() {
@@ -442,8 +448,8 @@ void Engine::load_state() {
   else if (absl::IsNotFound(s))
     spdlog::info("no saved state; waiting for guidewayd on {}", options_.socket);
   else
-    warn("state", std::string(s.message()),
-         "see that guidewayd runs and is connected; then restart guideway-engine, and the file aside isn't needed");
+    warn({"state", log::trouble_of(s).text,
+          "see that guidewayd runs and is connected; then restart guideway-engine, and the file aside isn't needed"});
 }
 
 // Where an earlier engine's programs balance, they do until there is a state to go on by.
@@ -464,7 +470,10 @@ absl::Status Engine::launch() {
       return 0;
     };
     if (rte_eal_remote_launch(body, this, i + 1) != 0)
-      return absl::InternalError(absl::StrCat("worker ", i, " doesn't start"));
+      return log::failure(
+          absl::StatusCode::kInternal,
+          absl::StrCat("worker ", i, " doesn't start: DPDK's thread on core ", options_.cores[i], " isn't free"),
+          "name other --cores; if it goes on, report it with this log");
   }
   return absl::OkStatus();
 }
@@ -489,14 +498,13 @@ std::optional<Refusal> Engine::apply(Batch batch) {
 }
 
 void Engine::follow_routes() {
-  if (const absl::Status s = routes_->read(); !s.ok())
-    spdlog::error("routes: {}; it is tried again. If it goes on, restart guideway-engine", std::string(s.message()));
+  if (const absl::Status s = routes_->read(); !s.ok()) log::error({"routes", log::trouble_of(s).text, kRetryRemedy});
   const Changes changes = routes_->take_changes();
   if (changes.none()) return;
   const bool neighbors_only = !changes.all && !changes.links && !changes.addresses && changes.routes.empty();
   publisher_->routes_changed(neighbors_only);
   if (const absl::Status s = forwarding_->update(changes); !s.ok())
-    spdlog::error("routes: {}; {}", std::string(s.message()), kRoutesRemedy);
+    log::error({"routes", log::trouble_of(s).text, kRoutesRemedy});
 }
 
 void Engine::ask_for_neighbors(Clock::time_point now) {
@@ -518,7 +526,7 @@ void Engine::announce(Clock::time_point now) {
     announcer_->follow(publisher_->announced(), now);
     solicited_nodes_->follow(publisher_->announced());
     if (!solicited_nodes_->trouble().empty())
-      spdlog::warn("{}; {}", solicited_nodes_->trouble(), SolicitedNodes::kRemedy);
+      log::warn({"announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy});
   }
   unsigned up = 0;  // a bit for each port
   for (const EnginePort& p : ports_)
@@ -530,13 +538,13 @@ void Engine::announce(Clock::time_point now) {
 void Engine::keep_house(Clock::time_point now) {
   reclaimer_->collect();
   if (const absl::Status s = take_over(); s != std::exchange(taking_over_, s) && !s.ok())
-    spdlog::error("{}; {}", std::string(s.message()), kTakeOverRemedy);
+    log::error({"XDP", log::trouble_of(s).text, kTakeOverRemedy});
   ask_for_neighbors(now);
   announce(now);
   if (state_->unsaved() && now >= next_save_) {
     if (const absl::Status s = state_->save(kSavedParts); !s.ok())
-      spdlog::error("{}; it is tried again, and until then a restart begins with the state before: is there room?",
-                    std::string(s.message()));
+      log::error({"state", log::trouble_of(s).text,
+                  "it is tried again, and until then a restart begins with the state before: is there room?"});
     next_save_ = now + kSaveInterval;
   }
   if (now < next_tick_) return;
@@ -545,8 +553,7 @@ void Engine::keep_house(Clock::time_point now) {
   tell_port_troubles();
   log::limit();
   denied_->try_again();
-  if (const absl::Status s = routes_->tick(); !s.ok())
-    spdlog::warn("routes: {}; it is tried again. If it goes on, restart guideway-engine", std::string(s.message()));
+  if (const absl::Status s = routes_->tick(); !s.ok()) log::warn({"routes", log::trouble_of(s).text, kRetryRemedy});
   wanted_neighbors_->age(now);
   if (!solicited_nodes_->trouble().empty()) solicited_nodes_->follow(publisher_->announced());
   const bool recent = publisher_->recent() != nullptr && publisher_->recent()->take_any();
@@ -573,7 +580,7 @@ absl::StatusOr<bool> Engine::give_way(Successor successor, int signals) {
     return true;
   }
   if (const absl::Status s = come_back(); !s.ok()) return s;
-  spdlog::error("the other engine hasn't taken over, and its log says why; this one goes on");
+  log::error({"upgrade", "the other engine hasn't taken over, and its log says why", "this one goes on"});
   return false;
 }
 
@@ -607,7 +614,7 @@ absl::Status Engine::run() {
     // A sweep and denied sources go on between other work; else the next save, tick or reclamation is at most this far.
     const int patience = sweeps || denies ? 0 : awaits ? 1 : 50;
     if (poll(fds.data(), fds.size(), patience) < 0 && errno != EINTR)
-      return absl::InternalError(absl::StrCat("poll: ", std::strerror(errno)));
+      return log::system_failure(errno, "can't wait for events (poll)");
     if (fds[0].revents != 0) break;
     if (fds[1].revents != 0) follow_routes();
     server_->handle(fds);

@@ -30,6 +30,7 @@
 #include "dataplane/control/tracing.h"
 #include "dataplane/control/wanted_neighbors.h"
 #include "dataplane/control/workers.h"
+#include "log/trouble.h"
 
 namespace guideway::control {
 
@@ -108,17 +109,17 @@ class Engine {
   absl::StatusOr<engine::TraceSteering> steering(const EnginePort& port, std::span<const uint8_t> frame) const;
   engine::Hello hello() const;
   engine::Status status();
-  std::vector<engine::Warning> troubles() const;
-  std::vector<engine::Warning> port_troubles() const;
+  std::vector<log::Trouble> troubles() const;
+  std::vector<log::Trouble> port_troubles() const;
   void tell_port_troubles();
-  void warn(std::string subject, std::string text, std::string remedy);
+  void warn(log::Trouble t);
 
   EngineOptions options_;
   Clock::time_point started_ = Clock::now();
   std::optional<Predecessor> predecessor_;  // goes on if we fail before succeed(): when all below is gone
   std::vector<xdp::Fd> locks_;
   std::unique_ptr<TableDirectory> directory_;  // null: what we know ends with us
-  std::vector<engine::Warning> warnings_;
+  std::vector<log::Trouble> warnings_;
   bool huge_ = false;
   // In the order of life: what is below uses what is above.
   std::optional<PacketMemory> memory_;

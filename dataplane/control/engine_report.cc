@@ -1,6 +1,5 @@
 // What an engine tells of itself: to the daemon, to the log and to a trace.
 #include <absl/strings/str_cat.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -117,8 +116,13 @@ engine::Status Engine::status() {
     sum[GW_DROP_RX_FULL] += port->rx_full();
   }
   for (const uint64_t n : sum) s.add_xdp_drops(n);
-  for (const engine::Warning& w : warnings_) *s.add_warnings() = w;
-  for (const engine::Warning& w : troubles()) *s.add_warnings() = w;
+  for (const auto& all : {warnings_, troubles()})
+    for (const log::Trouble& t : all) {
+      engine::Warning* w = s.add_warnings();
+      w->set_subject(t.subject);
+      w->set_text(t.text);
+      w->set_remedy(t.remedy);
+    }
   s.mutable_memory()->set_hugepages(huge_ && workers_->huge() && memory_->huge());
   s.mutable_memory()->set_bytes(workers_->bytes() + memory_->frames().size);
   s.set_services(static_cast<uint32_t>(publisher_->services().size()));
@@ -134,27 +138,23 @@ engine::Status Engine::status() {
   return s;
 }
 
-std::vector<engine::Warning> Engine::port_troubles() const {
-  std::vector<engine::Warning> all;
+std::vector<log::Trouble> Engine::port_troubles() const {
+  std::vector<log::Trouble> all;
   for (const EnginePort& p : ports_) {
     if (p.facts.declared) continue;
     const Link* link = routes_->rib().link(p.facts.ifindex);
-    engine::Warning w;
-    w.set_subject("port " + p.name);
-    if (link == nullptr) {
-      w.set_text("its interface is gone");
-      w.set_remedy("make it again, then restart guideway-engine");
-    } else if (!link->up || !link->lower_up) {
-      w.set_text(link->up ? "its interface has no carrier" : "its interface is down");
-      w.set_remedy(link->up ? "see to its other end" : absl::StrCat("ip link set dev ", link->name, " up"));
-    } else if (link->name != p.name) {
-      w.set_text(
-          absl::StrCat("its interface is called ", link->name, " now: traffic goes on, but no restart finds it"));
-      w.set_remedy(absl::StrCat("name it ", p.name, " again: ip link set dev ", link->name, " name ", p.name));
-    } else {
-      continue;
-    }
-    all.push_back(std::move(w));
+    const std::string subject = "port " + p.name;
+    if (link == nullptr)
+      all.push_back({subject, "its interface is gone", "make it again, then restart guideway-engine"});
+    else if (!link->up)
+      all.push_back({subject, "its interface is down", absl::StrCat("ip link set dev ", link->name, " up")});
+    else if (!link->lower_up)
+      all.push_back({subject, "its interface has no carrier", "see to its other end"});
+    else if (link->name != p.name)
+      all.push_back(
+          {subject,
+           absl::StrCat("its interface is called ", link->name, " now: traffic goes on, but no restart finds it"),
+           absl::StrCat("name it ", p.name, " again: ip link set dev ", link->name, " name ", p.name)});
   }
   return all;
 }
@@ -162,47 +162,42 @@ std::vector<engine::Warning> Engine::port_troubles() const {
 // Once each time that one comes.
 void Engine::tell_port_troubles() {
   std::vector<std::string> now;
-  for (const engine::Warning& w : port_troubles()) {
-    now.push_back(absl::StrCat(w.subject(), ": ", w.text()));
-    if (std::ranges::find(ports_in_trouble_, now.back()) == ports_in_trouble_.end())
-      spdlog::warn("{}; {}", now.back(), w.remedy());
+  for (const log::Trouble& t : port_troubles()) {
+    now.push_back(to_string(t));
+    if (std::ranges::find(ports_in_trouble_, now.back()) == ports_in_trouble_.end()) log::warn(t);
   }
   ports_in_trouble_ = std::move(now);
 }
 
 // What isn't as it should be now, and may pass.
-std::vector<engine::Warning> Engine::troubles() const {
-  std::vector<engine::Warning> all = port_troubles();
-  const auto add = [&](const char* subject, const std::string& text, const char* remedy) {
-    if (text.empty()) return;
-    all.emplace_back().set_subject(subject);
-    all.back().set_text(text);
-    all.back().set_remedy(remedy);
-  };
-  add("XDP", std::string(taking_over_.message()), kTakeOverRemedy);
-  add("announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy);
-  add("routes", std::string(forwarding_->status().message()), kRoutesRemedy);
-  add("denied sources", denied_->trouble(),
-      "what a SourceFilter denies gets through in part: give the engine a port af_xdp, and free memory; it is tried "
-      "again");
+std::vector<log::Trouble> Engine::troubles() const {
+  std::vector<log::Trouble> all = port_troubles();
+  if (!taking_over_.ok()) all.push_back({"XDP", log::trouble_of(taking_over_).text, kTakeOverRemedy});
+  if (!solicited_nodes_->trouble().empty())
+    all.push_back({"announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy});
+  if (!forwarding_->status().ok())
+    all.push_back({"routes", log::trouble_of(forwarding_->status()).text, kRoutesRemedy});
+  if (const absl::Status s = denied_->trouble(); !s.ok()) {
+    all.push_back(log::trouble_of(s, "denied sources"));
+    all.back().text += ": what a SourceFilter denies gets through in part, and it is tried again";
+  }
+  if (kernel_mirror_) all.insert(all.end(), kernel_mirror_->lacks().begin(), kernel_mirror_->lacks().end());
   if (!publisher_->identities_whole())
-    add("tables", "there is no room to note which backends connections are with: some won't outlive this engine",
-        "free memory, or room on the tmpfs of --table-dir, then restart guideway-engine");
+    all.push_back({"tables",
+                   "there is no room to note which backends connections are with: some won't outlive this engine",
+                   "free memory, or room on the tmpfs of --table-dir, then restart guideway-engine"});
   if (sweep_->overflowed())
-    add("connections",
-        absl::StrCat("more than ", kMaxExceptions,
-                     " are off their Maglev slot: those beyond may lose their backend when they reach another worker"),
-        "it passes as they end: until then leave backends and weights as they are");
+    all.push_back({"connections",
+                   absl::StrCat("more than ", kMaxExceptions,
+                                " are off their Maglev slot: those beyond may lose their "
+                                "backend when they reach another worker"),
+                   "it passes as they end: until then leave backends and weights as they are"});
   return all;
 }
 
-void Engine::warn(std::string subject, std::string text, std::string remedy) {
-  spdlog::warn("{}: {}; {}", subject, text, remedy);
-  engine::Warning w;
-  w.set_subject(std::move(subject));
-  w.set_text(std::move(text));
-  w.set_remedy(std::move(remedy));
-  warnings_.push_back(std::move(w));
+void Engine::warn(log::Trouble t) {
+  log::warn(t);
+  warnings_.push_back(std::move(t));
 }
 
 }  // namespace guideway::control

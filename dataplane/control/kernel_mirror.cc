@@ -1,7 +1,5 @@
 #include "dataplane/control/kernel_mirror.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -71,21 +69,6 @@ gw_source_rate kernel_rate(const SourceRate& r) {
   return out;
 }
 
-void tell(const absl::Status& status) {
-  if (!status.ok())
-    spdlog::error(
-        "{}; what lacks there is dropped while no engine runs: free some memory, then restart guideway-engine",
-        std::string(status.message()));
-}
-
-// Null if there is no memory for it, which is said.
-template <typename Row>
-Row* place(xdp::SharedArray& array, uint32_t index) {
-  const absl::Status s = array.provide(size_t{index} * sizeof(Row) / xdp::kLine + 1);
-  tell(s);
-  return s.ok() ? array.as<Row>() + index : nullptr;
-}
-
 template <typename Row>
 uint32_t first_of(KernelLists::Run run) {
   return run.first * static_cast<uint32_t>(xdp::kLine / sizeof(Row));
@@ -117,6 +100,15 @@ std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher) {
   return entries;
 }
 
+void Lacks::note(const absl::Status& s) {
+  if (s.ok()) return;
+  log::Trouble t = log::trouble_of(s, "kernel tables");
+  t.text += ": what lacks there is dropped while no engine runs";
+  log::error(t);
+  const bool known = std::ranges::any_of(all_, [&](const log::Trouble& other) { return other.text == t.text; });
+  if (!known && all_.size() < kMost) all_.push_back(std::move(t));
+}
+
 KernelLists::Run KernelLists::take(size_t elements, size_t element_size) {
   if (elements == 0) return {};
   Run run{.first = 0,
@@ -127,7 +119,7 @@ KernelLists::Run KernelLists::take(size_t elements, size_t element_size) {
     return run;
   }
   const absl::Status s = array_.provide(size_t{end_} + run.lines);
-  tell(s);
+  lacks_.note(s);
   if (!s.ok()) return {};
   run.first = std::exchange(end_, end_ + run.lines);
   return run;
@@ -143,9 +135,9 @@ KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts>
     : tables_(tables),
       heartbeat_(heartbeat),
       recent_({tables.recent.as<uint64_t>(), GW_RECENT_LINES * path::Recent::kWordsOfLine}),
-      rows_(tables.services),
-      ordinals_(tables.ordinals),
-      ranges_(tables.ranges) {
+      rows_(tables.services, lacks_),
+      ordinals_(tables.ordinals, lacks_),
+      ranges_(tables.ranges, lacks_) {
   for (const PortFacts& p : ports) {
     ifindex_.resize(std::max<size_t>(ifindex_.size(), p.index + 1U));
     ifindex_[p.index] = static_cast<uint32_t>(std::max(p.ifindex, 0));
@@ -155,9 +147,17 @@ KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts>
 SlotMemory KernelMirror::slots() {
   return {tables_.slots.as<uint16_t>(), [this](size_t slots) {
             const absl::Status s = tables_.slots.provide((slots + kSlotsOfLine - 1) / kSlotsOfLine);
-            tell(s);
+            lacks_.note(s);
             return s.ok();
           }};
+}
+
+// Null if there is no memory for it, which is said.
+template <typename Row>
+Row* KernelMirror::place(xdp::SharedArray& array, uint32_t index) {
+  const absl::Status s = array.provide(size_t{index} * sizeof(Row) / xdp::kLine + 1);
+  lacks_.note(s);
+  return s.ok() ? array.as<Row>() + index : nullptr;
 }
 
 // A worker may be away while we write these rows, or we may be killed at any moment, and then the kernel goes by what
@@ -185,12 +185,12 @@ void KernelMirror::follow(const Publisher& publisher) {
                        .source_rate = kernel_rate(publisher.gateway().source_rate),
                        .ports = {}};
   std::ranges::copy(ifindex_, settings.ports);
-  tell(tables_.set(settings));
-  tell(tables_.set_addresses(steered_addresses(publisher)));
+  lacks_.note(tables_.set(settings));
+  lacks_.note(tables_.set_addresses(steered_addresses(publisher)));
 }
 
 void KernelMirror::put_exception(const net::FlowKey6& connection, path::RealIndex real) {
-  tell(tables_.put_exception(kernel_key(connection), static_cast<uint32_t>(real)));
+  lacks_.note(tables_.put_exception(kernel_key(connection), static_cast<uint32_t>(real)));
 }
 
 void KernelMirror::remove_exception(const net::FlowKey6& connection) {
@@ -265,7 +265,7 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
                                                          kernel_address(ranges[n].last)};
   else if (!ranges.empty())
     fresh.table.size = 0;  // nobody may pass who shouldn't
-  tell(tables_.put_vip(vip.row.first, kernel_key(key), fresh));
+  lacks_.note(tables_.put_vip(vip.row.first, kernel_key(key), fresh));
   forget(i);
   services_.emplace(i, vip);
 }
@@ -302,10 +302,11 @@ uint16_t KernelMirror::bucket_of(path::ServiceIndex i, uint32_t rate_limit) {
   } else if (next_bucket_ < GW_MAX_BUCKETS) {
     bucket = next_bucket_++;
   } else {
-    spdlog::error("no bucket is left for the rate limit of a VIP: it has none until others have gone");
+    lacks_.note(log::failure(absl::StatusCode::kResourceExhausted, "no bucket is left for the rate limit of a VIP",
+                             "take the limit off others, then change this VIP's"));
     return 0;
   }
-  tell(tables_.set_bucket(bucket, kernel_rate(rate_limit, 0)));
+  lacks_.note(tables_.set_bucket(bucket, kernel_rate(rate_limit, 0)));
   return bucket;
 }
 

@@ -12,6 +12,7 @@
 #include "dataplane/control/maglev_tables.h"
 #include "dataplane/control/next_hops.h"
 #include "dataplane/path/recent.h"
+#include "log/trouble.h"
 #include "net/flow.h"
 #include "xdp/kernel_tables.h"
 
@@ -22,6 +23,18 @@ class Publisher;
 // What is steered beside the VIPs, and what only we send from.
 std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher);
 
+// What the kernel's tables couldn't take. It isn't tried again, so it stands until the engine is started anew.
+class Lacks {
+ public:
+  // Logs it, if it is a failure.
+  void note(const absl::Status& s);
+  const std::vector<log::Trouble>& all() const { return all_; }
+
+ private:
+  static constexpr size_t kMost = 8;  // that are told apart
+  std::vector<log::Trouble> all_;     // each once
+};
+
 // Lists in one shared array, each in a run of lines of its own.
 class KernelLists {
  public:
@@ -30,7 +43,7 @@ class KernelLists {
     uint32_t lines = 0;  // a power of two; 0: none
   };
 
-  explicit KernelLists(xdp::SharedArray& array) : array_(array) {}
+  KernelLists(xdp::SharedArray& array, Lacks& lacks) : array_(array), lacks_(lacks) {}
 
   // A run for so many elements of this size. None if there is no room for it, which is said.
   Run take(size_t elements, size_t element_size);
@@ -41,6 +54,7 @@ class KernelLists {
 
  private:
   xdp::SharedArray& array_;
+  Lacks& lacks_;
   std::vector<Run> given_back_;
   std::map<uint32_t, std::vector<uint32_t>> free_;  // lines → firsts
   uint32_t end_ = 0;
@@ -60,6 +74,8 @@ class KernelMirror {
   path::Recent& recent() { return recent_; }
   // Maglev tables are built in the kernel's memory.
   SlotMemory slots();
+  // Why the kernel wouldn't balance as the workers do.
+  const std::vector<log::Trouble>& lacks() const { return lacks_.all(); }
 
  private:
   struct Vip {
@@ -70,6 +86,8 @@ class KernelMirror {
     uint16_t bucket = 0;
     uint32_t rate_limit = 0;
   };
+  template <typename Row>
+  Row* place(xdp::SharedArray& array, uint32_t index);
   void write_next_hop(path::NextHopIndex i, const path::NextHop& hop);
   void write_route(path::RouteIndex i, const path::Route& route);
   void write_real(path::RealIndex i, const path::Real& real);
@@ -81,6 +99,7 @@ class KernelMirror {
   void give_back(const Vip& vip);
 
   xdp::KernelTables& tables_;
+  Lacks lacks_;
   std::chrono::nanoseconds heartbeat_;
   std::vector<uint32_t> ifindex_;  // by port; 0: the kernel has no such interface
   std::unordered_map<path::ServiceIndex, Vip> services_;

@@ -93,7 +93,7 @@ absl::StatusOr<std::unique_ptr<ContractServer>> ContractServer::listen(const std
   umask(before);
   if (bound != 0) return failed(path, "bind");
   if (const auto group = guideway_group(); group && chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
-    callbacks.log(failed(path, "give group guideway").ToString());
+    callbacks.log(log::trouble_of(failed(path, "give group guideway"), "contract"));
   if (::listen(fd.get(), 8) != 0) return failed(path, "listen on");
   return std::unique_ptr<ContractServer>(new ContractServer(path, std::move(fd), state, std::move(callbacks)));
 }
@@ -148,10 +148,10 @@ void ContractServer::accept() {
   xdp::Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) return;
   if (!is_welcome(fd.get()))
-    return callbacks_.log(
-        "refused a peer that is neither root nor of group guideway: guidewayd needs it as its primary group");
+    return callbacks_.log({"contract", "refused a peer that is neither root nor of group guideway",
+                           "guidewayd needs it as its primary group"});
   if (connections_.size() >= kMaxConnections)
-    return callbacks_.log("refused a peer: 16 are connected already; stop one of them");
+    return callbacks_.log({"contract", "refused a peer: 16 are connected already", "stop one of them"});
   Connection& c = connections_.emplace_back();
   c.fd = std::move(fd);
   engine::Envelope hello;
@@ -161,8 +161,8 @@ void ContractServer::accept() {
   send(c);
 }
 
-void ContractServer::close(Connection& c, const std::string& why) {
-  if (!why.empty()) callbacks_.log(why);
+void ContractServer::close(Connection& c, const std::string& why, const char* remedy) {
+  if (!why.empty()) callbacks_.log({"contract", why, remedy});
   if (c.purpose == engine::Attach::PURPOSE_STATE) state_.abandon();
   c.closed = true;
   c.fd.reset();
@@ -173,7 +173,7 @@ void ContractServer::receive(Connection& c) {
   while (!c.closed) {
     const ssize_t n = ::recv(c.fd.get(), buffer, sizeof buffer, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0) return close(c, "");
+    if (n <= 0) return close(c);
     c.in.append(buffer, static_cast<size_t>(n));
     take_messages(c);
   }
@@ -218,7 +218,8 @@ void ContractServer::take(Connection& c, const engine::Envelope& message) {
   } else {
     return close(c, "closed a peer that sent what its connection isn't for");
   }
-  if (c.out.size() > kMaxUnsent) return close(c, "closed a peer that doesn't read");
+  if (c.out.size() > kMaxUnsent)
+    return close(c, "closed a peer that doesn't read", "if it is guidewayd, it hangs: restart it");
   append_frame(c.out, answer);
   send(c);
 }
@@ -241,14 +242,15 @@ void ContractServer::answer_on(Connection& c) {
 // One daemon at a time: a new one takes over.
 void ContractServer::attach(Connection& c, const engine::Attach& attach) {
   if (attach.version() != kVersion)
-    return close(c, absl::StrCat("closed a daemon that speaks version ", attach.version(), " of the contract, not ",
-                                 kVersion, "; install both from one release"));
+    return close(
+        c, absl::StrCat("closed a daemon that speaks version ", attach.version(), " of the contract, not ", kVersion),
+        "install both from one release");
   if (attach.purpose() == engine::Attach::PURPOSE_STATE)
     for (Connection& other : connections_)
       if (&other != &c && !other.closed && other.purpose == engine::Attach::PURPOSE_STATE)
-        close(other, "a new daemon takes over from the one that was connected");
+        close(other, "a new daemon takes over from the one that was connected", "if both still run, stop one");
   if (attach.purpose() == engine::Attach::PURPOSE_SUCCEED && !is_one_of_us(c.fd.get()))
-    return close(c, "closed a peer that wants our place and isn't root");
+    return close(c, "closed a peer that wants our place and isn't root", "upgrade as root");
   c.purpose = attach.purpose();
 }
 
@@ -256,7 +258,7 @@ void ContractServer::send(Connection& c) {
   while (!c.out.empty()) {
     const ssize_t n = ::send(c.fd.get(), c.out.data(), c.out.size(), MSG_NOSIGNAL);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n < 0) return close(c, "");
+    if (n < 0) return close(c);
     c.out.erase(0, static_cast<size_t>(n));
   }
 }

@@ -16,6 +16,7 @@
 #include "dataplane/control/contract/state.h"
 #include "dataplane/control/service_counters.h"
 #include "dataplane/control/tracing.h"
+#include "log/trouble.h"
 #include "xdp/fd.h"
 
 namespace guideway::control {
@@ -31,7 +32,7 @@ class ContractServer {
     std::function<absl::StatusOr<engine::Connections>(const engine::ConnectionsRequest&)> connections;
     std::function<engine::LogLevel(engine::LogLevel)> log_level;  // sets it unless unspecified; tells it
     std::function<std::unique_ptr<Tracing>(const engine::TraceRequest&)> trace;
-    std::function<void(const std::string&)> log;  // one sentence
+    std::function<void(const log::Trouble&)> log;
   };
 
   // InvalidArgument: it is longer than a socket's may be.
@@ -76,7 +77,7 @@ class ContractServer {
   void answer_on(Connection& c);
   void follow_trace(Connection& c);
   void send(Connection& c);
-  void close(Connection& c, const std::string& why);
+  void close(Connection& c, const std::string& why = "", const char* remedy = "let a guidewayd of our release connect");
 
   std::string path_;
   xdp::Fd listener_;
