@@ -5,8 +5,10 @@
 #include <grp.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <nlohmann/json.hpp>
 #include <poll.h>
 #include <pty.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -20,6 +22,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <sstream>
 
 #include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/source/whole_file.h"
@@ -708,7 +711,7 @@ TEST_CASE("end to end: what prevents a start is said in a sentence") {
     fails("another guidewayd serves");
   }
   std::filesystem::remove(p.dir / "m");
-  fails("doesn't exist: create it");
+  fails("doesn't exist; create it");
   write_file(p.dir / "m", "");
   fails("is not a directory");
   std::filesystem::remove(p.dir / "m");
@@ -734,6 +737,56 @@ TEST_CASE("end to end: the socket is for its group, and a stale one is replaced"
   REQUIRE(std::filesystem::exists(p.dir / "api.sock"));
   Running second(p.start());
   CHECK(contains(p.cli_until({"status"}, "applied"), "applied"));
+}
+
+TEST_CASE("end to end: the log names who called over the Unix socket, in JSON in a field") {
+  Site p;
+  std::vector<std::string> arguments = p.daemon_arguments();
+  arguments.insert(arguments.end(), {"--log-format", "json"});
+  Running daemon(spawn("GUIDEWAYD", arguments, p.dir / "daemon.log"));
+  p.cli_until({"status"}, "applied");
+  const std::string ids = "(uid " + std::to_string(::geteuid()) + ", pid ";
+  const std::string name = ::getpwuid(::geteuid()) != nullptr ? ::getpwuid(::geteuid())->pw_name : "";
+  std::string out;
+  CHECK(p.cli({"drain", "10.0.0.9"}, out) == 1);
+  CHECK(p.cli({"log-level", "daemon", "info"}, out) == 0);
+  std::istringstream lines(wait_for(p.dir / "daemon.log", "SetLogLevel by"));
+  int found = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const auto object = nlohmann::json::parse(line);
+    if (!object.contains("caller")) continue;
+    ++found;
+    CHECK(object["caller"].get<std::string>().starts_with(name + " " + ids));
+    CHECK(contains(object["message"], object["caller"]));
+    CHECK(object["method"] == (object["level"] == "warn" ? "SetBackendWeight" : "SetLogLevel"));
+    CHECK(object.contains("code") == (object["level"] == "warn"));
+  }
+  CHECK(found == 2);
+}
+
+TEST_CASE("end to end: whatever the daemon complains of has its remedy or its place in JSON") {
+  Site p;
+  write_file(p.dir / "m/broken.yaml", "kind: [");
+  write_file(p.dir / "m/wrong.yaml", service_yaml("web", "198.51.100.1") + "\n---\nkind: Service\n");
+  write_file(p.dir / "m/closed.yaml", "");
+  std::filesystem::remove(p.dir / "m/closed.yaml");
+  std::filesystem::create_directory(p.dir / "m/closed.yaml");
+  std::vector<std::string> arguments = p.daemon_arguments();
+  arguments.insert(arguments.end(), {"--log-format", "json"});
+  *(std::ranges::find(arguments, "--engine") + 1) = p.dir / "none.sock";
+  Running daemon(spawn("GUIDEWAYD", arguments, p.dir / "daemon.log"));
+  p.cli_until({"status"}, "NOT CONNECTED");
+  CHECK(daemon.stop() == 0);
+  std::istringstream lines(*read_whole_file(p.dir / "daemon.log"));
+  int complaints = 0;
+  for (std::string line; std::getline(lines, line);) {
+    INFO(line);
+    const auto object = nlohmann::json::parse(line);
+    if (object["level"] != "warn" && object["level"] != "error") continue;
+    ++complaints;
+    CHECK((object.contains("remedy") || (object.contains("file") && object.contains("problem"))));
+  }
+  CHECK(complaints >= 4);
 }
 
 // grpc.health.v1's messages, in bytes: a service's name (field 1), and SERVING (field 1, value 1).

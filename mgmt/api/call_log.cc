@@ -4,14 +4,16 @@
 #include <absl/strings/escaping.h>
 #include <grpc/grpc_security_constants.h>
 #include <grpcpp/support/server_interceptor.h>
-#include <spdlog/spdlog.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "log/log.h"
 #include "mgmt/api/access.h"
+#include "mgmt/api/local_listener.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -19,10 +21,9 @@ namespace {
 namespace hooks = grpc::experimental;
 
 // Escaped: it comes from outside.
-std::string caller_of(const grpc::ServerContextBase& context) {
+std::string common_name(const grpc::ServerContextBase& context) {
   const auto names = context.auth_context()->FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
-  if (names.empty()) return "a local user";
-  return "'" + absl::Utf8SafeCHexEscape({names[0].data(), names[0].size()}) + "'";
+  return names.empty() ? "" : absl::Utf8SafeCHexEscape({names[0].data(), names[0].size()});
 }
 
 class CallLog final : public hooks::Interceptor {
@@ -30,6 +31,9 @@ class CallLog final : public hooks::Interceptor {
   explicit CallLog(hooks::ServerRpcInfo* call) : call_(call) {}
 
   void Intercept(hooks::InterceptorBatchMethods* methods) override {
+    // At once: when the call ends, its descriptor may be another connection's.
+    if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::POST_RECV_INITIAL_METADATA))
+      local_ = local_caller(call_->server_context()->peer());
     if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::PRE_SEND_STATUS))
       log(methods->GetSendStatus());
     methods->Proceed();
@@ -38,16 +42,20 @@ class CallLog final : public hooks::Interceptor {
  private:
   void log(const grpc::Status& s) const {
     const std::string_view path = call_->method();
-    const std::string_view method = path.substr(path.rfind('/') + 1);
     if (s.error_code() == grpc::StatusCode::CANCELLED) return;  // by the caller: how watches end
-    if (!s.ok())
-      spdlog::warn("{} failed for {}: {}: {}", method, caller_of(*call_->server_context()),
-                   absl::StatusCodeToString(static_cast<absl::StatusCode>(s.error_code())), s.error_message());
-    else if (!only_reads(path) && !for_anybody(path))
-      spdlog::info("{} by {}", method, caller_of(*call_->server_context()));
+    if (s.ok() && (only_reads(path) || for_anybody(path))) return;
+    const std::string method(path.substr(path.rfind('/') + 1));
+    const std::string caller = local_ ? to_string(*local_) : common_name(*call_->server_context());
+    const std::string shown = local_ ? caller : "'" + caller + "'";
+    if (s.ok())
+      return log::write(spdlog::level::info, method + " by " + shown, {{"method", method}, {"caller", caller}});
+    const std::string code = absl::StatusCodeToString(static_cast<absl::StatusCode>(s.error_code()));
+    log::write(spdlog::level::warn, method + " failed for " + shown + ": " + code + ": " + s.error_message(),
+               {{"method", method}, {"caller", caller}, {"code", code}, {"error", s.error_message()}});
   }
 
   hooks::ServerRpcInfo* call_;
+  std::optional<LocalCaller> local_;
 };
 
 class Factory final : public hooks::ServerInterceptorFactoryInterface {

@@ -6,7 +6,7 @@
 namespace guideway::mgmt {
 
 // For the server that is to be built: a line for each call that changes something, and for each that fails, with the
-// caller's name: the certificate's CN over TCP.
+// caller's name: the certificate's CN over TCP, the user's over a Unix socket.
 void log_calls(grpc::ServerBuilder& builder);
 
 }  // namespace guideway::mgmt

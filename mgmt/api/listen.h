@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "mgmt/api/access.h"
+#include "mgmt/api/local_listener.h"
 #include "mgmt/tls/certificates.h"
 
 namespace guideway::mgmt {
@@ -22,21 +23,20 @@ struct ListenOptions {
 
 class Listeners {
  public:
-  // A socket that nobody serves any more is replaced, another is refused. InvalidArgument: the options are wrong.
+  // InvalidArgument: the options are wrong.
   static absl::StatusOr<Listeners> prepare(const ListenOptions& options);
 
-  // The server that listens at all of them; sockets are 0660, of group guideway if there is one.
+  // The server that listens at all of them. It must outlive these.
   absl::StatusOr<std::unique_ptr<grpc::Server>> start(grpc::ServerBuilder& builder);
 
  private:
-  struct Listener {
-    std::string at;       // as it was asked for
-    std::string path;     // of a Unix socket, or empty
-    std::string address;  // as gRPC has it
+  struct Tcp {
+    std::string address;  // with its port
     std::shared_ptr<grpc::ServerCredentials> credentials;
     int port = 0;  // bound; 0: it couldn't be
   };
-  std::vector<Listener> all_;
+  std::vector<std::unique_ptr<LocalListener>> local_;
+  std::vector<Tcp> tcp_;
 };
 
 }  // namespace guideway::mgmt

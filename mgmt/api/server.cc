@@ -1,5 +1,6 @@
 #include "mgmt/api/server.h"
 
+#include <absl/strings/match.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -33,6 +34,7 @@ constexpr size_t kMaxSentence = 2'000;  // bytes of an error's, which go into tr
 grpc::Status to_grpc(const absl::Status& s) {
   google::rpc::Status details;
   s.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    if (!absl::StartsWith(type, "type.googleapis.com/")) return;  // the log's own
     auto& detail = *details.add_details();
     detail.set_type_url(std::string(type));
     detail.set_value(std::string(payload));
@@ -275,11 +277,13 @@ struct ApiServer::Impl {
   explicit Impl(Daemon& daemon) : service(daemon) {}
   ApplianceService service;
   std::unique_ptr<grpc::Server> server;
+  Listeners listeners;
 };
 
 ApiServer::ApiServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 ApiServer::~ApiServer() {
+  impl_->listeners = {};
   impl_->service.watches().stop();
   // Calls that wait for the loop are answered by its end; the deadline is for clients that don't read.
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
@@ -289,13 +293,14 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const ListenOptions&
   auto listeners = Listeners::prepare(listen);
   if (!listeners.ok()) return listeners.status();
   auto impl = std::make_unique<Impl>(daemon);
+  impl->listeners = std::move(*listeners);
   // Both are of the process, and looked at when a server is built: grpc.health.v1, and the API's own description.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.RegisterService(&impl->service);
   log_calls(builder);
-  auto server = listeners->start(builder);
+  auto server = impl->listeners.start(builder);
   if (!server.ok()) return server.status();
   impl->server = std::move(*server);
   impl->server->GetHealthCheckService()->SetServingStatus(v1::Appliance::service_full_name(), true);
