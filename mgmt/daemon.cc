@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "log/log.h"
 #include "mgmt/bad_request.h"
 #include "mgmt/source/encode.h"
 #include "mgmt/source/whole_file.h"
@@ -27,6 +28,17 @@ HostPorts host_ports() {
   uint16_t max = 0;
   if (file >> min >> max) p = {min, max};
   return p;
+}
+
+void log_problem(spdlog::level::level_enum level, const char* prefix, const Problem& p) {
+  const auto number = [](uint32_t n) { return n == 0 ? "" : std::to_string(n); };
+  log::write(level, prefix + to_string(p),
+             {{"file", p.file},
+              {"document", number(p.document)},
+              {"line", number(p.line)},
+              {"object", p.object},
+              {"field", p.field},
+              {"problem", p.text}});
 }
 
 }  // namespace
@@ -141,7 +153,8 @@ void Daemon::restore(const std::string& path) {
   if (!text) return;
   const auto parsed = parse_yaml(*text);
   if (std::holds_alternative<YamlError>(parsed)) {
-    spdlog::warn("the last good form of {} can't be read and is ignored; it is written anew from the manifest", path);
+    log::warn({"", "the last good form of " + path + " can't be read and is ignored",
+               "it is written anew from the manifest"});
     return;
   }
   changed(store_.restore_file(path, decode(std::get<Tree>(parsed), path, host_ports_).objects));
@@ -249,10 +262,10 @@ std::vector<Problem> Daemon::problems_of(const std::set<std::string>& paths) con
 void Daemon::report_problems() {
   const std::vector<Problem> now = problems();
   for (const Problem& p : now)
-    if (!reported_.contains(p)) spdlog::error("{}", to_string(p));
+    if (!reported_.contains(p)) log_problem(spdlog::level::err, "", p);
   const std::set<Problem> set(now.begin(), now.end());
   for (const Problem& p : reported_)
-    if (!set.contains(p)) spdlog::info("solved: {}", to_string(p));
+    if (!set.contains(p)) log_problem(spdlog::level::info, "solved: ", p);
   reported_ = set;
 }
 

@@ -103,7 +103,11 @@ Fd take_signals() {
 void take_grpc_log() {
   ::gpr_set_log_function([](gpr_log_func_args* said) {
     const bool error = said->severity == GPR_LOG_SEVERITY_ERROR;
-    spdlog::log(error ? spdlog::level::warn : spdlog::level::debug, "gRPC: {}", said->message);
+    if (error)
+      log::warn({"gRPC", said->message,
+                 "if a client can't connect, see that it speaks gRPC, over TCP with TLS and a certificate"});
+    else
+      spdlog::debug("gRPC: {}", said->message);
   });
 }
 

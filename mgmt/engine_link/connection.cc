@@ -7,23 +7,43 @@
 #include <cerrno>
 #include <cstring>
 
+#include "log/trouble.h"
 #include "mgmt/engine_link/frame.h"
 
 namespace guideway::mgmt {
+namespace {
+
+absl::Status ended(const std::string& why) {
+  return log::failure(absl::StatusCode::kUnavailable, "the engine closed the connection" + why,
+                      "its log says why; it is tried again");
+}
+
+}  // namespace
+
+absl::Status unexpected(const std::string& what) {
+  return log::failure(absl::StatusCode::kDataLoss, "the engine " + what,
+                      "install guidewayd and guideway-engine from one release; it is tried again");
+}
+
+absl::Status late(const std::string& what) {
+  return log::failure(absl::StatusCode::kDeadlineExceeded, "the engine " + what + " in time",
+                      "if it goes on, restart guideway-engine");
+}
 
 absl::Status Connection::connect(const std::string& path) {
   close();
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
-    return absl::InvalidArgumentError("the path " + path + " is too long for a socket");
+    return log::failure(absl::StatusCode::kInvalidArgument, "the path " + path + " is too long for a socket",
+                        "name a shorter one with --engine, and with the engine's --socket");
   std::memcpy(address.sun_path, path.data(), path.size());
   Fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    const std::string why = std::strerror(errno);
     const char* remedy =
-        errno == EACCES ? "; run guidewayd in the group that owns the socket" : "; is guideway-engine running?";
-    return absl::UnavailableError("the engine's socket " + path + " can't be reached: " + why + remedy);
+        errno == EACCES ? "run guidewayd in the group that owns the socket" : "is guideway-engine running?";
+    return log::failure(absl::StatusCode::kUnavailable,
+                        "the engine's socket " + path + " can't be reached: " + std::strerror(errno), remedy);
   }
   fd_ = std::move(fd);
   loop_.watch(fd_.get(), EPOLLIN, [this](uint32_t events) { ready(events); });
@@ -54,7 +74,7 @@ absl::Status Connection::send() {
     const ssize_t n = ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) break;
-    if (n < 0) return absl::UnavailableError(std::string("the engine closed the connection: ") + std::strerror(errno));
+    if (n < 0) return ended(std::string(": ") + std::strerror(errno));
     sent_ += static_cast<size_t>(n);
   }
   const bool left = sent_ < out_.size();
@@ -74,13 +94,13 @@ absl::Status Connection::receive() {
     const ssize_t n = ::recv(fd_.get(), buffer, sizeof buffer, 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) return absl::OkStatus();
-    if (n == 0) return absl::UnavailableError("the engine closed the connection");
-    if (n < 0) return absl::UnavailableError(std::string("the engine closed the connection: ") + std::strerror(errno));
+    if (n == 0) return ended("");
+    if (n < 0) return ended(std::string(": ") + std::strerror(errno));
     in_.append(buffer, static_cast<size_t>(n));
     std::string_view rest = in_;
     while (open()) {
       auto message = take_frame(rest);
-      if (!message.ok()) return absl::DataLossError("the engine sent " + std::string(message.status().message()));
+      if (!message.ok()) return unexpected("sent " + std::string(message.status().message()));
       if (!*message) break;
       if (absl::Status s = on_message_(**message); !s.ok()) return s;
     }

@@ -13,6 +13,10 @@
 
 namespace guideway::mgmt {
 
+// Why a connection is to be closed: what it sent breaks the contract; or it didn't send what it owes.
+absl::Status unexpected(const std::string& what);
+absl::Status late(const std::string& what);
+
 class Connection {
  public:
   // A message that breaks the contract makes this fail, which closes the connection.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "log/trouble.h"
 #include "mgmt/engine_link/frame.h"
 
 namespace guideway::mgmt {
@@ -23,9 +24,10 @@ constexpr const char* kDenied = "denied sources";
 
 absl::Status check_hello(const engine::Hello& hello) {
   if (hello.version() == kContractVersion) return absl::OkStatus();
-  return absl::FailedPreconditionError("the engine (" + hello.engine_version() + ") speaks version " +
-                                       std::to_string(hello.version()) + " of the contract, guidewayd version " +
-                                       std::to_string(kContractVersion) + ": install both from one release");
+  return log::failure(absl::StatusCode::kFailedPrecondition,
+                      "the engine (" + hello.engine_version() + ") speaks version " + std::to_string(hello.version()) +
+                          " of the contract, guidewayd version " + std::to_string(kContractVersion),
+                      "install both from one release");
 }
 
 EngineLink::EngineLink(EventLoop& loop, std::string path, const Compiler& compiler, std::function<void()> on_change)
@@ -51,7 +53,7 @@ void EngineLink::connect() {
 void EngineLink::closed(const absl::Status& why) {
   loop_.cancel(answer_timer_);
   const std::string text(why.message());
-  if (text != trouble_) spdlog::warn("{}", text);
+  if (text != trouble_) log::warn(log::trouble_of(why));
   trouble_ = text;
   hello_.reset();
   in_flight_.reset();
@@ -63,16 +65,14 @@ void EngineLink::closed(const absl::Status& why) {
 
 void EngineLink::expect_answer(milliseconds within, const char* what) {
   loop_.cancel(answer_timer_);
-  answer_timer_ = loop_.call_after(within, [this, what] {
-    connection_.fail(absl::DeadlineExceededError(std::string("the engine sent no ") + what + " in time"));
-  });
+  answer_timer_ = loop_.call_after(within, [this, what] { connection_.fail(late(std::string("sent no ") + what)); });
 }
 
 absl::Status EngineLink::take(const engine::Envelope& message) {
   if (!hello_ && message.has_hello()) return take_hello(message.hello());
   if (hello_ && in_flight_ && message.has_applied()) return take_applied(message.applied());
   if (hello_ && in_flight_ && message.has_refused()) return take_refused(message.refused());
-  return absl::DataLossError("the engine sent a message that isn't expected now");
+  return unexpected("sent a message that isn't expected now");
 }
 
 absl::Status EngineLink::take_hello(const engine::Hello& hello) {
@@ -240,7 +240,7 @@ absl::Status EngineLink::take_applied(const engine::Applied& applied) {
   Batch batch = std::move(*in_flight_);
   if (applied.generation().counter() != batch.generation.counter() ||
       applied.generation().instance() != batch.generation.instance())
-    return absl::DataLossError("the engine answered a commit that isn't the last one");
+    return unexpected("answered a commit that isn't the last one");
   in_flight_.reset();
   loop_.cancel(answer_timer_);
   backoff_ = kFirstBackoff;

@@ -108,8 +108,7 @@ void ObserveLink::send(const engine::Envelope& request) {
 
 void ObserveLink::wait_for_answer() {
   loop_.cancel(timer_);
-  timer_ = loop_.call_after(
-      kAnswerWithin, [this] { connection_.fail(absl::DeadlineExceededError("the engine didn't answer in time")); });
+  timer_ = loop_.call_after(kAnswerWithin, [this] { connection_.fail(late("didn't answer")); });
 }
 
 void ObserveLink::answer_all() {
@@ -138,8 +137,7 @@ absl::Status ObserveLink::take(const engine::Envelope& message) {
     return absl::OkStatus();
   }
   const bool expected = question_ == Question::kStatus ? message.has_status() : message.has_counters();
-  if (!attached_ || asked_.empty() || !expected)
-    return absl::DataLossError("the engine sent a message that isn't expected now");
+  if (!attached_ || asked_.empty() || !expected) return unexpected("sent a message that isn't expected now");
   if (question_ == Question::kStatus) {
     observation_.status = message.status();
     answer_all();

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "log/trouble.h"
 #include "mgmt/api/counters.h"
 #include "mgmt/api/responses.h"
 
@@ -189,9 +190,9 @@ absl::StatusOr<std::unique_ptr<MetricsExporter>> MetricsExporter::start(const st
   try {
     impl->exposer = std::make_unique<prometheus::Exposer>(listen);
   } catch (const std::exception& e) {
-    return absl::FailedPreconditionError(
-        "metrics can't be served at " + listen + " (" + e.what() +
-        "): give --metrics an address of this host and a free port, as 127.0.0.1:9964");
+    return log::failure(absl::StatusCode::kFailedPrecondition,
+                        "metrics can't be served at " + listen + " (" + e.what() + ")",
+                        "give --metrics an address of this host and a free port, as 127.0.0.1:9964");
   }
   impl->exposer->RegisterCollectable(impl->collector);
   const std::vector<int> ports = impl->exposer->GetListeningPorts();

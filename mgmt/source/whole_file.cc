@@ -8,14 +8,15 @@
 #include <cstring>
 #include <filesystem>
 
+#include "log/trouble.h"
 #include "mgmt/event_loop.h"
 
 namespace guideway::mgmt {
 namespace {
 
 absl::Status failure(const std::string& path, const char* what) {
-  const std::string text = path + " " + what + ": " + std::strerror(errno);
-  return errno == ENOENT ? absl::NotFoundError(text) : absl::FailedPreconditionError(text);
+  const bool denied = errno == EACCES || errno == EPERM;
+  return log::system_failure(errno, path + " " + what, denied ? "give it to guidewayd's user: chown, chmod" : "");
 }
 
 }  // namespace
@@ -25,7 +26,8 @@ absl::StatusOr<std::string> read_whole_file(const std::string& path) {
   if (fd.get() < 0) return failure(path, "can't be opened");
   struct stat st{};
   if (::fstat(fd.get(), &st) != 0) return failure(path, "can't be read");
-  if (!S_ISREG(st.st_mode)) return absl::FailedPreconditionError(path + " is not a regular file: move it away");
+  if (!S_ISREG(st.st_mode))
+    return log::failure(absl::StatusCode::kFailedPrecondition, path + " is not a regular file", "move it away");
   std::string bytes(static_cast<size_t>(st.st_size), '\0');
   size_t n = 0;
   while (true) {
@@ -44,9 +46,10 @@ absl::Status make_state_directory(const std::string& path) {
   std::error_code ec;
   std::filesystem::create_directories(path, ec);
   if (!ec && ::access(path.c_str(), W_OK) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError("the state directory " + path +
-                                       " can't be used: " + (ec ? ec.message() : std::string(std::strerror(errno))) +
-                                       "; name another with --state-dir");
+  return log::failure(
+      absl::StatusCode::kFailedPrecondition,
+      "the state directory " + path + " can't be used: " + (ec ? ec.message() : std::string(std::strerror(errno))),
+      "name another with --state-dir");
 }
 
 absl::Status write_whole_file(const std::string& path, const std::string& bytes, Flush flush) {

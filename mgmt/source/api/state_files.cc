@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "log/trouble.h"
 #include "mgmt/event_loop.h"
 #include "mgmt/source/whole_file.h"
 
@@ -20,7 +21,8 @@ constexpr std::string_view kDraft = ".draft-";
 
 absl::Status failure(const std::string& path, const char* what) {
   const int error = errno;
-  return absl::InternalError(path + " " + what + ": " + std::strerror(error));
+  return log::failure(absl::StatusCode::kInternal, path + " " + what + ": " + std::strerror(error),
+                      "give --state-dir to guidewayd's user, on a file system that can be written");
 }
 
 }  // namespace
@@ -46,8 +48,9 @@ absl::StatusOr<std::string> StateFiles::draft(const std::string& text) {
   std::string path = path_of(std::string(kDraft) + std::to_string(drafts_.fetch_add(1)));
   if (const absl::Status s = write_whole_file(path, text, Flush::kYes); !s.ok()) {
     discard(path);
-    return absl::InternalError(std::string(s.message()) +
-                               "; what the API is told must survive a restart, so nothing was changed");
+    const log::Trouble t = log::trouble_of(s);
+    return log::failure(absl::StatusCode::kInternal,
+                        t.text + "; what the API is told must survive a restart, so nothing was changed", t.remedy);
   }
   return path;
 }

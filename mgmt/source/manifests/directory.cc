@@ -10,6 +10,8 @@
 #include <cstring>
 #include <memory>
 
+#include "log/trouble.h"
+
 namespace guideway::mgmt {
 namespace {
 
@@ -18,8 +20,8 @@ struct CloseDir {
 };
 
 absl::Status failure(const std::string& path, const char* what) {
-  const std::string text = path + " " + what + ": " + std::strerror(errno);
-  return errno == ENOENT ? absl::NotFoundError(text) : absl::FailedPreconditionError(text);
+  const bool denied = errno == EACCES || errno == EPERM;
+  return log::system_failure(errno, path + " " + what, denied ? "let guidewayd's user read it: chmod o+rx" : "");
 }
 
 constexpr uint32_t kWatched = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF;
@@ -46,12 +48,16 @@ bool is_manifest(std::string_view name) {
 absl::StatusOr<ManifestDirectory> ManifestDirectory::open(const std::string& path) {
   Fd fd{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
   if (fd.get() < 0)
-    return absl::ResourceExhaustedError(std::string("inotify can't be used: ") + std::strerror(errno) +
-                                        "; raise fs.inotify.max_user_instances");
+    return log::failure(absl::StatusCode::kResourceExhausted,
+                        std::string("inotify can't be used: ") + std::strerror(errno),
+                        "raise it: sysctl fs.inotify.max_user_instances=512");
   if (::inotify_add_watch(fd.get(), path.c_str(), kWatched | IN_ONLYDIR) < 0) {
     if (errno == ENOENT)
-      return absl::NotFoundError("the manifest directory " + path + " doesn't exist: create it, even if it is empty");
-    if (errno == ENOTDIR) return absl::FailedPreconditionError(path + " is not a directory: name one with --manifests");
+      return log::failure(absl::StatusCode::kNotFound, "the manifest directory " + path + " doesn't exist",
+                          "create it, even if it is empty");
+    if (errno == ENOTDIR)
+      return log::failure(absl::StatusCode::kFailedPrecondition, path + " is not a directory",
+                          "name one with --manifests");
     return failure(path, "can't be watched");
   }
   return ManifestDirectory(path, std::move(fd));

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "log/trouble.h"
 #include "mgmt/source/whole_file.h"
 
 namespace guideway::mgmt {
@@ -19,7 +20,9 @@ std::string header(const std::string& manifest) {
 }
 
 absl::Status failure(const std::string& what) {
-  return absl::FailedPreconditionError(what + "; without it a restart on a broken manifest forgets its objects");
+  return log::failure(absl::StatusCode::kFailedPrecondition,
+                      what + "; without it a restart on a broken manifest forgets its objects",
+                      "make room in --state-dir, or give it to guidewayd's user");
 }
 
 }  // namespace
@@ -40,7 +43,7 @@ absl::Status LastGoodFiles::save(const std::string& manifest, const std::string&
   const std::string path = path_of(manifest);
   const std::string draft = path + ".new";
   if (const absl::Status s = write_whole_file(draft, header(manifest) + documents, Flush::kNo); !s.ok())
-    return failure(std::string(s.message()));
+    return failure(log::trouble_of(s).text);
   if (::rename(draft.c_str(), path.c_str()) != 0) return failure(path + " can't be replaced: " + std::strerror(errno));
   return absl::OkStatus();
 }
