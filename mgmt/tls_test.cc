@@ -187,7 +187,7 @@ TEST_CASE("tls: roles decide who may call what", "[tls]") {
   CHECK(call(p.channel("bob"), kReads).error_code() == grpc::StatusCode::PERMISSION_DENIED);
 }
 
-TEST_CASE("tls: who has no certificate of the authority is not let in", "[tls]") {
+TEST_CASE("tls: who has no good certificate may call nothing, is told why, and named in the log", "[tls]") {
   TlsSite p;
   p.authority("other");
   p.certify("mallory", "/O=guideway:operators/CN=mallory", "other");
@@ -195,17 +195,32 @@ TEST_CASE("tls: who has no certificate of the authority is not let in", "[tls]")
   p.certify("server", "/O=guideway:operators/CN=server", "ca", "9", "gateway.ext");
   p.shell(
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout self.key -subj "
-      "'/O=guideway:operators/CN=self' -days 10 -out self.crt");
+      "'/O=guideway:operators/CN=self' -days 10 -out self.crt\n"
+      "openssl req -new -newkey rsa:1024 -nodes -keyout weak.key -subj '/O=guideway:operators/CN=weak' -out weak.csr\n"
+      "openssl x509 -req -in weak.csr -CA ca.crt -CAkey ca.key -days 9 -extfile client.ext -out weak.crt");
   Running daemon(p.start_tls());
   std::string out;
-  CHECK(p.as("old", {"status"}, out) == 1);
-  CHECK(contains(out, "the certificate in " + (p.dir / "old.crt") + " expired at "));
+  for (const auto& [name, why] : {std::pair("old", "expired at "),
+                                  {"mallory", "isn't accepted: unable to get local issuer certificate"},
+                                  {"self", "isn't accepted: self-signed certificate"},
+                                  {"server", "isn't accepted: "}}) {
+    CAPTURE(name);
+    const auto channel = p.channel(name);
+    for (const std::string& method : {kReads, kUnknown, kHealth, std::string("/guideway.v1.Appliance/ApplyObjects")}) {
+      const grpc::Status s = call(channel, method);
+      CHECK(s.error_code() == grpc::StatusCode::UNAUTHENTICATED);
+      const std::string sentence = std::string("the certificate with the name '") + name + "' " + why;
+      CHECK(contains(s.error_message(), sentence));
+      CHECK(contains(p.log(), "refused " + method + ": " + sentence));
+    }
+  }
+  CHECK(call(p.channel("weak"), kReads).error_code() != grpc::StatusCode::OK);
   for (const char* name : {"mallory", "self", "server"}) {
     CHECK(p.as(name, {"status"}, out) == 1);
-    CHECK(contains(out, "guideway: guidewayd can't be reached at tcp:127.0.0.1:"));
-    CHECK(contains(out, "vouch for the certificate in " + (p.dir / (std::string(name) + ".crt"))));
+    CHECK(contains(out, std::string("guideway: the certificate with the name '") + name + "' isn't accepted: "));
   }
-  CHECK(contains(p.log(), "certificate verify failed"));
+  CHECK(p.as("old", {"status"}, out) == 1);
+  CHECK(contains(out, "guideway: the certificate with the name 'old' expired at "));
   const auto nobody = grpc::CreateChannel(p.address(), grpc::SslCredentials({p.pem("ca.crt"), "", ""}));
   CHECK(call(nobody, kHealth).error_code() == grpc::StatusCode::UNAVAILABLE);
   CHECK(contains(p.log(), "peer did not return a certificate"));
@@ -254,7 +269,7 @@ TEST_CASE("tls: certificates are read again when they change", "[tls]") {
   write_file(p.dir / "gateway.crt", good);
   CHECK(p.as("alice", {"status"}, out) == 0);
 
-  // Another authority for all: new connections need its certificates, the old connection goes on.
+  // Another authority for all: whom it doesn't vouch for is refused, also on the connection that stands.
   p.authority("new");
   p.certify("erin", "/O=guideway:viewers/CN=erin", "new");
   p.certify("fresh", "/CN=gw1", "new", "9", "gateway.ext");
@@ -264,8 +279,22 @@ TEST_CASE("tls: certificates are read again when they change", "[tls]") {
   CHECK(p.as("erin", {"status"}, out) == 0);
   CHECK(p.as("alice", {"status"}, out) == 1);
   CHECK(contains(p.log(), "certificates changed"));
-  CHECK(call(standing, kReads).ok());
   CHECK(standing->GetState(false) == GRPC_CHANNEL_READY);
+  CHECK(call(standing, kReads).error_code() == grpc::StatusCode::UNAUTHENTICATED);
+}
+
+TEST_CASE("tls: a client's certificate may come with those between it and the authority", "[tls]") {
+  TlsSite p;
+  p.shell(
+      "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout between.key -subj /CN=between "
+      "-out between.csr\n"
+      "printf 'basicConstraints = CA:TRUE\n' > between.ext\n"
+      "openssl x509 -req -in between.csr -CA ca.crt -CAkey ca.key -days 9 -extfile between.ext -out between.crt");
+  p.certify("erin", "/O=guideway:viewers/CN=erin", "between");
+  Running daemon(p.start_tls());
+  CHECK(call(p.channel("erin"), kReads).error_code() == grpc::StatusCode::UNAUTHENTICATED);
+  p.shell("cat between.crt >> erin.crt");
+  CHECK(call(p.channel("erin"), kReads).ok());
 }
 
 TEST_CASE("tls: wrong options are said in a sentence", "[tls]") {
@@ -287,13 +316,13 @@ TEST_CASE("tls: wrong options are said in a sentence", "[tls]") {
   for (const char* at : {"tcp:localhost:0", "tcp:127.0.0.1", "tcp:127.0.0.1:70000", "tcp:[127.0.0.1]:1", "tcp:::1:1",
                          "tcp::1", "http://127.0.0.1:1", ""})
     fails(with(at), 2, "must be unix:PATH or tcp:ADDRESS:PORT");
-  fails(with("tcp:192.0.2.1:1"), 1, "the API can't listen at tcp:192.0.2.1:1: is the address one of this host's");
+  fails(with("tcp:192.0.2.1:1"), 1, "the API can't listen at tcp:192.0.2.1:1; is the address one of this host's");
   fails(with("tcp:127.0.0.1:0", "none.crt"), 2, (p.dir / "none.crt") + ": can't be read: No such file");
   fails(with("tcp:127.0.0.1:0", "gateway.key"), 2, (p.dir / "gateway.key") + ": is no certificate in PEM");
   fails(with("tcp:127.0.0.1:0", "gateway.crt", "alice.key"), 2, "is not the key of the certificate in");
   fails(with("tcp:127.0.0.1:0", "gateway.crt", "gateway.key", "gateway.csr"), 2, "gateway.csr: is no certificate");
   p.shell("openssl ec -in gateway.key -aes128 -passout pass:secret -out locked.key");
-  fails(with("tcp:127.0.0.1:0", "gateway.crt", "locked.key"), 2, "has a passphrase: it must have none");
+  fails(with("tcp:127.0.0.1:0", "gateway.crt", "locked.key"), 2, "has a passphrase; it must have none");
 
   std::string out;
   CHECK(exit_code(spawn("GUIDEWAY", {"--server", "tcp:127.0.0.1:1", "status"}, p.dir / "log")) == 2);

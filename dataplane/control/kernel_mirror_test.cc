@@ -110,7 +110,8 @@ TEST_CASE("what the kernel has no room for stands with its remedy, each once and
   CHECK(lacks.all().empty());
   for (int round = 0; round < 2; ++round)
     for (int i = 0; i < 100; ++i)
-      lacks.note(log::failure(absl::StatusCode::kResourceExhausted, absl::StrCat("the map ", i, " is full"), "free it"));
+      lacks.note(
+          log::failure(absl::StatusCode::kResourceExhausted, absl::StrCat("the map ", i, " is full"), "free it"));
   REQUIRE(lacks.all().size() == 8);
   CHECK(to_string(lacks.all()[0]) ==
         "kernel tables: the map 0 is full: what lacks there is dropped while no engine runs; free it");

@@ -40,11 +40,14 @@ bool for_anybody(std::string_view method) {
   return method.starts_with("/grpc.health.v1.Health/") || method.starts_with("/grpc.reflection.");
 }
 
-absl::Status may_call(const Roles& roles, const Subject& caller, std::string_view method) {
+absl::Status may_call(const Roles& roles, const Subject& caller, const std::string& objection,
+                      std::string_view method) {
   // A name comes from outside, and goes to the log and to terminals.
   const std::string who = "'" + absl::Utf8SafeCHexEscape(caller.name) + "'";
-  if (!caller.lapse.empty())  // since it connected
-    return absl::UnauthenticatedError("the certificate of " + who + " " + caller.lapse + ": connect with a new one");
+  if (!objection.empty())
+    return absl::UnauthenticatedError(
+        "the certificate with the name " + who + " " + objection +
+        "; connect with one that a certificate in guidewayd's --tls-client-ca vouches for");
   if (for_anybody(method) || has_one_of(caller, roles.operators)) return absl::OkStatus();
   if (!has_one_of(caller, roles.viewers))
     return absl::PermissionDeniedError("the certificate of " + who + " has " + list(caller.organizations) +

@@ -23,6 +23,7 @@ struct Roles {
 bool only_reads(std::string_view method);
 // Those of health and reflection.
 bool for_anybody(std::string_view method);
-absl::Status may_call(const Roles& roles, const Subject& caller, std::string_view method);
+// `objection`: why the caller's certificate doesn't count, if it doesn't.
+absl::Status may_call(const Roles& roles, const Subject& caller, const std::string& objection, std::string_view method);
 
 }  // namespace guideway::mgmt

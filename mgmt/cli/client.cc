@@ -109,10 +109,7 @@ std::string Client::why_unreachable(const std::string& error) const {
   if (says("certificate verify failed")) return "its certificate isn't signed by one in " + tls.ca + ", or has expired";
   if (says("is not in peer certificate"))
     return "its certificate names others than that: give one of them with --tls-server-name";
-  // In TLS 1.3 a client has gone on already when the server judges its certificate.
-  if (says("Socket closed") || says("onnection reset"))
-    return "it hung up; does its --tls-client-ca vouch for the certificate in " + tls.certificate +
-           "? Its log says more";
+  if (says("Socket closed") || says("onnection reset")) return "it hung up, and its log says why";
   return "is it running, and is --server right?";
 }
 

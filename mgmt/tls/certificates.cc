@@ -6,12 +6,15 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <memory>
+
+#include "log/trouble.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -23,18 +26,27 @@ struct Free {
 using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
 using Certificate = std::unique_ptr<X509, Free<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
+struct FreeStack {  // sk_X509_free is a macro
+  void operator()(STACK_OF(X509) * s) const { sk_X509_free(s); }
+};
+using Stack = std::unique_ptr<STACK_OF(X509), FreeStack>;
 
 constexpr std::streamoff kLargestFile = 1 << 20;  // bytes: a bundle of every public CA has a quarter of it
 
-absl::Status broken(const std::string& path, const std::string& why) {
-  return absl::InvalidArgumentError(path + ": " + why);
+constexpr const char* kRemedy = "docs/operations.md says how they are made";
+constexpr int kDepth = 8;          // certificates between one and an authority's
+constexpr int kSecurityLevel = 2;  // of OpenSSL's: keys of 112 bits of security at least, as for TLS by default
+
+absl::Status broken(const std::string& path, const std::string& why, std::string_view remedy = kRemedy) {
+  return log::failure(absl::StatusCode::kInvalidArgument, path + ": " + why, remedy);
 }
 
 absl::StatusOr<std::string> read(const std::string& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   const std::streamoff size = file ? std::streamoff{file.tellg()} : -1;
-  if (size < 0) return broken(path, std::string("can't be read: ") + std::strerror(errno));
+  if (size < 0)
+    return broken(path, std::string("can't be read: ") + std::strerror(errno), "is it there, and ours to read?");
   if (size > kLargestFile) return broken(path, "is too large for a file of certificates or keys");
   std::string text(static_cast<size_t>(size), '\0');
   if (!file.seekg(0).read(text.data(), size)) return broken(path, "can't be read");
@@ -65,8 +77,9 @@ absl::Status check(const TlsIdentity& identity, const TlsFiles& files) {
   const Key key{PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr)};
   const bool match = key && X509_check_private_key(chain.front().get(), key.get()) == 1;
   ERR_clear_error();
-  if (!key) return broken(files.key, "is no private key in PEM, or has a passphrase: it must have none");
-  if (!match) return broken(files.key, "is not the key of the certificate in " + files.certificate);
+  if (!key) return broken(files.key, "is no private key in PEM, or has a passphrase", "it must have none");
+  if (!match)
+    return broken(files.key, "is not the key of the certificate in " + files.certificate, "they come in pairs");
   return absl::OkStatus();
 }
 
@@ -127,8 +140,30 @@ std::optional<Subject> subject_of(std::string_view pem) {
   const auto all = certificates_in(pem);
   if (all.empty()) return std::nullopt;
   const auto names = values_of(*all.front(), NID_commonName);
-  return Subject{names.empty() ? "" : names.front(), values_of(*all.front(), NID_organizationName),
-                 lapse(*all.front())};
+  return Subject{names.empty() ? "" : names.front(), values_of(*all.front(), NID_organizationName)};
+}
+
+Authorities::Authorities(std::string_view pem) : store_(X509_STORE_new(), X509_STORE_free) {
+  for (const Certificate& c : certificates_in(pem)) X509_STORE_add_cert(store_.get(), c.get());
+}
+
+std::string Authorities::objection(std::string_view certificate, std::string_view between) const {
+  const auto own = certificates_in(certificate);
+  if (own.empty()) return "is no certificate";
+  if (std::string why = lapse(*own.front()); !why.empty()) return why;
+  const Stack untrusted(sk_X509_new_null());
+  const auto others = certificates_in(between);
+  for (const Certificate& c : others) sk_X509_push(untrusted.get(), c.get());
+  const std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
+  if (X509_STORE_CTX_init(context.get(), store_.get(), own.front().get(), untrusted.get()) != 1 ||
+      X509_STORE_CTX_set_default(context.get(), "ssl_client") != 1)
+    return "can't be looked into";
+  X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context.get()), kSecurityLevel);
+  X509_STORE_CTX_set_depth(context.get(), kDepth);
+  const bool good = X509_verify_cert(context.get()) == 1;
+  ERR_clear_error();
+  if (good) return "";
+  return std::string("isn't accepted: ") + X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()));
 }
 
 }  // namespace guideway::mgmt
