@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "log/trouble.h"
+
 namespace guideway::control {
 namespace {
 
@@ -27,14 +29,14 @@ void FibWriter::Unmap::operator()(uint32_t* p) const { munmap(p, bytes); }
 absl::StatusOr<FibWriter::Slots> FibWriter::map(size_t slots) {
   const size_t bytes = slots * sizeof(uint32_t);
   void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (p == MAP_FAILED) return absl::ErrnoToStatus(errno, absl::StrCat("cannot map ", bytes, " bytes for routes"));
+  if (p == MAP_FAILED) return log::system_failure(errno, absl::StrCat("cannot map ", bytes, " bytes for routes"));
   return Slots(static_cast<uint32_t*>(p), Unmap{bytes});
 }
 
 absl::StatusOr<FibWriter> FibWriter::create(Family family, uint32_t max_blocks) {
   if (max_blocks == 0 || max_blocks > FibTable::kNumber)
-    return absl::InvalidArgumentError(
-        absl::StrCat("blocks of routes: 1 to ", +FibTable::kNumber, ", not ", max_blocks));
+    return log::failure(absl::StatusCode::kInvalidArgument, absl::StrCat("blocks of routes: ", max_blocks),
+                        absl::StrCat("give 1 to ", +FibTable::kNumber));
   auto root = map(size_t{1} << (family == Family::kV4 ? 24 : 16));
   if (!root.ok()) return root.status();
   auto blocks = map(max_blocks * FibTable::kBlockSlots);

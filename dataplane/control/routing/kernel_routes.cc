@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "log/trouble.h"
+
 namespace guideway::control {
 namespace {
 
@@ -18,8 +20,17 @@ constexpr size_t kBufferBytes = 256 << 10;  // the kernel fills at most 32 kB of
 constexpr int kDatagramsPerRead = 4096;
 constexpr int kDumpAttempts = 10;
 
-absl::Status failure(int error, std::string_view doing) {
-  return absl::ErrnoToStatus(error, absl::StrCat("rtnetlink: ", std::string(doing)));
+constexpr const char* kRemedy = "if it goes on, restart guideway-engine; `ip route` shows whether the kernel answers";
+
+absl::Status failure(int error, const std::string& doing, std::string_view remedy = kRemedy) {
+  return log::system_failure(error, "rtnetlink: " + doing, remedy);
+}
+
+// The kernel has no room for another neighbour, or has its reasons.
+std::string remedy_of(int error, const net::IpAddress& neighbor) {
+  if (error != ENOBUFS) return "see what stands in its way: ip neigh, ip link";
+  return absl::StrCat("raise the limit of the kernel's neighbours: sysctl net.", neighbor.is_v4() ? "ipv4" : "ipv6",
+                      ".neigh.default.gc_thresh3");
 }
 
 constexpr std::array kGroups{RTNLGRP_LINK,        RTNLGRP_NEIGH,      RTNLGRP_NEXTHOP,   RTNLGRP_IPV4_IFADDR,
@@ -70,8 +81,8 @@ KernelRoutes::KernelRoutes(const Options& options, Socket notifications, Socket 
 
 absl::StatusOr<KernelRoutes::Socket> KernelRoutes::open_socket(int flags) {
   Socket s(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | flags));
-  if (!s) return failure(errno, "cannot open a socket");
-  if (mnl_socket_bind(s.get(), 0, MNL_SOCKET_AUTOPID) < 0) return failure(errno, "cannot bind a socket");
+  if (!s) return failure(errno, "cannot open a socket", "");
+  if (mnl_socket_bind(s.get(), 0, MNL_SOCKET_AUTOPID) < 0) return failure(errno, "cannot bind a socket", "");
   return s;
 }
 
@@ -83,7 +94,7 @@ absl::StatusOr<std::unique_ptr<KernelRoutes>> KernelRoutes::open(const Options& 
   set_receive_buffer(mnl_socket_get_fd(notifications->get()), options.receive_buffer);
   for (int group : kGroups) {
     const int rc = mnl_socket_setsockopt(notifications->get(), NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
-    if (rc < 0 && group != RTNLGRP_NEXTHOP) return failure(errno, absl::StrCat("cannot follow group ", group));
+    if (rc < 0 && group != RTNLGRP_NEXTHOP) return failure(errno, absl::StrCat("cannot follow group ", group), "");
   }
   std::unique_ptr<KernelRoutes> k(new KernelRoutes(options, *std::move(notifications), *std::move(requests)));
   if (absl::Status s = k->resync(); !s.ok()) return s;
@@ -223,7 +234,8 @@ absl::Status KernelRoutes::ask(const NeighborKey& key, bool keep) {
     if (absl::Status s = receive_answer(answer); !s.ok()) return s;
   if (answer.error == 0) return absl::OkStatus();
   return failure(answer.error,
-                 absl::StrCat("the kernel won't resolve ", net::to_string(key.address), " on link ", key.ifindex));
+                 absl::StrCat("the kernel won't resolve ", net::to_string(key.address), " on link ", key.ifindex),
+                 remedy_of(answer.error, key.address));
 }
 
 absl::Status KernelRoutes::keep_resolved(int ifindex, const net::IpAddress& address) {
