@@ -16,6 +16,7 @@
 
 #include "dataplane/control/contract/framing.h"
 #include "dataplane/control/contract/server.h"
+#include "log/trouble.h"
 
 namespace guideway::control {
 
@@ -26,8 +27,8 @@ constexpr auto kDyingFor = std::chrono::seconds(2);
 constexpr auto kPause = std::chrono::milliseconds(50);
 
 absl::Status broken(const char* what) {
-  return absl::UnavailableError(absl::StrCat("the engine that runs here ", what,
-                                             "; look into its log, or restart guideway-engine instead of upgrading"));
+  return log::failure(absl::StatusCode::kUnavailable, absl::StrCat("the engine that runs here ", what),
+                      "look into its log, or restart guideway-engine instead of upgrading");
 }
 
 bool send_all(int fd, const engine::Envelope& message) {
@@ -51,10 +52,15 @@ absl::StatusOr<std::optional<Predecessor>> Predecessor::find(const std::string& 
   const auto deadline = std::chrono::steady_clock::now() + kDyingFor;
   while (true) {
     xdp::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!fd) return absl::InternalError(absl::StrCat("socket: ", std::strerror(errno)));
+    if (!fd)
+      return log::failure(absl::StatusCode::kInternal, absl::StrCat("can't make a socket: ", std::strerror(errno)),
+                          "restart guideway-engine instead of upgrading");
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
       if (errno == ENOENT || errno == ECONNREFUSED) return std::nullopt;
-      return absl::UnavailableError(absl::StrCat("cannot reach the engine at ", socket, ": ", std::strerror(errno)));
+      return log::failure(
+          absl::StatusCode::kUnavailable,
+          absl::StrCat("cannot reach the engine at ", socket, ": ", std::strerror(errno)),
+          "see that --socket is that of the engine that runs, or restart guideway-engine instead of upgrading");
     }
     for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
       setsockopt(fd.get(), SOL_SOCKET, option, &kPatience, sizeof kPatience);
@@ -67,9 +73,10 @@ absl::StatusOr<std::optional<Predecessor>> Predecessor::find(const std::string& 
     }
     if (!hello.ok()) return hello.status();
     if (hello->has_hello() && hello->hello().version() == ContractServer::kVersion) return p;
-    return absl::FailedPreconditionError(
-        absl::StrCat("the engine that runs here is of release ", hello->hello().engine_version(),
-                     ", from which this one can't take over; restart guideway-engine instead: connections are kept"));
+    return log::failure(absl::StatusCode::kFailedPrecondition,
+                        absl::StrCat("the engine that runs here is of release ", hello->hello().engine_version(),
+                                     ", from which this one can't take over"),
+                        "restart guideway-engine instead: connections are kept");
   }
 }
 

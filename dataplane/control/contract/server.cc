@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "dataplane/control/contract/framing.h"
+#include "log/trouble.h"
 
 namespace guideway::control {
 
@@ -46,9 +47,11 @@ bool is_welcome(int fd) {
   return is_one_of_us(fd) || (peer && group && peer->gid == *group);
 }
 
-absl::Status failed(const std::string& path, const char* what) {
-  return absl::UnavailableError(
-      absl::StrCat("cannot ", what, " the socket ", path, ": ", std::strerror(errno), "; give another --socket"));
+constexpr const char* kOtherSocket = "give another --socket";
+
+absl::Status failed(const std::string& path, const char* what, const char* remedy = kOtherSocket) {
+  return log::failure(absl::StatusCode::kUnavailable,
+                      absl::StrCat("cannot ", what, " the socket ", path, ": ", std::strerror(errno)), remedy);
 }
 
 }  // namespace
@@ -57,8 +60,9 @@ absl::StatusOr<sockaddr_un> ContractServer::address_of(const std::string& path) 
   sockaddr_un a{};
   a.sun_family = AF_UNIX;
   if (path.size() >= sizeof a.sun_path)
-    return absl::InvalidArgumentError(absl::StrCat("the socket's path is longer than ", sizeof a.sun_path - 1,
-                                                   " bytes: ", path, "; give a shorter --socket"));
+    return log::failure(absl::StatusCode::kInvalidArgument,
+                        absl::StrCat("the socket's path is longer than ", sizeof a.sun_path - 1, " bytes: ", path),
+                        "give a shorter --socket");
   std::memcpy(a.sun_path, path.data(), path.size());
   return a;
 }
@@ -82,18 +86,22 @@ absl::StatusOr<std::unique_ptr<ContractServer>> ContractServer::listen(const std
   if (!fd) return failed(path, "make");
   const xdp::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (connect(probe.get(), a, sizeof *address) == 0)
-    return absl::AlreadyExistsError(
-        absl::StrCat("another process listens on ", path, "; stop it or give another --socket"));
+    return log::failure(absl::StatusCode::kAlreadyExists, absl::StrCat("another process listens on ", path),
+                        "stop it or give another --socket");
   struct stat st{};
   if (lstat(path.c_str(), &st) == 0 && !S_ISSOCK(st.st_mode))
-    return absl::FailedPreconditionError(absl::StrCat(path, " is there and no socket; give another --socket"));
+    return log::failure(absl::StatusCode::kFailedPrecondition, absl::StrCat(path, " is there and no socket"),
+                        kOtherSocket);
   unlink(path.c_str());
   const mode_t before = umask(0117);
   const int bound = bind(fd.get(), a, sizeof *address);
   umask(before);
   if (bound != 0) return failed(path, "bind");
   if (const auto group = guideway_group(); group && chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
-    callbacks.log(log::trouble_of(failed(path, "give group guideway"), "contract"));
+    callbacks.log(log::trouble_of(failed(path, "give group guideway",
+                                         "until it has it only root can connect: restart guideway-engine as root, or "
+                                         "with CAP_SETGID as its unit has it"),
+                                  "contract"));
   if (::listen(fd.get(), 8) != 0) return failed(path, "listen on");
   return std::unique_ptr<ContractServer>(new ContractServer(path, std::move(fd), state, std::move(callbacks)));
 }

@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "dataplane/control/contract/framing.h"
+#include "log/trouble.h"
 
 namespace guideway::control {
 
@@ -108,13 +109,19 @@ void ContractState::keep_parts(bool full, std::map<uint32_t, engine::DeniedSourc
 
 namespace {
 
+absl::Status not_saved(const std::string& doing) {
+  return log::failure(absl::StatusCode::kInternal, absl::StrCat("cannot ", doing, ": ", std::strerror(errno)),
+                      "see that there is room, and that the engine may write there: it is tried again, and until then "
+                      "a restart begins with the state before");
+}
+
 absl::Status replace(const std::string& path, const std::string& messages) {
   const std::string fresh = path + ".new";
   std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
   out << seal(messages) << messages;
   out.close();
   if (out && std::rename(fresh.c_str(), path.c_str()) == 0) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("cannot save the state to ", path, ": ", std::strerror(errno)));
+  return not_saved(absl::StrCat("save the state to ", path));
 }
 
 }  // namespace
@@ -149,7 +156,7 @@ absl::Status ContractState::save_part(uint32_t part) const {
   const auto sources = parts_.find(part);
   if (sources == parts_.end()) {
     if (::unlink(part_file(part).c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
-    return absl::InternalError(absl::StrCat("cannot remove ", part_file(part), ": ", std::strerror(errno)));
+    return not_saved(absl::StrCat("remove ", part_file(part)));
   }
   std::string bytes;
   engine::Envelope e;
@@ -186,7 +193,8 @@ absl::Status ContractState::load_parts() {
 
 absl::Status ContractState::load_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) return absl::NotFoundError(absl::StrCat("no saved state at ", path));
+  if (!in)
+    return log::failure(absl::StatusCode::kNotFound, absl::StrCat("no saved state at ", path), "guidewayd brings one");
   std::stringstream bytes;
   bytes << in.rdbuf();
   const absl::Status s = load_from(bytes.str());
@@ -194,12 +202,14 @@ absl::Status ContractState::load_file(const std::string& path) {
   open_.reset();
   // Whole, but there is no room for it now: nothing is wrong with the file.
   if (absl::IsResourceExhausted(s))
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the saved state isn't in force (", s.message(), "); the daemon's is awaited"));
+    return log::failure(absl::StatusCode::kResourceExhausted,
+                        absl::StrCat("the saved state isn't in force (", s.message(), ")"),
+                        "the daemon's is awaited: see that guidewayd runs and is connected");
   const std::string aside = path + ".damaged";
   std::rename(path.c_str(), aside.c_str());
-  return absl::DataLossError(absl::StrCat("the saved state is damaged (", s.message(), "); it now is ", aside,
-                                          ", and the daemon's state is awaited"));
+  return log::failure(absl::StatusCode::kDataLoss,
+                      absl::StrCat("the saved state is damaged (", s.message(), "), and now is ", aside),
+                      "the daemon's is awaited: see that guidewayd runs and is connected; the file isn't needed");
 }
 
 absl::Status ContractState::load_from(const std::string& file) {
