@@ -7,9 +7,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <thread>
+
+#include "log/trouble.h"
 
 namespace guideway::control {
 namespace {
@@ -24,19 +27,23 @@ absl::StatusOr<Interface> usable_interface(const AfXdpPortOptions& options) {
   absl::StatusOr<Interface> found = find_interface(options.ifname);
   if (!found.ok()) return found;
   const std::string& name = options.ifname;
-  if (!found->up) return absl::FailedPreconditionError(absl::StrCat(name, " is down: `ip link set dev ", name, " up`"));
+  if (!found->up)
+    return log::failure(absl::StatusCode::kFailedPrecondition, absl::StrCat(name, " is down"),
+                        absl::StrCat("ip link set dev ", name, " up"));
   if (found->mtu > kMaxMtu)
-    return absl::FailedPreconditionError(absl::StrCat(name, " has an MTU of ", found->mtu, ", more than the ", kMaxMtu,
-                                                      " that fit a packet buffer: `ip link set dev ", name, " mtu ",
-                                                      kMaxMtu, "` or less"));
+    return log::failure(
+        absl::StatusCode::kFailedPrecondition,
+        absl::StrCat(name, " has an MTU of ", found->mtu, ", more than the ", kMaxMtu, " that fit a packet buffer"),
+        absl::StrCat("`ip link set dev ", name, " mtu ", kMaxMtu, "` or less"));
   if (const unsigned wanted = options.queues.value_or(found->receive_queues); wanted != found->receive_queues) {
     if (absl::Status s = set_receive_queues(name, wanted); !s.ok()) return s;
     found = find_interface(name);
   }
   if (found.ok() && found->receive_queues > GW_MAX_QUEUES)
-    return absl::FailedPreconditionError(absl::StrCat(name, " has ", found->receive_queues,
-                                                      " receive queues, more than ", GW_MAX_QUEUES, ": `ethtool -L ",
-                                                      name, " combined ", GW_MAX_QUEUES, "` or fewer"));
+    return log::failure(
+        absl::StatusCode::kFailedPrecondition,
+        absl::StrCat(name, " has ", found->receive_queues, " receive queues, more than ", GW_MAX_QUEUES),
+        absl::StrCat("`ethtool -L ", name, " combined ", GW_MAX_QUEUES, "` or fewer"));
   return found;
 }
 
@@ -50,18 +57,19 @@ absl::Status socket_error(int error, const std::string& ifname, unsigned queue) 
   const std::string what = absl::StrCat("can't open an AF_XDP socket on queue ", queue, " of ", ifname);
   switch (error) {
     case EPERM:
-      return absl::PermissionDeniedError(
-          absl::StrCat(what, ": the engine needs CAP_NET_RAW and CAP_NET_ADMIN, so start it as root"));
+      return log::failure(absl::StatusCode::kPermissionDenied,
+                          absl::StrCat(what, ": the engine needs CAP_NET_RAW and CAP_NET_ADMIN"), "start it as root");
     case EBUSY:
-      return absl::UnavailableError(absl::StrCat(
-          what, ": another socket has it; stop the other engine (or what else uses AF_XDP there: `ss --xdp -p`)"));
+      return log::failure(absl::StatusCode::kUnavailable, absl::StrCat(what, ": another socket has it"),
+                          "stop the other engine (or what else uses AF_XDP there: `ss --xdp -p`)");
     case ENOBUFS:
     case ENOMEM:
-      return absl::ResourceExhaustedError(absl::StrCat(
-          what, ": the memory can't be locked; raise the limit (LimitMEMLOCK=infinity) or grant CAP_IPC_LOCK"));
+      return log::failure(absl::StatusCode::kResourceExhausted, absl::StrCat(what, ": the memory can't be locked"),
+                          "raise the limit (LimitMEMLOCK=infinity) or grant CAP_IPC_LOCK");
+    case ENODEV:
+      return log::system_failure(error, what);
     default:
-      return absl::ErrnoToStatus(error,
-                                 absl::StrCat(what, " (AF_XDP asks for Linux 5.12 or newer with CONFIG_XDP_SOCKETS)"));
+      return log::system_failure(error, what, "AF_XDP asks for Linux 5.12 or newer with CONFIG_XDP_SOCKETS");
   }
 }
 
@@ -147,9 +155,10 @@ absl::Status AfXdpPort::open_queue(Queue& queue, unsigned index) const {
   }
   if (error != 0) return socket_error(error, name, index);
   if (path::prime(*queue.rings)) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("queue ", index, " of ", name, " finds fewer than ", path::kAfXdpRingSize,
-                   " free packet buffers: give the engine more, or the interface fewer queues"));
+  return log::failure(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("queue ", index, " of ", name, " finds fewer than ", path::kAfXdpRingSize, " free packet buffers"),
+      absl::StrCat("restart guideway-engine; if it goes on, with fewer queues: --port af_xdp:", name, ":QUEUES"));
 }
 
 // 0 or an errno. Without a program of libxdp's, and with the best copy mode that the driver has.
@@ -191,7 +200,7 @@ absl::StatusOr<xdp_statistics> AfXdpPort::statistics(unsigned queue) const {
   xdp_statistics s{};
   socklen_t length = sizeof s;
   if (getsockopt(queues_[queue].rings->socket, SOL_XDP, XDP_STATISTICS, &s, &length) == 0) return s;
-  return xdp::system_error(errno, absl::StrCat("can't read the counters of queue ", queue, " of ", interface_.name));
+  return log::system_failure(errno, absl::StrCat("can't read the counters of queue ", queue, " of ", interface_.name));
 }
 
 uint64_t AfXdpPort::rx_full() const {

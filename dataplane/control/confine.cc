@@ -16,6 +16,8 @@
 #include <initializer_list>
 #include <memory>
 
+#include "log/trouble.h"
+
 namespace guideway::control {
 
 namespace {
@@ -100,13 +102,17 @@ class Filter {
 
 absl::Status drop_capabilities() {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-    return absl::InternalError(absl::StrCat("the kernel refuses PR_SET_NO_NEW_PRIVS: ", std::strerror(errno)));
+    return log::failure(absl::StatusCode::kInternal,
+                        absl::StrCat("the kernel refuses PR_SET_NO_NEW_PRIVS: ", std::strerror(errno)),
+                        "look for a filter of system calls around guideway-engine that refuses prctl");
   capng_clear(CAPNG_SELECT_ALL);
   capng_updatev(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_NET_ADMIN, CAP_NET_RAW,
                 CAP_IPC_LOCK, CAP_BPF, -1);
   if (const int error = capng_apply(CAPNG_SELECT_ALL); error != 0)
-    return absl::PermissionDeniedError(absl::StrCat("capabilities can't be dropped (libcap-ng's error ", error,
-                                                    "): it takes CAP_SETPCAP, so start guideway-engine as root"));
+    return log::failure(
+        absl::StatusCode::kPermissionDenied,
+        absl::StrCat("capabilities can't be dropped (libcap-ng's error ", error, "): it takes CAP_SETPCAP"),
+        "start guideway-engine as root");
   return absl::OkStatus();
 }
 
@@ -124,8 +130,9 @@ absl::Status allow_only_our_calls() {
   for (const bpf_cmd command : kBpfCommands) filter.allow_if(SCMP_SYS(bpf), 0, command);
   filter.allow_if(SCMP_SYS(tgkill), 0, static_cast<uint64_t>(getpid()));  // abort()
   if (const int error = filter.load(); error != 0)
-    return absl::InternalError(absl::StrCat("system calls can't be filtered: ", std::strerror(-error),
-                                            "; the kernel needs CONFIG_SECCOMP_FILTER, or start with --no-seccomp"));
+    return log::failure(absl::StatusCode::kInternal,
+                        absl::StrCat("system calls can't be filtered: ", std::strerror(-error)),
+                        "the kernel needs CONFIG_SECCOMP_FILTER, or start with --no-seccomp");
   return absl::OkStatus();
 }
 

@@ -7,13 +7,14 @@
 #include <rte_launch.h>
 #include <rte_log.h>
 #include <sched.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <ranges>
 #include <string_view>
+
+#include "log/trouble.h"
 
 namespace guideway::control {
 
@@ -43,10 +44,13 @@ std::vector<unsigned> control_cores(const EalOptions& options) {
   return rest.empty() ? all : rest;
 }
 
+// We know no better of a line that isn't ours.
+constexpr const char* kDpdkRemedy = "if the engine needs what failed there, its next line says what to do";
+
 ssize_t log_line(void*, const char* text, size_t n) {
   std::string_view line(text, n);
   while (!line.empty() && line.back() == '\n') line.remove_suffix(1);
-  if (!line.empty()) spdlog::warn("{}", line);
+  if (!line.empty()) log::warn({"DPDK", std::string(line), kDpdkRemedy});
   return static_cast<ssize_t>(n);
 }
 
@@ -97,8 +101,8 @@ absl::Status init_eal(const EalOptions& options) {
   argv.push_back(nullptr);
   take_dpdk_log();
   if (rte_eal_init(static_cast<int>(words.size()), argv.data()) < 0)
-    return absl::InternalError(absl::StrCat("DPDK can't start: ", rte_strerror(rte_errno), "; give it memory (",
-                                            options.memory_mb, " MB), or try --no-huge"));
+    return log::failure(absl::StatusCode::kInternal, absl::StrCat("DPDK can't start: ", rte_strerror(rte_errno)),
+                        absl::StrCat("give it memory (", options.memory_mb, " MB), or try --no-huge"));
   return absl::OkStatus();
 }
 

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "log/trouble.h"
+
 namespace guideway::control {
 
 namespace {
@@ -22,9 +24,10 @@ constexpr unsigned kMemifQueues = 1;
 // Drivers that don't say why return -1, which would read as EPERM.
 std::string reason(int error) { return error == -1 ? "the driver refuses" : rte_strerror(-error); }
 
-absl::Status failed(const std::string& name, std::string_view what, int error) {
-  return absl::InternalError(
-      absl::StrCat("port ", name, ": cannot ", absl::string_view(what.data(), what.size()), ": ", reason(error)));
+absl::Status failed(const std::string& name, const char* what, int error,
+                    const char* remedy = "see that its arguments are as DPDK's guide to its driver has them") {
+  return log::failure(absl::StatusCode::kInternal, absl::StrCat("port ", name, ": cannot ", what, ": ", reason(error)),
+                      remedy);
 }
 
 // DPDK and its drivers log lines of their own when they fail; our one sentence says it.
@@ -48,10 +51,10 @@ std::string name_of(uint16_t ethdev) {
 absl::StatusOr<EnginePort> open_ethdev_port(const std::string& devargs, const net::MacAddress& next_hop, uint8_t index,
                                             unsigned workers, rte_mempool* pool) {
   if (const int e = quietly([&] { return rte_dev_probe(devargs.c_str()); }); e < 0)
-    return absl::InvalidArgumentError(
-        absl::StrCat("port dpdk:", devargs, ": DPDK can't make it: ", reason(e),
-                     "; give a driver and its arguments, with files that there are, such as "
-                     "net_memif0,role=server,socket=/run/memif.sock or net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap"));
+    return log::failure(absl::StatusCode::kInvalidArgument,
+                        absl::StrCat("port dpdk:", devargs, ": DPDK can't make it: ", reason(e)),
+                        "give a driver and its arguments, with files that there are, such as "
+                        "net_memif0,role=server,socket=/run/memif.sock or net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap");
   rte_dev_iterator iterator;
   uint16_t ethdev = RTE_MAX_ETHPORTS;
   const std::string name = devargs.substr(0, devargs.find(','));
@@ -60,7 +63,9 @@ absl::StatusOr<EnginePort> open_ethdev_port(const std::string& devargs, const ne
     break;
   }
   if (ethdev == RTE_MAX_ETHPORTS && rte_eth_dev_get_port_by_name(name.c_str(), &ethdev) != 0)
-    return absl::InvalidArgumentError(absl::StrCat("port dpdk:", devargs, ": not an Ethernet device"));
+    return log::failure(absl::StatusCode::kInvalidArgument,
+                        absl::StrCat("port dpdk:", devargs, ": not an Ethernet device"),
+                        "give a driver of Ethernet devices, such as net_memif0");
   return start_ethdev_port(ethdev, next_hop, index, workers, pool);
 }
 
@@ -87,7 +92,8 @@ absl::StatusOr<EnginePort> start_ethdev_port(uint16_t ethdev, const net::MacAddr
     port.queues.push_back(std::make_unique<path::PortQueue>(path::EthdevQueue(ethdev, q)));
   }
   if (const int e = quietly([&] { return rte_eth_dev_start(ethdev); }); e != 0)
-    return failed(port.name, memif ? "be started (a memif's client needs its server to be there)" : "be started", e);
+    return memif ? failed(port.name, "be started", e, "start its server first, which a memif's client needs")
+                 : failed(port.name, "be started", e);
   rte_ether_addr mac{};
   rte_eth_macaddr_get(ethdev, &mac);
   uint16_t mtu = 1500;

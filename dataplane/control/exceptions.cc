@@ -4,6 +4,8 @@
 #include <absl/strings/str_cat.h>
 #include <rte_errno.h>
 
+#include "log/trouble.h"
+
 namespace guideway::control {
 
 absl::StatusOr<ExceptionTable> ExceptionTable::create(Reclaimer& reclaimer, KernelMirror* mirror) {
@@ -18,13 +20,16 @@ absl::StatusOr<ExceptionTable> ExceptionTable::create(Reclaimer& reclaimer, Kern
   parameters.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF;
   ExceptionTable table(rte_hash_create(&parameters), mirror);
   if (table.hash_ == nullptr)
-    return absl::ResourceExhaustedError(
-        absl::StrCat("cannot allocate the exception table: ", rte_strerror(rte_errno), "; free some memory"));
+    return log::failure(absl::StatusCode::kResourceExhausted,
+                        absl::StrCat("cannot allocate the exception table: ", rte_strerror(rte_errno)),
+                        "free some memory");
   rte_hash_rcu_config rcu{};
   rcu.v = reclaimer.qsbr();
   rcu.mode = RTE_HASH_QSBR_MODE_DQ;
   if (rte_hash_rcu_qsbr_add(table.hash_.get(), &rcu) != 0)
-    return absl::InternalError("cannot attach quiescence to the exception table");
+    return log::failure(absl::StatusCode::kInternal,
+                        absl::StrCat("cannot attach quiescence to the exception table: ", rte_strerror(rte_errno)),
+                        "free some memory; if it goes on, report this as a bug");
   return table;
 }
 

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "log/trouble.h"
 #include "xdp/fd.h"
 
 namespace guideway::control {
@@ -62,11 +63,13 @@ absl::StatusOr<Interface> find_interface(const std::string& name) {
   Interface i;
   i.name = name;
   i.ifindex = static_cast<int>(if_nametoindex(name.c_str()));
-  if (i.ifindex == 0) return absl::NotFoundError(absl::StrCat("there is no interface ", name, " (see `ip link`)"));
+  if (i.ifindex == 0)
+    return log::failure(absl::StatusCode::kNotFound, absl::StrCat("there is no interface ", name), "see `ip link`");
   Requests requests{name};
   if (const ifreq* r = requests.ask(SIOCGIFHWADDR)) {
     if (r->ifr_hwaddr.sa_family != 1)  // ARPHRD_ETHER
-      return absl::FailedPreconditionError(absl::StrCat(name, " isn't an Ethernet interface: choose one that is"));
+      return log::failure(absl::StatusCode::kFailedPrecondition, absl::StrCat(name, " isn't an Ethernet interface"),
+                          "choose one that is");
     std::memcpy(i.mac.bytes.data(), r->ifr_hwaddr.sa_data, i.mac.bytes.size());
   }
   if (const ifreq* r = requests.ask(SIOCGIFMTU)) i.mtu = static_cast<unsigned>(r->ifr_mtu);
@@ -86,8 +89,9 @@ absl::Status set_receive_queues(const std::string& name, unsigned queues) {
   channels.cmd = ETHTOOL_GCHANNELS;
   bool set = requests.ethtool(channels);
   if (const unsigned most = std::max(channels.max_combined, channels.max_rx); set && queues > most)
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, " can have at most ", most, " receive queues, not ", queues, ": ask for fewer"));
+    return log::failure(absl::StatusCode::kInvalidArgument,
+                        absl::StrCat(name, " can have at most ", most, " receive queues, not ", queues),
+                        "ask for fewer");
   if (set) {
     channels.cmd = ETHTOOL_SCHANNELS;
     if (channels.max_combined != 0) {
@@ -100,10 +104,11 @@ absl::Status set_receive_queues(const std::string& name, unsigned queues) {
     set = requests.ethtool(channels);
   }
   if (set) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(name, " can't be set to ", queues, " receive queues (", std::strerror(errno), "): run `ethtool -L ",
-                   name, channels.max_combined != 0 || channels.max_rx == 0 ? " combined " : " rx ", queues,
-                   "`, or start without a number of queues to take all that it has"));
+  return log::failure(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat(name, " can't be set to ", queues, " receive queues (", std::strerror(errno), ")"),
+      absl::StrCat("run `ethtool -L ", name, channels.max_combined != 0 || channels.max_rx == 0 ? " combined " : " rx ",
+                   queues, "`, or start without a number of queues to take all that it has"));
 }
 
 }  // namespace guideway::control

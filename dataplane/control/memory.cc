@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "log/trouble.h"
+
 #ifndef MADV_POPULATE_WRITE  // Linux 5.14, newer than Debian 12's libc headers
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -23,9 +25,10 @@ constexpr size_t kPage = 4'096;
 size_t rounded(size_t size) { return (size + kHugePage - 1) / kHugePage * kHugePage; }
 
 absl::Status refused(size_t size, std::string_view what) {
-  return absl::ResourceExhaustedError(absl::StrCat("cannot map ", size >> 20, " MB for ",
-                                                   absl::string_view(what.data(), what.size()), ": ",
-                                                   std::strerror(errno), "; free some, or lower --connections"));
+  return log::failure(absl::StatusCode::kResourceExhausted,
+                      absl::StrCat("cannot map ", size >> 20, " MB for ", absl::string_view(what.data(), what.size()),
+                                   ": ", std::strerror(errno)),
+                      "free some memory, or lower --connections");
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include <utility>
 
+#include "log/trouble.h"
+
 namespace guideway::control {
 
 namespace {
@@ -26,8 +28,9 @@ absl::StatusOr<PacketMemory> PacketMemory::create(const char* name, size_t frame
                                          sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY,
                                          RTE_MEMPOOL_F_NO_SPREAD | RTE_MEMPOOL_F_NO_IOVA_CONTIG));
   if (m.pool_ == nullptr)
-    return absl::ResourceExhaustedError(
-        absl::StrCat("can't make the pool of ", count, " mbufs: ", rte_strerror(rte_errno), "; free some memory"));
+    return log::failure(absl::StatusCode::kResourceExhausted,
+                        absl::StrCat("can't make the pool of ", count, " mbufs: ", rte_strerror(rte_errno)),
+                        "free some memory");
   rte_mempool* pool = m.pool_.get();
   rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
   rte_pktmbuf_pool_private sizes{};
@@ -36,8 +39,10 @@ absl::StatusOr<PacketMemory> PacketMemory::create(const char* name, size_t frame
   const int populated =
       rte_mempool_populate_virt(pool, static_cast<char*>(m.mapping_.base()), size, kPage, nullptr, nullptr);
   if (populated != static_cast<int>(count))
-    return absl::InternalError(
-        absl::StrCat("the pool took ", populated, " of ", count, " mbufs: DPDK lays them out in another way"));
+    return log::failure(
+        absl::StatusCode::kInternal,
+        absl::StrCat("the pool took ", populated, " of ", count, " mbufs: DPDK lays them out in another way"),
+        "install the release of DPDK that guideway-engine was built with");
   rte_mempool_obj_iter(pool, rte_pktmbuf_init, nullptr);
   return m;
 }

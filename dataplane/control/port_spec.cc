@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "dataplane/path/tables.h"
+#include "log/trouble.h"
 
 namespace guideway::control {
 
@@ -16,9 +17,12 @@ namespace {
 constexpr std::string_view kAfXdp = "af_xdp:";
 constexpr std::string_view kDpdk = "dpdk:";
 
+absl::Status wrong(const std::string& text, const std::string& remedy) {
+  return log::failure(absl::StatusCode::kInvalidArgument, text, remedy);
+}
+
 absl::Status bad_port(const std::string& text, const char* why) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("--port ", text, ": ", why, "; give af_xdp:IFNAME[:QUEUES] or dpdk:DEVARGS@NEXT_HOP_MAC"));
+  return wrong(absl::StrCat("--port ", text, ": ", why), "give af_xdp:IFNAME[:QUEUES] or dpdk:DEVARGS@NEXT_HOP_MAC");
 }
 
 absl::StatusOr<PortSpec> parse_af_xdp(const std::string& text, std::string_view rest) {
@@ -57,15 +61,15 @@ std::string device(const PortSpec& p) { return p.name.substr(0, p.name.find(',')
 }  // namespace
 
 absl::StatusOr<std::vector<PortSpec>> parse_ports(std::span<const std::string> texts) {
-  if (texts.empty()) return absl::InvalidArgumentError("no port; give at least one --port");
+  if (texts.empty()) return wrong("no port", "give at least one --port");
   if (texts.size() > path::kMaxPorts)
-    return absl::InvalidArgumentError(absl::StrCat(texts.size(), " ports; give at most ", path::kMaxPorts));
+    return wrong(absl::StrCat(texts.size(), " ports"), absl::StrCat("give at most ", path::kMaxPorts));
   std::vector<PortSpec> ports;
   for (const std::string& text : texts) {
     absl::StatusOr<PortSpec> p = parse_port(text);
     if (!p.ok()) return p.status();
     if (std::ranges::find(ports, device(*p), device) != ports.end())
-      return absl::InvalidArgumentError(absl::StrCat("--port ", text, " names ", device(*p), " again; name it once"));
+      return wrong(absl::StrCat("--port ", text, " names ", device(*p), " again"), "name it once");
     ports.push_back(*std::move(p));
   }
   return ports;

@@ -17,6 +17,7 @@
 #include <filesystem>
 
 #include "dataplane/path/clock.h"
+#include "log/trouble.h"
 #include "net/flow_hash.h"
 
 namespace guideway::control {
@@ -54,10 +55,13 @@ bool is_only_ours(int directory) {
   return fstat(directory, &s) == 0 && s.st_uid == geteuid() && (s.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+constexpr const char* kSuitable = "give a --table-dir that is root's alone, on a tmpfs, as /run is on most hosts";
+
 absl::Status refused(const std::string& what) {
   const bool denied = errno == EACCES || errno == EPERM;
   const std::string text = absl::StrCat(what, ": ", std::strerror(errno));
-  return denied ? absl::PermissionDeniedError(text) : absl::FailedPreconditionError(text);
+  return log::failure(denied ? absl::StatusCode::kPermissionDenied : absl::StatusCode::kFailedPrecondition, text,
+                      kSuitable);
 }
 
 uint64_t away_since(uint64_t alive) {
@@ -75,12 +79,14 @@ absl::StatusOr<std::unique_ptr<TableDirectory>> TableDirectory::open(const std::
   d->lock_ = xdp::Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!d->lock_) return refused(absl::StrCat("can't open ", path));
   if (flock(d->lock_.get(), LOCK_EX | LOCK_NB) != 0)
-    return absl::AlreadyExistsError(absl::StrCat("another guideway-engine runs here (it holds ", path,
-                                                 "); stop it, or give this one a --table-dir of its own"));
+    return log::failure(absl::StatusCode::kAlreadyExists,
+                        absl::StrCat("another guideway-engine runs here (it holds ", path, ")"),
+                        "stop it, or give this one a --table-dir of its own");
   if (!is_only_ours(d->lock_.get()))
-    return absl::FailedPreconditionError(absl::StrCat(path, " can be written by others than us"));
+    return log::failure(absl::StatusCode::kFailedPrecondition, absl::StrCat(path, " can be written by others than us"),
+                        kSuitable);
   if (!is_of_type(path, {TMPFS_MAGIC, RAMFS_MAGIC}))
-    return absl::FailedPreconditionError(absl::StrCat(path, " isn't on a tmpfs"));
+    return log::failure(absl::StatusCode::kFailedPrecondition, absl::StrCat(path, " isn't on a tmpfs"), kSuitable);
   const xdp::Fd mount(::open(d->huge_path().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   d->has_huge_ = mount && is_only_ours(mount.get()) && is_of_type(d->huge_path(), {HUGETLBFS_MAGIC});
   return d;
@@ -145,7 +151,7 @@ absl::StatusOr<TableDirectory::Table> TableDirectory::map(const Wanted& wanted, 
       table->complaint = complaint;
       return table;
     }
-    if (complaint.empty()) complaint = std::string(table.status().message());
+    if (complaint.empty()) complaint = log::trouble_of(table.status()).text;
   }
   Table table;
   auto memory = map_memory(sizeof(TableHeader) + wanted.bytes, huge, "connection tables");
@@ -163,7 +169,9 @@ absl::StatusOr<TableDirectory::Table> TableDirectory::map_file(const std::string
   const auto fail = [&](const char* what) {
     const int error = errno;
     unlink(file.c_str());
-    return absl::ResourceExhaustedError(absl::StrCat(what, " ", file, ", ", size >> 20, " MB: ", std::strerror(error)));
+    return log::failure(absl::StatusCode::kResourceExhausted,
+                        absl::StrCat(what, " ", file, ", ", size >> 20, " MB: ", std::strerror(error)),
+                        "make room there, or lower --connections");
   };
   const xdp::Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return fail("can't make");

@@ -7,10 +7,13 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "dataplane/path/affinity.h"
 #include "dataplane/path/clock.h"
+#include "log/trouble.h"
 
 namespace guideway::control {
 
@@ -91,7 +94,9 @@ absl::StatusOr<int> handed_over_field() {
       .name = "guideway_handed_over", .size = sizeof(path::HandedOver), .align = alignof(path::HandedOver), .flags = 0};
   const int offset = rte_mbuf_dynfield_register(&kField);
   if (offset < 0)
-    return absl::ResourceExhaustedError(absl::StrCat("no room in mbufs for our own field: ", rte_strerror(rte_errno)));
+    return log::failure(absl::StatusCode::kResourceExhausted,
+                        absl::StrCat("no room in mbufs for our own field: ", rte_strerror(rte_errno)),
+                        "restart guideway-engine; if it goes on, report this as a bug");
   return offset;
 }
 
@@ -107,7 +112,9 @@ absl::StatusOr<std::unique_ptr<Workers>> Workers::create(const Options& options,
   if (kept)
     seed = *kept;
   else if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-    return absl::InternalError("the kernel gives no random bytes");
+    return log::failure(absl::StatusCode::kInternal,
+                        absl::StrCat("the kernel gives no random bytes: ", std::strerror(errno)),
+                        "look for a filter of system calls around guideway-engine that refuses getrandom");
   const auto metadata = handed_over_field();
   if (!metadata.ok()) return metadata.status();
   w->metadata_ = *metadata;
@@ -239,8 +246,9 @@ absl::StatusOr<rte_ring*> Workers::new_ring() {
   const std::string name = absl::StrCat("worker", instance++);
   rings_.emplace_back(rte_ring_create(name.c_str(), kRingSize, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ));
   if (rings_.back() == nullptr)
-    return absl::ResourceExhaustedError(
-        absl::StrCat("cannot allocate a ring between workers: ", rte_strerror(rte_errno)));
+    return log::failure(absl::StatusCode::kResourceExhausted,
+                        absl::StrCat("cannot allocate a ring between workers: ", rte_strerror(rte_errno)),
+                        "start with fewer workers (--workers or --cores)");
   return rings_.back().get();
 }
 
