@@ -10,8 +10,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "log/trouble.h"
 #include "xdp/kernel_features.h"
-#include "xdp/pins.h"
 
 namespace guideway::xdp {
 
@@ -54,24 +54,31 @@ void keep_complaints() {
 
 absl::Status program_error(int error, const std::string& what) {
   if (error != EACCES || !has_capabilities()) return load_error(error, what);
-  return absl::UnimplementedError(absl::StrCat(what, " failed, for this kernel (", kernel_release(),
-                                               ") takes the program for unsafe", take_complaint(),
-                                               ": use another kernel, such as Debian 12's, and report this as a bug"));
+  return log::failure(absl::StatusCode::kUnimplemented,
+                      absl::StrCat(what, " failed, for this kernel (", kernel_release(),
+                                   ") takes the program for unsafe", take_complaint()),
+                      "use another kernel, such as Debian 12's, and report this as a bug");
 }
 
 // CAP_PERFMON is what lets a program add a length from the packet to a pointer, and spares it barriers against Spectre.
 absl::Status load_error(int error, const std::string& what) {
   const std::string complaint = take_complaint();
   if (error == EPERM || error == EACCES)
-    return absl::PermissionDeniedError(absl::StrCat(
-        what, " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON, so start the engine as root",
-        complaint));
+    return log::failure(
+        absl::StatusCode::kPermissionDenied,
+        absl::StrCat(what, " isn't permitted: it needs CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON", complaint),
+        "start the engine as root");
   if (error == EINVAL)
     if (const std::string missing = missing_feature(); !missing.empty())
-      return absl::UnimplementedError(absl::StrCat(what, " failed, for this kernel (", kernel_release(), ") lacks ",
-                                                   missing,
-                                                   ": ports af_xdp:... need one that has it, as Debian 12's does"));
-  return system_error(error, absl::StrCat(what, " failed", complaint));
+      return log::failure(absl::StatusCode::kUnimplemented,
+                          absl::StrCat(what, " failed, for this kernel (", kernel_release(), ") lacks ", missing),
+                          "ports af_xdp:... need one that has it, as Debian 12's does");
+  return log::system_failure(error, absl::StrCat(what, " failed", complaint));
+}
+
+absl::Status map_error(int error, std::string_view doing, std::string_view name) {
+  return log::system_failure(error, "can't " + std::string(doing) + " the map " + std::string(name),
+                             "free some memory, then restart guideway-engine");
 }
 
 }  // namespace guideway::xdp

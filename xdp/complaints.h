@@ -4,6 +4,7 @@
 #include <absl/status/status.h>
 
 #include <string>
+#include <string_view>
 
 namespace guideway::xdp {
 
@@ -15,5 +16,7 @@ void keep_complaints();
 absl::Status load_error(int error, const std::string& what);
 // Likewise, of a program: where no privilege is missing, EACCES is the verifier's answer.
 absl::Status program_error(int error, const std::string& what);
+// Of a map: "can't DOING the map NAME".
+absl::Status map_error(int error, std::string_view doing, std::string_view name);
 
 }  // namespace guideway::xdp

@@ -1,6 +1,7 @@
 #include "xdp/kernel_tables.h"
 
 #include <absl/strings/str_cat.h>
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -13,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "log/trouble.h"
+#include "net/address.h"
 #include "xdp/complaints.h"
 
 #pragma GCC diagnostic push
@@ -31,11 +34,18 @@ bool is_own(const bpf_map* map) { return std::ranges::find(kOwnMaps, bpf_map__na
 
 constexpr const char* kWhat = "making the BPF maps";
 
+std::string to_string(const gw_vip_key& vip) {
+  net::IpAddress address;
+  static_assert(sizeof address.bytes == sizeof vip.address);
+  std::memcpy(address.bytes.data(), &vip.address, sizeof vip.address);
+  return net::to_string(address, ntohs(vip.port));
+}
+
 // The value of an array of one.
 absl::Status set_only(const bpf_map* map, const void* value) {
   const uint32_t zero = 0;
   if (bpf_map_update_elem(bpf_map__fd(map), &zero, value, BPF_ANY) == 0) return absl::OkStatus();
-  return system_error(errno, absl::StrCat("can't write to the map ", bpf_map__name(map)));
+  return map_error(errno, "write to", bpf_map__name(map));
 }
 
 }  // namespace
@@ -92,13 +102,16 @@ absl::Status KernelTables::lend(steer_bpf* program) const {
 absl::Status KernelTables::put_vip(uint32_t row, const gw_vip_key& vip, const gw_service& service) {
   services.as<gw_served>()[row] = {.service = service, .zero = 0, .vip = vip};
   if (vips_.put(row)) return absl::OkStatus();
-  return absl::ResourceExhaustedError("too many VIPs stand in one place of the BPF map vips");
+  return log::failure(absl::StatusCode::kResourceExhausted,
+                      absl::StrCat("there is no room for VIP ", to_string(vip),
+                                   ": too many VIPs stand in one place of the BPF map vips"),
+                      "remove a VIP, or change its port: VIPs are spread by a hash of address, port and protocol");
 }
 
 absl::Status KernelTables::put_exception(const gw_flow_key& connection, uint32_t real) {
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.exceptions), &connection, &real, BPF_ANY) == 0)
     return absl::OkStatus();
-  return system_error(errno, "can't write to the map exceptions");
+  return map_error(errno, "write to", "exceptions");
 }
 
 void KernelTables::remove_exception(const gw_flow_key& connection) {
@@ -135,7 +148,9 @@ absl::Status KernelTables::deny(uint64_t hash) {
     denied_ready_ = true;
   }
   if (denied_.insert(hash)) return absl::OkStatus();
-  return absl::ResourceExhaustedError("too many denied prefixes stand in one place of the BPF map denied");
+  return log::failure(absl::StatusCode::kResourceExhausted,
+                      "too many denied prefixes stand in one place of the BPF map denied",
+                      "deny fewer, or restart guideway-engine, which spreads them anew");
 }
 
 absl::Status KernelTables::set(const gw_filter& filter) { return set_only(object_->maps.filter, &filter); }
@@ -144,13 +159,13 @@ absl::StatusOr<gw_filter> KernelTables::filter() const {
   const uint32_t zero = 0;
   gw_filter filter{};
   if (bpf_map_lookup_elem(bpf_map__fd(object_->maps.filter), &zero, &filter) == 0) return filter;
-  return system_error(errno, "can't read the map filter");
+  return map_error(errno, "read", "filter");
 }
 
 absl::Status KernelTables::set_bucket(uint32_t bucket, const gw_rate& rate) {
   const gw_bucket full{.rate = rate, .until = 0};
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.buckets), &bucket, &full, BPF_ANY) == 0) return absl::OkStatus();
-  return system_error(errno, "can't write to the map buckets");
+  return map_error(errno, "write to", "buckets");
 }
 
 }  // namespace guideway::xdp

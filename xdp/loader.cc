@@ -14,7 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "log/trouble.h"
 #include "xdp/complaints.h"
+#include "xdp/pins.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
@@ -33,7 +35,7 @@ struct Attached {
 absl::StatusOr<Attached> query(const std::string& ifname, int ifindex) {
   LIBBPF_OPTS(bpf_xdp_query_opts, found);
   if (const int error = bpf_xdp_query(ifindex, 0, &found); error != 0)
-    return system_error(-error, absl::StrCat("can't ask which XDP program ", ifname, " runs"));
+    return log::system_failure(-error, absl::StrCat("can't ask which XDP program ", ifname, " runs"));
   for (const uint32_t id : {found.drv_prog_id, found.hw_prog_id, found.prog_id})
     if (id != 0 && id != found.skb_prog_id) return Attached{id, Mode::kDriver};
   return Attached{found.skb_prog_id, Mode::kGeneric};
@@ -48,17 +50,21 @@ std::string program_name(uint32_t id) {
 }
 
 absl::Status foreign(const std::string& ifname, uint32_t id) {
-  return absl::FailedPreconditionError(absl::StrCat(
-      ifname, " already runs XDP program ", id, " (", program_name(id),
-      "), which this engine didn't attach: stop its owner, or detach it with `ip link set dev ", ifname, " xdp off`"));
+  return log::failure(absl::StatusCode::kFailedPrecondition,
+                      absl::StrCat(ifname, " already runs XDP program ", id, " (", program_name(id),
+                                   "), which this engine didn't attach"),
+                      absl::StrCat("stop its owner, or detach it with `ip link set dev ", ifname, " xdp off`"));
 }
+
+constexpr const char* kClear = "remove it or choose another --bpffs";
+constexpr const char* kRestart = "free some memory, then restart guideway-engine";
 
 absl::StatusOr<LinkTarget> target_of(int link, const std::filesystem::path& path) {
   bpf_link_info info{};
   uint32_t length = sizeof info;
   if (bpf_obj_get_info_by_fd(link, &info, &length) != 0 || info.type != BPF_LINK_TYPE_XDP)
-    return absl::FailedPreconditionError(
-        absl::StrCat(path.string(), " isn't the link of an XDP program: remove it or choose another --bpffs"));
+    return log::failure(absl::StatusCode::kFailedPrecondition,
+                        absl::StrCat(path.string(), " isn't the link of an XDP program"), kClear);
   return LinkTarget{info.xdp.ifindex, info.prog_id};
 }
 
@@ -94,7 +100,8 @@ absl::StatusOr<Program> Program::load(const std::string& ifname, const std::file
   const std::filesystem::path bpffs = directory.has_filename() ? directory : directory.parent_path();
   keep_complaints();
   const int ifindex = static_cast<int>(if_nametoindex(ifname.c_str()));
-  if (ifindex == 0) return absl::NotFoundError(absl::StrCat("there is no interface ", ifname, " (see `ip link`)"));
+  if (ifindex == 0)
+    return log::failure(absl::StatusCode::kNotFound, absl::StrCat("there is no interface ", ifname), "see `ip link`");
   if (absl::Status s = can_pin_in(bpffs); !s.ok()) return s;
   Program program{ifname, bpffs, ifindex};
   if (absl::Status s = program.find_earlier(); !s.ok()) return s;
@@ -136,9 +143,10 @@ absl::Status Program::find_earlier() {
   }
   // Interface indices repeat between network namespaces, program ids don't.
   if (target.ifindex != static_cast<uint32_t>(ifindex_) || target.program != attached->id)
-    return absl::FailedPreconditionError(
-        absl::StrCat(path.string(), " is the link of an interface that isn't this ", ifname_,
-                     " (renamed, or of another network namespace): remove it or choose another --bpffs"));
+    return log::failure(absl::StatusCode::kFailedPrecondition,
+                        absl::StrCat(path.string(), " is the link of an interface that isn't this ", ifname_,
+                                     " (renamed, or of another network namespace)"),
+                        kClear);
   link_ = std::move(pinned);
   mode_ = attached->mode;
   adopted_ = waits_ = true;
@@ -226,13 +234,14 @@ absl::Status Program::pin_maps() const {
 
 absl::Status Program::set_socket(uint32_t queue, int socket) {
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.sockets), &queue, &socket, BPF_ANY) == 0) return absl::OkStatus();
-  return system_error(errno, absl::StrCat("can't steer queue ", queue, " of ", ifname_, " to its socket"));
+  return log::system_failure(errno, absl::StrCat("can't steer queue ", queue, " of ", ifname_, " to its socket"),
+                             kRestart);
 }
 
 absl::Status Program::set_port(const gw_port& port) {
   const uint32_t zero = 0;
   if (bpf_map_update_elem(bpf_map__fd(object_->maps.ports), &zero, &port, BPF_ANY) == 0) return absl::OkStatus();
-  return system_error(errno, absl::StrCat("can't tell the XDP program what ", ifname_, " is"));
+  return log::system_failure(errno, absl::StrCat("can't tell the XDP program what ", ifname_, " is"), kRestart);
 }
 
 absl::StatusOr<Verdict> Program::ask(std::span<const uint8_t> packet) const {
@@ -242,7 +251,7 @@ absl::StatusOr<Verdict> Program::ask(std::span<const uint8_t> packet) const {
   run.data_size_in = static_cast<uint32_t>(std::min(packet.size(), kMost));
   run.repeat = 1;
   if (bpf_prog_test_run_opts(program_fd(), &run) != 0)
-    return system_error(errno, absl::StrCat("can't ask the XDP program of ", ifname_));
+    return log::system_failure(errno, absl::StrCat("can't ask the XDP program of ", ifname_));
   return run.retval == XDP_PASS ? Verdict::kHost : Verdict::kEngine;
 }
 
@@ -251,7 +260,7 @@ namespace {
 absl::StatusOr<uint64_t> summed(const bpf_map* map, uint32_t index) {
   std::vector<uint64_t> of_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
   if (bpf_map_lookup_elem(bpf_map__fd(map), &index, of_cpu.data()) != 0)
-    return system_error(errno, absl::StrCat("can't read the map ", bpf_map__name(map)));
+    return map_error(errno, "read", bpf_map__name(map));
   return std::accumulate(of_cpu.begin(), of_cpu.end(), uint64_t{0});
 }
 
@@ -279,7 +288,7 @@ absl::Status take_begun(int map, const VisitBegun& visit) {
     uint32_t count = kAtOnce;
     const int error =
         bpf_map_lookup_and_delete_batch(map, first ? nullptr : &at, &at, keys.data(), values.data(), &count, nullptr);
-    if (error != 0 && errno != ENOENT) return system_error(errno, "can't read the map begun");
+    if (error != 0 && errno != ENOENT) return map_error(errno, "read", "begun");
     more = error == 0;
     for (uint32_t i = 0; i < count; ++i) visit(keys[i], values[i]);
   }
@@ -297,8 +306,8 @@ absl::Status Program::take_begun(const VisitBegun& visit) {
 
 absl::StatusOr<int> Program::detach_all(const std::filesystem::path& bpffs) {
   if (!is_bpf_file_system(bpffs))
-    return absl::FailedPreconditionError(
-        absl::StrCat(bpffs.string(), " isn't on a BPF file system: name the engine's --bpffs"));
+    return log::failure(absl::StatusCode::kFailedPrecondition,
+                        absl::StrCat(bpffs.string(), " isn't on a BPF file system"), "name the engine's --bpffs");
   std::vector<std::filesystem::path> ours;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(bpffs, error))
@@ -308,7 +317,8 @@ absl::StatusOr<int> Program::detach_all(const std::filesystem::path& bpffs) {
     if (!link) return load_error(errno, absl::StrCat("opening ", (pins / "link").string()));
     if (const auto target = target_of(link.get(), pins / "link"); !target.ok()) return target.status();
     if (bpf_link_detach(link.get()) != 0 && errno != ENOLINK)
-      return system_error(errno, absl::StrCat("can't detach the XDP program of ", pins.filename().string()));
+      return log::system_failure(errno, absl::StrCat("can't detach the XDP program of ", pins.filename().string()),
+                                 absl::StrCat("take it away: rm -r ", pins.string()));
     std::filesystem::remove_all(pins, error);
   }
   rmdir(bpffs.c_str());  // fails, as it should, where it is the mount itself
@@ -320,7 +330,8 @@ absl::Status Program::detach() {
   link_.reset();
   remove_pins(bpffs_, ifname_);
   if (error == 0 || error == ENOLINK) return absl::OkStatus();
-  return system_error(error, absl::StrCat("can't detach the XDP program of ", ifname_));
+  return log::system_failure(error, absl::StrCat("can't detach the XDP program of ", ifname_),
+                             "its pins are gone, so it ends with the engine: see `ip link`");
 }
 
 }  // namespace guideway::xdp

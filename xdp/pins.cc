@@ -11,8 +11,12 @@
 #include <cerrno>
 #include <system_error>
 
+#include "log/trouble.h"
+
 namespace guideway::xdp {
 namespace {
+
+constexpr const char* kClear = "remove it, or give another --bpffs";
 
 bool same_shape(const bpf_map* map, const bpf_map_info& info) {
   return bpf_map__type(map) == info.type && bpf_map__key_size(map) == info.key_size &&
@@ -27,21 +31,19 @@ bool is_bpf_file_system(const std::filesystem::path& directory) {
   return statfs(directory.c_str(), &fs) == 0 && static_cast<unsigned long>(fs.f_type) == BPF_FS_MAGIC;
 }
 
-absl::Status system_error(int error, const std::string& what) { return absl::ErrnoToStatus(error, what); }
-
 absl::Status make_bpf_directory(const std::filesystem::path& directory) {
   if (absl::Status s = can_pin_in(directory); !s.ok()) return s;
   if (mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return absl::OkStatus();
-  return system_error(errno, absl::StrCat("can't make the directory ", directory.string()));
+  return log::system_failure(errno, absl::StrCat("can't make the directory ", directory.string()));
 }
 
 absl::Status can_pin_in(const std::filesystem::path& directory) {
   std::error_code ignored;
   const bool exists = std::filesystem::exists(directory, ignored);
   if (is_bpf_file_system(exists ? directory : directory.parent_path())) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(directory.string(),
-                                                    " isn't on a BPF file system; mount one: mkdir -p ",
-                                                    directory.string(), " && mount -t bpf bpf ", directory.string()));
+  return log::failure(
+      absl::StatusCode::kFailedPrecondition, absl::StrCat(directory.string(), " isn't on a BPF file system"),
+      absl::StrCat("mount one: mkdir -p ", directory.string(), " && mount -t bpf bpf ", directory.string()));
 }
 
 std::filesystem::path pins_of(const std::filesystem::path& bpffs, const std::string& ifname) {
@@ -54,21 +56,23 @@ absl::StatusOr<PinnedMap> reuse_pinned_map(bpf_map* map, const std::filesystem::
   const Fd pinned{bpf_obj_get(path.c_str())};
   if (!pinned) {
     if (errno == ENOENT) return PinnedMap::kNone;
-    return system_error(errno, absl::StrCat("can't open the pinned map ", path.string()));
+    return log::system_failure(errno, absl::StrCat("can't open the pinned map ", path.string()), kClear);
   }
   bpf_map_info info{};
   uint32_t length = sizeof info;
   if (bpf_obj_get_info_by_fd(pinned.get(), &info, &length) != 0 || !same_shape(map, info)) return PinnedMap::kOther;
   if (const int error = bpf_map__reuse_fd(map, pinned.get()); error != 0)
-    return system_error(-error, absl::StrCat("can't take over the pinned map ", path.string()));
+    return log::system_failure(-error, absl::StrCat("can't take over the pinned map ", path.string()), kClear);
   return PinnedMap::kReused;
 }
 
 absl::Status pin(int fd, const std::filesystem::path& path) {
   if (unlink(path.c_str()) != 0 && errno != ENOENT)
-    return system_error(errno, absl::StrCat("can't replace the pin ", path.string()));
-  if (bpf_obj_pin(fd, path.c_str()) != 0) return system_error(errno, absl::StrCat("can't pin ", path.string()));
-  return absl::OkStatus();
+    return log::system_failure(errno, absl::StrCat("can't replace the pin ", path.string()), kClear);
+  if (bpf_obj_pin(fd, path.c_str()) == 0) return absl::OkStatus();
+  return log::system_failure(errno, absl::StrCat("can't pin ", path.string()),
+                             absl::StrCat("see that ", path.parent_path().string(),
+                                          " is there and the engine's to write, or give another --bpffs"));
 }
 
 void remove_pins(const std::filesystem::path& bpffs, const std::string& ifname) {

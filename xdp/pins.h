@@ -34,7 +34,4 @@ absl::Status pin(int fd, const std::filesystem::path& path);
 // Removes every pin of the interface, and `bpffs` itself if nothing is left in it.
 void remove_pins(const std::filesystem::path& bpffs, const std::string& ifname);
 
-// An absl::Status of errno's kind: permission, busy, missing and so on. errno is read first of all.
-absl::Status system_error(int error, const std::string& what);
-
 }  // namespace guideway::xdp

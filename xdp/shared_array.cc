@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "log/trouble.h"
 #include "xdp/fd.h"
-#include "xdp/pins.h"
 
 namespace guideway::xdp {
 
@@ -19,7 +19,8 @@ absl::StatusOr<SharedArray> SharedArray::open(int segments_map, std::string name
       mmap(nullptr, segments * lines_of_segment * kLine, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (a.base_ == MAP_FAILED) {
     a.base_ = nullptr;
-    return system_error(errno, absl::StrCat("can't reserve address space for the BPF map ", name));
+    return log::system_failure(errno, absl::StrCat("can't reserve address space for the BPF map ", name),
+                               "raise the engine's limit of address space (LimitAS= of its unit, ulimit -v)");
   }
   a.segments_map_ = segments_map;
   a.name_ = std::move(name);
@@ -50,20 +51,26 @@ absl::Status SharedArray::provide(size_t lines) {
 
 absl::Status SharedArray::add_segment() {
   if (segments_ == most_segments_)
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the BPF map ", name_, " holds ", most_segments_ * lines_of_segment_, " lines of 64 bytes"));
+    return log::failure(absl::StatusCode::kResourceExhausted,
+                        absl::StrCat("the BPF map ", name_, " is full: it holds ", most_segments_ * lines_of_segment_,
+                                     " lines of 64 bytes"),
+                        "make do with fewer services and backends");
   LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
   const Fd segment{bpf_map_create(BPF_MAP_TYPE_ARRAY, name_.c_str(), sizeof(uint32_t), kLine,
                                   static_cast<uint32_t>(lines_of_segment_), &options)};
   const size_t bytes = lines_of_segment_ * kLine;
-  const std::string what = absl::StrCat("can't make a segment of ", bytes >> 20, " MB of the BPF map ", name_);
-  if (!segment) return system_error(errno, what);
+  const auto failed = [&](int error) {
+    return log::system_failure(error,
+                               absl::StrCat("can't make a segment of ", bytes >> 20, " MB of the BPF map ", name_),
+                               "free some memory, then restart guideway-engine");
+  };
+  if (!segment) return failed(errno);
   void* const at = static_cast<std::byte*>(base_) + segments_ * bytes;
   if (mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, segment.get(), 0) == MAP_FAILED)
-    return system_error(errno, what);
+    return failed(errno);
   const auto index = static_cast<uint32_t>(segments_);
   const int fd = segment.get();
-  if (bpf_map_update_elem(segments_map_, &index, &fd, BPF_ANY) != 0) return system_error(errno, what);
+  if (bpf_map_update_elem(segments_map_, &index, &fd, BPF_ANY) != 0) return failed(errno);
   ++segments_;
   return absl::OkStatus();
 }

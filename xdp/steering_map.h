@@ -13,7 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "xdp/pins.h"
+#include "log/trouble.h"
+#include "xdp/complaints.h"
 
 namespace guideway::xdp {
 
@@ -55,11 +56,14 @@ class SteeringMap {
     std::sort(sorted.begin(), sorted.end(), less);
     for (size_t i = 1; i < sorted.size(); ++i)
       if (same_key(sorted[i - 1], sorted[i]) && !same_value(sorted[i - 1], sorted[i]))
-        return absl::InvalidArgumentError(absl::StrCat("the map ", name_, " was given one key with two values"));
+        return log::failure(absl::StatusCode::kInvalidArgument,
+                            absl::StrCat("the map ", name_, " was given one key with two values"),
+                            "report this as a bug, with what `guideway status` says");
     sorted.erase(std::unique(sorted.begin(), sorted.end(), same_key), sorted.end());
     if (sorted.size() > limit_)
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the map ", name_, " holds ", limit_, " entries, not ", sorted.size()));
+      return log::failure(absl::StatusCode::kResourceExhausted,
+                          absl::StrCat("the map ", name_, " holds ", limit_, " entries, not ", sorted.size()),
+                          "make do with fewer VIPs, SNAT addresses and addresses of the host");
     Difference<Entry> d;
     for (const Entry& e : sorted)
       if (const Entry* old = find(e); old == nullptr || !same_value(*old, e)) d.written.push_back(e);
@@ -75,7 +79,7 @@ class SteeringMap {
     if (!fits) remove(d.removed);
     for (size_t i = 0; i < d.written.size(); ++i)
       if (bpf_map_update_elem(fd_, &d.written[i].key, &d.written[i].value, BPF_ANY) != 0) {
-        const absl::Status error = system_error(errno, absl::StrCat("can't write to the map ", name_));
+        const absl::Status error = map_error(errno, "write to", name_);
         revert({{d.written.begin(), d.written.begin() + static_cast<std::ptrdiff_t>(i)}, d.removed});
         return error;
       }

@@ -11,6 +11,7 @@
 #include "dataplane/control/synthetic_packet.h"
 #include "dataplane/control/trace_facts.h"
 #include "dataplane/path/frames.h"
+#include "log/trouble.h"
 
 namespace guideway::control {
 
@@ -94,7 +95,7 @@ void Tracing::ask_xdp(const Arrival& a) {
   if (a.fragment) return answer_.set_steering(engine::TRACE_STEERING_UNKNOWN);
   const auto steering = site_.steering(*a.port, a.frame);
   answer_.set_steering(steering.ok() ? *steering : engine::TRACE_STEERING_FAILED);
-  if (!steering.ok()) answer_.set_steering_trouble(std::string(steering.status().message()));
+  if (!steering.ok()) answer_.set_steering_trouble(log::trouble_of(steering.status()).text);
 }
 
 void Tracing::give_to(unsigned worker, Mbuf mbuf, bool handed_over) {
