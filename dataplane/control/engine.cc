@@ -37,7 +37,6 @@ constexpr uint32_t kSweepStep = 8'192;  // buckets: some hundred microseconds
 constexpr auto kLockedFor = std::chrono::seconds(2);
 constexpr auto kLockPause = std::chrono::milliseconds(1);
 constexpr auto kSaveInterval = std::chrono::milliseconds(200);
-constexpr const char* kRetryRemedy = "it is tried again. If it goes on, restart guideway-engine";
 constexpr const char* kDamagedRemedy = "the connections in it are begun anew; nothing is to be done";
 constexpr size_t kSavedParts = 16;  // of the denied sources at a time: less than a millisecond each
 
@@ -348,8 +347,10 @@ absl::Status Engine::open_tables() {
   const auto keep = [this](const NeighborKey& key, bool wanted) {
     if (!wanted) return routes_->release(key.ifindex, key.address);
     if (const absl::Status s = routes_->keep_resolved(key.ifindex, key.address); !s.ok())
-      log::warn({absl::StrCat("neighbour ", net::to_string(key.address)), log::trouble_of(s).text,
-                 "what goes there is dropped as no_neighbor while the kernel doesn't know it: ip neigh"});
+      log::warn(
+          {absl::StrCat("neighbour ", net::to_string(key.address)),
+           log::trouble_of(s).text + ": what goes there is dropped as no_neighbor while the kernel doesn't know it",
+           log::trouble_of(s).remedy});
   };
   wanted_neighbors_ = std::make_unique<WantedNeighbors>(routes_->rib(), keep);
   denied_.emplace(kernel_tables_.get());
@@ -369,7 +370,7 @@ absl::Status Engine::open_tables() {
   if (!forwarding.ok()) return forwarding.status();
   forwarding_ = std::move(*forwarding);
   if (const absl::Status s = forwarding_->update(Changes{.all = true}); !s.ok())
-    log::error({"routes", log::trouble_of(s).text, kRoutesRemedy});
+    log::error(log::trouble_of(s, "routes"));
   routes_->take_changes();
   if (const absl::Status s = open_workers(); !s.ok()) return s;
   std::vector<Announcer::Way> ways;
@@ -498,13 +499,12 @@ std::optional<Refusal> Engine::apply(Batch batch) {
 }
 
 void Engine::follow_routes() {
-  if (const absl::Status s = routes_->read(); !s.ok()) log::error({"routes", log::trouble_of(s).text, kRetryRemedy});
+  if (const absl::Status s = routes_->read(); !s.ok()) log::error(log::trouble_of(s, "routes"));
   const Changes changes = routes_->take_changes();
   if (changes.none()) return;
   const bool neighbors_only = !changes.all && !changes.links && !changes.addresses && changes.routes.empty();
   publisher_->routes_changed(neighbors_only);
-  if (const absl::Status s = forwarding_->update(changes); !s.ok())
-    log::error({"routes", log::trouble_of(s).text, kRoutesRemedy});
+  if (const absl::Status s = forwarding_->update(changes); !s.ok()) log::error(log::trouble_of(s, "routes"));
 }
 
 void Engine::ask_for_neighbors(Clock::time_point now) {
@@ -542,9 +542,7 @@ void Engine::keep_house(Clock::time_point now) {
   ask_for_neighbors(now);
   announce(now);
   if (state_->unsaved() && now >= next_save_) {
-    if (const absl::Status s = state_->save(kSavedParts); !s.ok())
-      log::error({"state", log::trouble_of(s).text,
-                  "it is tried again, and until then a restart begins with the state before: is there room?"});
+    if (const absl::Status s = state_->save(kSavedParts); !s.ok()) log::error(log::trouble_of(s, "state"));
     next_save_ = now + kSaveInterval;
   }
   if (now < next_tick_) return;
@@ -553,7 +551,7 @@ void Engine::keep_house(Clock::time_point now) {
   tell_port_troubles();
   log::limit();
   denied_->try_again();
-  if (const absl::Status s = routes_->tick(); !s.ok()) log::warn({"routes", log::trouble_of(s).text, kRetryRemedy});
+  if (const absl::Status s = routes_->tick(); !s.ok()) log::warn(log::trouble_of(s, "routes"));
   wanted_neighbors_->age(now);
   if (!solicited_nodes_->trouble().empty()) solicited_nodes_->follow(publisher_->announced());
   const bool recent = publisher_->recent() != nullptr && publisher_->recent()->take_any();

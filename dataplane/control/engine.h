@@ -89,8 +89,6 @@ class Engine {
   void tell_begun(const xdp::VisitBegun& visit);
   static constexpr const char* kTakeOverRemedy =
       "until it is, the kernel balances by an earlier engine's state: restart guideway-engine";
-  static constexpr const char* kRoutesRemedy =
-      "fewer or shorter prefixes in the kernel's table (ip route); it is tried again with every change there";
   absl::Status take_over();
   absl::Status listen();
   absl::Status launch();

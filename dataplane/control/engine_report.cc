@@ -175,8 +175,7 @@ std::vector<log::Trouble> Engine::troubles() const {
   if (!taking_over_.ok()) all.push_back({"XDP", log::trouble_of(taking_over_).text, kTakeOverRemedy});
   if (!solicited_nodes_->trouble().empty())
     all.push_back({"announcing", solicited_nodes_->trouble(), SolicitedNodes::kRemedy});
-  if (!forwarding_->status().ok())
-    all.push_back({"routes", log::trouble_of(forwarding_->status()).text, kRoutesRemedy});
+  if (!forwarding_->status().ok()) all.push_back(log::trouble_of(forwarding_->status(), "routes"));
   if (const absl::Status s = denied_->trouble(); !s.ok()) {
     all.push_back(log::trouble_of(s, "denied sources"));
     all.back().text += ": what a SourceFilter denies gets through in part, and it is tried again";

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What keeps the engine from starting is said in one sentence; the exit code tells it, and nothing is left behind.
+# What keeps the engine from starting is said in one sentence, with its remedy; the exit code tells it, and nothing is
+# left behind.
 . "$(dirname "$0")/prologue.sh"
 
 needs_gateway
@@ -12,16 +13,19 @@ xdp_programs() { lab_in gateway ip -o link show | grep -c ' xdp' || true; }
 engines() { pgrep -c -x guideway-engine --ns "$(gateway_process)" --nslist net || true; }
 gateway_process() { ip netns pids "$LAB_PREFIX-gateway" | head -n 1; }
 
-# `refused CODE WHAT PATTERN COMMAND...`: it ends soon with this code and one line of error, which matches.
+# `refused CODE WHAT PATTERN COMMAND...`: it ends soon with this code and one line of error, which matches and has a
+# remedy.
 refused() {
   local expected=$1 what=$2 pattern=$3 code=0 log=$LAB_RUN/log/refused.log before
   shift 3
   before=$(xdp_programs),$(engines)
-  lab_in gateway timeout -k 2 20 "$@" >"$log" 2>&1 </dev/null || code=$?
-  say "$what: code $code: $(tail -n 1 "$log")"
+  lab_in gateway timeout -k 2 20 "$@" --log-format json >"$log" 2>&1 </dev/null || code=$?
+  say "$what: code $code: $(tail -n 1 "$log" | jq -r .message)"
   equal "$what: the exit code" "$expected" "$code"
-  tail -n 1 "$log" | has -iE -e "$pattern" || fail "$what: its last line doesn't say '$pattern': $(cat "$log")"
-  [ "$(grep -cE ' (error|critical) |^EAL:' "$log")" = 1 ] ||
+  tail -n 1 "$log" | jq -r .message | has -iE -e "$pattern" ||
+    fail "$what: its last line doesn't say '$pattern': $(cat "$log")"
+  tail -n 1 "$log" | jq -e '.remedy != null' >/dev/null || fail "$what: it has no remedy: $(cat "$log")"
+  [ "$(grep -cE '"level":"error"|^EAL:' "$log")" = 1 ] ||
     fail "$what: not exactly one sentence of error: $(cat "$log")"
   equal "$what: XDP programs and engines" "$before" "$(xdp_programs),$(engines)"
   [ -n "${keeps_running:-}" ] && return 0

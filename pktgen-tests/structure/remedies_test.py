@@ -23,7 +23,6 @@ ANSWERS = {
     "dataplane/control/connection_list.cc": "to a filter of guidewayd's, which names what is wrong with it",
     "dataplane/control/contract/framing.cc": "about a peer's bytes: the server says what it closed",
     "dataplane/control/contract/state.cc": "about a message, or a file's bytes: the server and load_file() say the rest",
-    "dataplane/control/routing/fib_builder.cc": "about a route: the engine adds its remedy for routes",
     "dataplane/control/succession.cc": "another engine's refusal, in its words, which end with the remedy",
     "dataplane/control/synthetic_packet.cc": "to who traces a packet: the field and its reason",
     "dataplane/control/tracing.cc": "likewise",

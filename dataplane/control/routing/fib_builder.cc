@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "log/trouble.h"
+
 namespace guideway::control {
 
 using path::RouteIndex;
@@ -77,21 +79,22 @@ std::optional<FibBuilder::Step> FibBuilder::step(Side& side, const FibEntry& e) 
 }
 
 absl::Status FibBuilder::refusal(const FibEntry& e) const {
-  const std::string subject = absl::StrCat("route ", to_string(e.prefix), " doesn't fit: ");
-  if (e.prefix.address.is_v4())
-    return absl::ResourceExhaustedError(
-        absl::StrCat(subject, "the limit is ", limits_.blocks_v4,
-                     " /24 networks with longer prefixes in them; join some of them to shorter ones"));
-  return absl::ResourceExhaustedError(
-      absl::StrCat(subject, "the limit is ", limits_.blocks_v6,
-                   " steps of 8 bits beyond the first 16 of all prefixes; join some of them to shorter ones"));
+  const std::string limit =
+      e.prefix.address.is_v4()
+          ? absl::StrCat(limits_.blocks_v4, " /24 networks with longer prefixes in them")
+          : absl::StrCat(limits_.blocks_v6, " steps of 8 bits beyond the first 16 of all prefixes");
+  return log::failure(absl::StatusCode::kResourceExhausted,
+                      absl::StrCat("route ", to_string(e.prefix), " doesn't fit: the limit is ", limit),
+                      "join some of them to shorter ones (ip route): it is tried again with every change there");
 }
 
 absl::Status FibBuilder::apply(std::span<const FibEntry> changes) {
   for (const FibEntry& e : changes)
     if (static_cast<uint32_t>(e.index) > path::kMaxRouteIndex)
-      return absl::InvalidArgumentError(absl::StrCat("route index ", static_cast<uint32_t>(e.index), " of ",
-                                                     to_string(e.prefix), " exceeds ", +path::kMaxRouteIndex));
+      return log::failure(absl::StatusCode::kInvalidArgument,
+                          absl::StrCat("route index ", static_cast<uint32_t>(e.index), " of ", to_string(e.prefix),
+                                       " exceeds ", +path::kMaxRouteIndex),
+                          "report this as a bug");
   const std::vector<FibEntry> batch = needed(changes);
   if (batch.empty()) return absl::OkStatus();
   std::vector<Step> steps;

@@ -20,7 +20,7 @@ constexpr size_t kBufferBytes = 256 << 10;  // the kernel fills at most 32 kB of
 constexpr int kDatagramsPerRead = 4096;
 constexpr int kDumpAttempts = 10;
 
-constexpr const char* kRemedy = "if it goes on, restart guideway-engine; `ip route` shows whether the kernel answers";
+constexpr const char* kRemedy = "it is tried again; if it goes on, restart guideway-engine";
 
 absl::Status failure(int error, const std::string& doing, std::string_view remedy = kRemedy) {
   return log::system_failure(error, "rtnetlink: " + doing, remedy);
