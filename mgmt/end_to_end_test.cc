@@ -23,6 +23,7 @@
 #include <cstring>
 #include <functional>
 #include <sstream>
+#include <tuple>
 
 #include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/source/whole_file.h"
@@ -762,6 +763,30 @@ TEST_CASE("end to end: the log names who called over the Unix socket, in JSON in
     CHECK(object.contains("code") == (object["level"] == "warn"));
   }
   CHECK(found == 2);
+}
+
+TEST_CASE("end to end: what is too large, no message or no method is refused with a sentence, and logged with a name") {
+  Site p;
+  Running daemon(p.start());
+  v1::ApplyObjectsRequest large;
+  large.set_manifests(std::string(5 << 20, '#'));
+  const std::string api = std::string("/") + v1::Appliance::service_full_name() + "/";
+  for (const auto& [method, bytes, code, sentence] :
+       {std::tuple("ApplyObjects", large.SerializeAsString(), grpc::StatusCode::RESOURCE_EXHAUSTED,
+                   "the request has 524288"),
+        {"ApplyObjects", std::string("\xff\xff\xff"), grpc::StatusCode::INVALID_ARGUMENT,
+         "the request's bytes aren't those of a message that /guideway.v1.Appliance/ApplyObjects takes"},
+        {"Nothing", std::string(), grpc::StatusCode::UNIMPLEMENTED, "has no method /guideway.v1.Appliance/Nothing"}}) {
+    grpc::Status end;
+    call_raw(p.listen, api + method, bytes, &end);
+    CHECK(end.error_code() == code);
+    CHECK(contains(end.error_message(), sentence));
+    const std::string log = *read_whole_file(p.dir / "daemon.log");
+    INFO(log);
+    const std::string line = log.substr(log.rfind(std::string(method) + " failed for "));
+    CHECK(contains(line, "(uid " + std::to_string(::geteuid()) + ", pid " + std::to_string(::getpid()) + "): "));
+    CHECK(contains(line, sentence));
+  }
 }
 
 TEST_CASE("end to end: whatever the daemon complains of has its remedy or its place in JSON") {

@@ -26,6 +26,21 @@ std::string common_name(const grpc::ServerContextBase& context) {
   return names.empty() ? "" : absl::Utf8SafeCHexEscape({names[0].data(), names[0].size()});
 }
 
+// What gRPC refuses itself, it refuses without a word.
+grpc::Status in_words(const grpc::Status& s, std::string_view method) {
+  const std::string name = absl::Utf8SafeCHexEscape({method.data(), method.size()});
+  switch (s.error_code()) {
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return {s.error_code(),
+              "guidewayd " GUIDEWAY_VERSION " has no method " + name + ": is it older than its client?"};
+    case grpc::StatusCode::INTERNAL:  // so it says when a request can't be parsed
+      return {grpc::StatusCode::INVALID_ARGUMENT,
+              "the request's bytes aren't those of a message that " + name + " takes"};
+    default:
+      return s;
+  }
+}
+
 class CallLog final : public hooks::Interceptor {
  public:
   explicit CallLog(hooks::ServerRpcInfo* call) : call_(call) {}
@@ -34,8 +49,11 @@ class CallLog final : public hooks::Interceptor {
     // At once: when the call ends, its descriptor may be another connection's.
     if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::POST_RECV_INITIAL_METADATA))
       local_ = local_caller(call_->server_context()->peer());
-    if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::PRE_SEND_STATUS))
-      log(methods->GetSendStatus());
+    if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::PRE_SEND_STATUS)) {
+      grpc::Status s = methods->GetSendStatus();
+      if (!s.ok() && s.error_message().empty()) methods->ModifySendStatus(s = in_words(s, call_->method()));
+      log(s);
+    }
     methods->Proceed();
   }
 

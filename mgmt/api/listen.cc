@@ -7,6 +7,7 @@
 
 #include "log/trouble.h"
 #include "mgmt/api/tls_credentials.h"
+#include "mgmt/bad_request.h"
 #include "net/address.h"
 
 namespace guideway::mgmt {
@@ -15,6 +16,8 @@ namespace {
 constexpr size_t kMaxBytes = 256 << 20;  // of requests and answers under way
 constexpr int kMaxThreads = 64;          // one for each call but watches
 constexpr int kMaxCalls = 320;           // of a connection
+// What is larger gRPC refuses before anybody is told of it; what is larger than a request may be we refuse, and log.
+constexpr int kMaxReceived = 4 * kMaxRequest;
 
 // A number, not a name: an address has one socket, a name may have several.
 bool is_address_and_port(std::string_view text) {
@@ -64,6 +67,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listeners::start(grpc::ServerBuild
   // Whoever asks more than this at once is refused, or waits; 256 watches are among a connection's calls.
   builder.SetResourceQuota(grpc::ResourceQuota("api").Resize(kMaxBytes).SetMaxThreads(kMaxThreads));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
+  builder.SetMaxReceiveMessageSize(kMaxReceived);
   // Who says nothing, or vanished without a word, is let go; and clients may look after us likewise. Milliseconds.
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);

@@ -29,10 +29,10 @@ bool taken(const absl::StatusOr<T>& r) {
   return taken(r.status());
 }
 
-// Whether the bytes are such a message. What all_known() lets pass has nothing to be discarded.
+// Whether the bytes are such a message. What acceptable() lets pass has nothing to be discarded.
 bool parsed(google::protobuf::Message& q, const std::string& bytes) {
   if (!q.ParseFromString(bytes)) return false;
-  const bool known = taken(all_known(q));
+  const bool known = taken(acceptable(q));
   const size_t size = q.ByteSizeLong();
   q.DiscardUnknownFields();
   require(known == (q.ByteSizeLong() == size));

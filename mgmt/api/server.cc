@@ -58,7 +58,7 @@ class ApplianceService final : public Base {
  private:
   template <typename Response>
   grpc::Status answer(const google::protobuf::Message& q, Response* response, Question question) {
-    if (const auto s = all_known(q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(q); !s.ok()) return to_grpc(s);
     const auto s = daemon_.take_snapshot(question);
     if (!s.ok()) return to_grpc(s.status());
     fill(**s, *response);
@@ -72,7 +72,7 @@ class ApplianceService final : public Base {
     return answer(*q, r, Question::kCounters);
   }
   grpc::Status GetService(grpc::ServerContext*, const v1::GetServiceRequest* q, v1::GetServiceResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto s = daemon_.take_snapshot(Question::kCounters);
     if (!s.ok()) return to_grpc(s.status());
     return to_grpc(fill(**s, *q, *r));
@@ -82,7 +82,7 @@ class ApplianceService final : public Base {
     return answer(*q, r, Question::kCounters);
   }
   grpc::Status GetBackend(grpc::ServerContext*, const v1::GetBackendRequest* q, v1::GetBackendResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto key = to_backend(*q);
     if (!key.ok()) return to_grpc(key.status());
     const auto s = daemon_.take_snapshot(Question::kCounters);
@@ -90,16 +90,16 @@ class ApplianceService final : public Base {
   }
   grpc::ServerWriteReactor<v1::WatchServicesResponse>* WatchServices(grpc::CallbackServerContext*,
                                                                      const v1::WatchServicesRequest* q) override {
-    if (const auto s = all_known(*q); !s.ok()) return new RefusedWatch<v1::WatchServicesResponse>(to_grpc(s));
+    if (const auto s = acceptable(*q); !s.ok()) return new RefusedWatch<v1::WatchServicesResponse>(to_grpc(s));
     return watches_.services(*q);
   }
   grpc::ServerWriteReactor<v1::WatchBackendsResponse>* WatchBackends(grpc::CallbackServerContext*,
                                                                      const v1::WatchBackendsRequest* q) override {
-    if (const auto s = all_known(*q); !s.ok()) return new RefusedWatch<v1::WatchBackendsResponse>(to_grpc(s));
+    if (const auto s = acceptable(*q); !s.ok()) return new RefusedWatch<v1::WatchBackendsResponse>(to_grpc(s));
     return watches_.backends(*q);
   }
   grpc::Status ListDrops(grpc::ServerContext*, const v1::ListDropsRequest* q, v1::ListDropsResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto taken = daemon_.take_snapshot(Question::kStatus);
     if (!taken.ok()) return to_grpc(taken.status());
     const SnapshotPtr& s = *taken;
@@ -112,14 +112,14 @@ class ApplianceService final : public Base {
   }
   grpc::Status ListSourceFilters(grpc::ServerContext*, const v1::ListSourceFiltersRequest* q,
                                  v1::ListSourceFiltersResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto s = daemon_.take_snapshot(std::nullopt);
     if (s.ok()) fill(**s, *r);
     return to_grpc(s.status());
   }
   grpc::Status ListDeniedPrefixes(grpc::ServerContext*, const v1::ListDeniedPrefixesRequest* q,
                                   v1::ListDeniedPrefixesResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto s = daemon_.take_snapshot(std::nullopt);
     return to_grpc(s.ok() ? fill(**s, *q, *r) : s.status());
   }
@@ -127,7 +127,7 @@ class ApplianceService final : public Base {
   // had better ask again.
   template <typename Request, typename Response, typename Take>
   grpc::Status list(const grpc::ServerContext& context, const Request& q, uint32_t rows, Response& r, Take take) {
-    if (const auto s = all_known(q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(q); !s.ok()) return to_grpc(s);
     engine::ConnectionsRequest request;
     request.set_rows(rows);
     auto filter = to_engine(q.filter());
@@ -165,7 +165,7 @@ class ApplianceService final : public Base {
     });
   }
   grpc::Status Trace(grpc::ServerContext*, const v1::TraceRequest* q, v1::TraceResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto request = to_engine(*q);
     if (!request.ok()) return to_grpc(request.status());
     const auto trace = daemon_.trace(*request);
@@ -176,7 +176,7 @@ class ApplianceService final : public Base {
   }
 
   grpc::Status GetObject(grpc::ServerContext*, const v1::GetObjectRequest* q, v1::GetObjectResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto key = to_key(q->object(), "object");
     if (!key.ok()) return to_grpc(key.status());
     const auto object = daemon_.get_object(*key);
@@ -185,7 +185,7 @@ class ApplianceService final : public Base {
   }
   grpc::Status ApplyObjects(grpc::ServerContext*, const v1::ApplyObjectsRequest* q,
                             v1::ApplyObjectsResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto condition = to_condition(q->condition());
     if (!condition.ok()) return to_grpc(condition.status());
     const auto result = daemon_.api().apply(q->manifests(), *condition, q->dry_run());
@@ -196,7 +196,7 @@ class ApplianceService final : public Base {
   }
   grpc::Status DeleteObjects(grpc::ServerContext*, const v1::DeleteObjectsRequest* q,
                              v1::DeleteObjectsResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     auto keys = keys_of(*q);
     if (!keys.ok()) return to_grpc(keys.status());
     const auto removed = daemon_.api().remove(std::move(*keys), q->ignore_missing(), q->dry_run());
@@ -221,7 +221,7 @@ class ApplianceService final : public Base {
   }
   grpc::Status SetBackendWeight(grpc::ServerContext*, const v1::SetBackendWeightRequest* q,
                                 v1::SetBackendWeightResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto key = to_override(q->namespace_(), q->name(), q->address());
     if (!key.ok()) return to_grpc(key.status());
     const auto services = daemon_.api().set_weight(*key, q->weight());
@@ -232,7 +232,7 @@ class ApplianceService final : public Base {
   }
   grpc::Status ResetBackendWeight(grpc::ServerContext*, const v1::ResetBackendWeightRequest* q,
                                   v1::ResetBackendWeightResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     const auto key = to_override(q->namespace_(), q->name(), q->address());
     if (!key.ok()) return to_grpc(key.status());
     const auto weight = daemon_.api().reset_weight(*key, q->only_drained());
@@ -243,7 +243,7 @@ class ApplianceService final : public Base {
   }
   grpc::Status GetLogLevels(grpc::ServerContext*, const v1::GetLogLevelsRequest* q,
                             v1::GetLogLevelsResponse* r) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     v1::ProgramLogLevel& daemon = *r->add_programs();
     daemon.set_program(v1::PROGRAM_DAEMON);
     daemon.set_level(static_cast<v1::LogLevel>(log::level()));
@@ -257,7 +257,7 @@ class ApplianceService final : public Base {
     return grpc::Status::OK;
   }
   grpc::Status SetLogLevel(grpc::ServerContext*, const v1::SetLogLevelRequest* q, v1::SetLogLevelResponse*) override {
-    if (const auto s = all_known(*q); !s.ok()) return to_grpc(s);
+    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
     if (q->level() == v1::LOG_LEVEL_UNSPECIFIED || !v1::LogLevel_IsValid(q->level()))
       return to_grpc(bad_request("level", "there is no such level"));
     if (q->program() == v1::PROGRAM_ENGINE)
