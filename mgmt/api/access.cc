@@ -25,14 +25,20 @@ std::string list(const std::vector<std::string>& organizations) {
   return absl::Utf8SafeCHexEscape("O=" + absl::StrJoin(organizations, ", O="));
 }
 
-}  // namespace
-
-bool only_reads(std::string_view method) {
-  if (!method.starts_with('/')) return false;
+// In the generated classes' own pool: what isn't in it isn't served. Null if it isn't.
+const google::protobuf::MethodDescriptor* described(std::string_view method) {
+  if (!method.starts_with('/')) return nullptr;
   std::string name(method.substr(1));
   std::ranges::replace(name, '/', '.');
-  // The generated classes' own pool: what isn't in it isn't served.
-  const auto* m = v1::GetStatusRequest::descriptor()->file()->pool()->FindMethodByName(name);
+  return v1::GetStatusRequest::descriptor()->file()->pool()->FindMethodByName(name);
+}
+
+}  // namespace
+
+bool is_ours(std::string_view method) { return described(method) != nullptr; }
+
+bool only_reads(std::string_view method) {
+  const auto* m = described(method);
   return m != nullptr && m->options().idempotency_level() == MethodOptions::NO_SIDE_EFFECTS;
 }
 

@@ -26,19 +26,15 @@ std::string common_name(const grpc::ServerContextBase& context) {
   return names.empty() ? "" : absl::Utf8SafeCHexEscape({names[0].data(), names[0].size()});
 }
 
-// What gRPC refuses itself, it refuses without a word.
-grpc::Status in_words(const grpc::Status& s, std::string_view method) {
+// What gRPC refuses itself, it refuses without a word: a request that it can't parse as INTERNAL or UNIMPLEMENTED, by
+// the kind of method, and so too one that never came, for the caller had gone.
+grpc::Status in_words(const grpc::Status& s, std::string_view method, const grpc::ServerContextBase& context) {
   const std::string name = absl::Utf8SafeCHexEscape({method.data(), method.size()});
-  switch (s.error_code()) {
-    case grpc::StatusCode::UNIMPLEMENTED:
-      return {s.error_code(),
-              "guidewayd " GUIDEWAY_VERSION " has no method " + name + ": is it older than its client?"};
-    case grpc::StatusCode::INTERNAL:  // so it says when a request can't be parsed
-      return {grpc::StatusCode::INVALID_ARGUMENT,
-              "the request's bytes aren't those of a message that " + name + " takes"};
-    default:
-      return s;
-  }
+  if (s.error_code() != grpc::StatusCode::INTERNAL && s.error_code() != grpc::StatusCode::UNIMPLEMENTED) return s;
+  if (context.IsCancelled()) return {grpc::StatusCode::CANCELLED, "the caller has gone"};
+  if (!is_ours(method))
+    return {s.error_code(), "guidewayd " GUIDEWAY_VERSION " has no method " + name + ": is it older than its client?"};
+  return {grpc::StatusCode::INVALID_ARGUMENT, "the request's bytes aren't those of a message that " + name + " takes"};
 }
 
 class CallLog final : public hooks::Interceptor {
@@ -51,7 +47,8 @@ class CallLog final : public hooks::Interceptor {
       local_ = local_caller(call_->server_context()->peer());
     if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::PRE_SEND_STATUS)) {
       grpc::Status s = methods->GetSendStatus();
-      if (!s.ok() && s.error_message().empty()) methods->ModifySendStatus(s = in_words(s, call_->method()));
+      if (!s.ok() && s.error_message().empty())
+        methods->ModifySendStatus(s = in_words(s, call_->method(), *call_->server_context()));
       log(s);
     }
     methods->Proceed();

@@ -76,6 +76,8 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listeners::start(grpc::ServerBuild
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   auto server = builder.BuildAndStart();
+  if (!server && tcp_.empty())
+    return log::failure(absl::StatusCode::kInternal, "gRPC's server doesn't start", "the line before says why");
   for (const Tcp& t : tcp_) {
     if (t.port == 0 || !server)
       return log::failure(absl::StatusCode::kFailedPrecondition, "the API can't listen at tcp:" + t.address,

@@ -11,6 +11,7 @@
 #include "log/level.h"
 #include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/api/call_log.h"
+#include "mgmt/api/calls.h"
 #include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
 #include "mgmt/api/error_details.pb.h"
@@ -46,47 +47,113 @@ grpc::Status to_grpc(const absl::Status& s) {
   return {code, std::string(s.message()), details.SerializeAsString()};
 }
 
-// A call has a thread of its own, but watches, which may last for days: those are reactors.
-using Base = v1::Appliance::WithCallbackMethod_WatchServices<
-    v1::Appliance::WithCallbackMethod_WatchBackends<v1::Appliance::Service>>;
+// Those whose requests may be of megabytes have a thread of gRPC's each: so it doesn't read more of them than it has
+// threads. The others are taken as they come, and none holds a thread until its answer is read.
+using A = v1::Appliance;
+using Base = A::WithRawCallbackMethod_CountConnections<
+    A::WithRawCallbackMethod_GetBackend<A::WithRawCallbackMethod_GetLogLevels<A::WithRawCallbackMethod_GetObject<
+        A::WithRawCallbackMethod_GetService<A::WithRawCallbackMethod_GetStatus<A::WithRawCallbackMethod_ListBackends<
+            A::WithRawCallbackMethod_ListConnections<A::WithRawCallbackMethod_ListDeniedPrefixes<
+                A::WithRawCallbackMethod_ListDrops<A::WithRawCallbackMethod_ListServices<
+                    A::WithRawCallbackMethod_ListSourceFilters<A::WithRawCallbackMethod_ResetBackendWeight<
+                        A::WithRawCallbackMethod_SetBackendWeight<A::WithRawCallbackMethod_SetLogLevel<
+                            A::WithRawCallbackMethod_Trace<A::WithCallbackMethod_WatchBackends<
+                                A::WithCallbackMethod_WatchServices<A::Service>>>>>>>>>>>>>>>>>>;
 
 class ApplianceService final : public Base {
+  using Self = ApplianceService;
+
  public:
   explicit ApplianceService(Daemon& daemon) : daemon_(daemon), watches_(daemon) {}
   Watches& watches() { return watches_; }
+  // No call is answered any more, but those under way.
+  void stop() {
+    watches_.stop();
+    calls_.stop();
+  }
 
  private:
+  using Context = grpc::CallbackServerContext;
+  using Bytes = grpc::ByteBuffer;
+  using Reactor = grpc::ServerUnaryReactor;
+
+  Reactor* GetStatus(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::get_status); }
+  Reactor* ListServices(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::list_services);
+  }
+  Reactor* GetService(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::get_service); }
+  Reactor* ListBackends(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::list_backends);
+  }
+  Reactor* GetBackend(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::get_backend); }
+  Reactor* ListDrops(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::list_drops); }
+  Reactor* ListSourceFilters(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::list_source_filters);
+  }
+  Reactor* ListDeniedPrefixes(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::list_denied_prefixes);
+  }
+  Reactor* ListConnections(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::list_connections);
+  }
+  Reactor* CountConnections(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::count_connections);
+  }
+  Reactor* Trace(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::trace); }
+  Reactor* GetObject(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::get_object); }
+  Reactor* SetBackendWeight(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::set_backend_weight);
+  }
+  Reactor* ResetBackendWeight(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::reset_backend_weight);
+  }
+  Reactor* GetLogLevels(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::get_log_levels);
+  }
+  Reactor* SetLogLevel(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::set_log_level); }
+
+  // What is kept of a call are its bytes: a message takes ten times as much.
+  template <typename Request, typename Response>
+  Reactor* call(const Context& context, const Bytes& request, Bytes& response,
+                absl::Status (Self::*answer)(const Context&, const Request&, Response&)) {
+    return calls_.begin(context, response, [this, &context, &request, &response, answer] {
+      Request q;
+      Response r;
+      Bytes bytes = request;
+      if (!grpc::SerializationTraits<Request>::Deserialize(&bytes, &q).ok())
+        return to_grpc(
+            bad_request(std::string(q.GetDescriptor()->name()), "the request's bytes aren't such a message"));
+      absl::Status s = acceptable(q);
+      if (s.ok()) s = (this->*answer)(context, q, r);
+      bool own = false;
+      return s.ok() ? grpc::SerializationTraits<Response>::Serialize(r, &response, &own) : to_grpc(s);
+    });
+  }
+
   template <typename Response>
-  grpc::Status answer(const google::protobuf::Message& q, Response* response, Question question) {
-    if (const auto s = acceptable(q); !s.ok()) return to_grpc(s);
+  absl::Status fill_from_snapshot(Question question, Response& r) {
     const auto s = daemon_.take_snapshot(question);
-    if (!s.ok()) return to_grpc(s.status());
-    fill(**s, *response);
-    return grpc::Status::OK;
+    if (s.ok()) fill(**s, r);
+    return s.status();
   }
-  grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest* q, v1::GetStatusResponse* r) override {
-    return answer(*q, r, Question::kStatus);
+  absl::Status get_status(const Context&, const v1::GetStatusRequest&, v1::GetStatusResponse& r) {
+    return fill_from_snapshot(Question::kStatus, r);
   }
-  grpc::Status ListServices(grpc::ServerContext*, const v1::ListServicesRequest* q,
-                            v1::ListServicesResponse* r) override {
-    return answer(*q, r, Question::kCounters);
+  absl::Status list_services(const Context&, const v1::ListServicesRequest&, v1::ListServicesResponse& r) {
+    return fill_from_snapshot(Question::kCounters, r);
   }
-  grpc::Status GetService(grpc::ServerContext*, const v1::GetServiceRequest* q, v1::GetServiceResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
+  absl::Status get_service(const Context&, const v1::GetServiceRequest& q, v1::GetServiceResponse& r) {
     const auto s = daemon_.take_snapshot(Question::kCounters);
-    if (!s.ok()) return to_grpc(s.status());
-    return to_grpc(fill(**s, *q, *r));
+    return s.ok() ? fill(**s, q, r) : s.status();
   }
-  grpc::Status ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest* q,
-                            v1::ListBackendsResponse* r) override {
-    return answer(*q, r, Question::kCounters);
+  absl::Status list_backends(const Context&, const v1::ListBackendsRequest&, v1::ListBackendsResponse& r) {
+    return fill_from_snapshot(Question::kCounters, r);
   }
-  grpc::Status GetBackend(grpc::ServerContext*, const v1::GetBackendRequest* q, v1::GetBackendResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
-    const auto key = to_backend(*q);
-    if (!key.ok()) return to_grpc(key.status());
+  absl::Status get_backend(const Context&, const v1::GetBackendRequest& q, v1::GetBackendResponse& r) {
+    const auto key = to_backend(q);
+    if (!key.ok()) return key.status();
     const auto s = daemon_.take_snapshot(Question::kCounters);
-    return to_grpc(s.ok() ? fill(**s, *key, *r) : s.status());
+    return s.ok() ? fill(**s, *key, r) : s.status();
   }
   grpc::ServerWriteReactor<v1::WatchServicesResponse>* WatchServices(grpc::CallbackServerContext*,
                                                                      const v1::WatchServicesRequest* q) override {
@@ -98,90 +165,84 @@ class ApplianceService final : public Base {
     if (const auto s = acceptable(*q); !s.ok()) return new RefusedWatch<v1::WatchBackendsResponse>(to_grpc(s));
     return watches_.backends(*q);
   }
-  grpc::Status ListDrops(grpc::ServerContext*, const v1::ListDropsRequest* q, v1::ListDropsResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
+  absl::Status list_drops(const Context&, const v1::ListDropsRequest&, v1::ListDropsResponse& r) {
     const auto taken = daemon_.take_snapshot(Question::kStatus);
-    if (!taken.ok()) return to_grpc(taken.status());
+    if (!taken.ok()) return taken.status();
     const SnapshotPtr& s = *taken;
     if (!s->hello || !s->status)
-      return {grpc::StatusCode::FAILED_PRECONDITION,
-              "the engine doesn't say what it dropped: " +
-                  (s->engine_trouble.empty() ? "it doesn't answer" : s->engine_trouble)};
-    fill_drops(*s->hello, *s->status, *r);
-    return grpc::Status::OK;
+      return absl::FailedPreconditionError("the engine doesn't say what it dropped: " +
+                                           (s->engine_trouble.empty() ? "it doesn't answer" : s->engine_trouble));
+    fill_drops(*s->hello, *s->status, r);
+    return absl::OkStatus();
   }
-  grpc::Status ListSourceFilters(grpc::ServerContext*, const v1::ListSourceFiltersRequest* q,
-                                 v1::ListSourceFiltersResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
+  absl::Status list_source_filters(const Context&, const v1::ListSourceFiltersRequest&,
+                                   v1::ListSourceFiltersResponse& r) {
     const auto s = daemon_.take_snapshot(std::nullopt);
-    if (s.ok()) fill(**s, *r);
-    return to_grpc(s.status());
+    if (s.ok()) fill(**s, r);
+    return s.status();
   }
-  grpc::Status ListDeniedPrefixes(grpc::ServerContext*, const v1::ListDeniedPrefixesRequest* q,
-                                  v1::ListDeniedPrefixesResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
+  absl::Status list_denied_prefixes(const Context&, const v1::ListDeniedPrefixesRequest& q,
+                                    v1::ListDeniedPrefixesResponse& r) {
     const auto s = daemon_.take_snapshot(std::nullopt);
-    return to_grpc(s.ok() ? fill(**s, *q, *r) : s.status());
+    return s.ok() ? fill(**s, q, r) : s.status();
   }
   // Part by part, as the engine gives them, until `take` has enough, all is told, or so many parts are that the caller
   // had better ask again.
   template <typename Request, typename Response, typename Take>
-  grpc::Status list(const grpc::ServerContext& context, const Request& q, uint32_t rows, Response& r, Take take) {
-    if (const auto s = acceptable(q); !s.ok()) return to_grpc(s);
+  absl::Status list(const grpc::CallbackServerContext& context, const Request& q, uint32_t rows, Response& r,
+                    Take take) {
     engine::ConnectionsRequest request;
     request.set_rows(rows);
     auto filter = to_engine(q.filter());
-    if (!filter.ok()) return to_grpc(filter.status());
+    if (!filter.ok()) return filter.status();
     *request.mutable_filter() = std::move(*filter);
     auto from = position_of(q.page_token());
-    if (!from.ok()) return to_grpc(from.status());
+    if (!from.ok()) return from.status();
     *request.mutable_from() = std::move(*from);
     for (int parts = 0; parts < kMaxParts; ++parts) {
-      if (context.IsCancelled()) return {grpc::StatusCode::CANCELLED, "the caller has gone"};
+      if (context.IsCancelled()) return absl::CancelledError("the caller has gone");
       auto part = daemon_.list_connections(request);
-      if (!part.ok()) return to_grpc(part.status());
+      if (!part.ok()) return part.status();
       const bool more = take(*part, request) && part->has_next();
       r.set_next_page_token(part->has_next() ? page_token(part->next()) : "");
       if (!more) break;
       *request.mutable_from() = part->next();
     }
-    return grpc::Status::OK;
+    return absl::OkStatus();
   }
-  grpc::Status ListConnections(grpc::ServerContext* context, const v1::ListConnectionsRequest* q,
-                               v1::ListConnectionsResponse* r) override {
-    const uint32_t page = q->page_size() == 0 ? kPage : std::min(q->page_size(), kMaxPage);
-    return list(*context, *q, page, *r, [&](const engine::Connections& part, engine::ConnectionsRequest& next) {
-      for (const engine::Connection& c : part.connections()) fill(c, *r->add_connections());
-      const auto rows = static_cast<uint32_t>(r->connections_size());
+  absl::Status list_connections(const Context& context, const v1::ListConnectionsRequest& q,
+                                v1::ListConnectionsResponse& r) {
+    const uint32_t page = q.page_size() == 0 ? kPage : std::min(q.page_size(), kMaxPage);
+    return list(context, q, page, r, [&](const engine::Connections& part, engine::ConnectionsRequest& next) {
+      for (const engine::Connection& c : part.connections()) fill(c, *r.add_connections());
+      const auto rows = static_cast<uint32_t>(r.connections_size());
       next.set_rows(page - std::min(rows, page));
       return rows < page;
     });
   }
-  grpc::Status CountConnections(grpc::ServerContext* context, const v1::CountConnectionsRequest* q,
-                                v1::CountConnectionsResponse* r) override {
-    return list(*context, *q, 0, *r, [&](const engine::Connections& part, engine::ConnectionsRequest&) {
-      r->set_connections(r->connections() + part.matched());
+  absl::Status count_connections(const Context& context, const v1::CountConnectionsRequest& q,
+                                 v1::CountConnectionsResponse& r) {
+    return list(context, q, 0, r, [&](const engine::Connections& part, engine::ConnectionsRequest&) {
+      r.set_connections(r.connections() + part.matched());
       return true;
     });
   }
-  grpc::Status Trace(grpc::ServerContext*, const v1::TraceRequest* q, v1::TraceResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
-    const auto request = to_engine(*q);
-    if (!request.ok()) return to_grpc(request.status());
+  absl::Status trace(const Context&, const v1::TraceRequest& q, v1::TraceResponse& r) {
+    const auto request = to_engine(q);
+    if (!request.ok()) return request.status();
     const auto trace = daemon_.trace(*request);
-    if (!trace.ok()) return to_grpc(trace.status());
+    if (!trace.ok()) return trace.status();
     const auto vips = daemon_.take_vips();
-    if (vips.ok()) fill(*trace, *vips, *r);
-    return to_grpc(vips.status());
+    if (vips.ok()) fill(*trace, *vips, r);
+    return vips.status();
   }
 
-  grpc::Status GetObject(grpc::ServerContext*, const v1::GetObjectRequest* q, v1::GetObjectResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
-    const auto key = to_key(q->object(), "object");
-    if (!key.ok()) return to_grpc(key.status());
+  absl::Status get_object(const Context&, const v1::GetObjectRequest& q, v1::GetObjectResponse& r) {
+    const auto key = to_key(q.object(), "object");
+    if (!key.ok()) return key.status();
     const auto object = daemon_.get_object(*key);
-    if (object.ok()) fill(*object, *r);
-    return to_grpc(object.status());
+    if (object.ok()) fill(*object, r);
+    return object.status();
   }
   grpc::Status ApplyObjects(grpc::ServerContext*, const v1::ApplyObjectsRequest* q,
                             v1::ApplyObjectsResponse* r) override {
@@ -219,56 +280,52 @@ class ApplianceService final : public Base {
     }
     return keys;
   }
-  grpc::Status SetBackendWeight(grpc::ServerContext*, const v1::SetBackendWeightRequest* q,
-                                v1::SetBackendWeightResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
-    const auto key = to_override(q->namespace_(), q->name(), q->address());
-    if (!key.ok()) return to_grpc(key.status());
-    const auto services = daemon_.api().set_weight(*key, q->weight());
-    if (!services.ok()) return to_grpc(services.status());
-    for (const ObjectKey& s : *services) fill(s, *r->add_services());
-    r->set_pending(daemon_.engine_trouble());
-    return grpc::Status::OK;
+  absl::Status set_backend_weight(const Context&, const v1::SetBackendWeightRequest& q,
+                                  v1::SetBackendWeightResponse& r) {
+    const auto key = to_override(q.namespace_(), q.name(), q.address());
+    if (!key.ok()) return key.status();
+    const auto services = daemon_.api().set_weight(*key, q.weight());
+    if (!services.ok()) return services.status();
+    for (const ObjectKey& s : *services) fill(s, *r.add_services());
+    r.set_pending(daemon_.engine_trouble());
+    return absl::OkStatus();
   }
-  grpc::Status ResetBackendWeight(grpc::ServerContext*, const v1::ResetBackendWeightRequest* q,
-                                  v1::ResetBackendWeightResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
-    const auto key = to_override(q->namespace_(), q->name(), q->address());
-    if (!key.ok()) return to_grpc(key.status());
-    const auto weight = daemon_.api().reset_weight(*key, q->only_drained());
-    if (!weight.ok()) return to_grpc(weight.status());
-    if (*weight) r->set_weight(**weight);
-    r->set_pending(daemon_.engine_trouble());
-    return grpc::Status::OK;
+  absl::Status reset_backend_weight(const Context&, const v1::ResetBackendWeightRequest& q,
+                                    v1::ResetBackendWeightResponse& r) {
+    const auto key = to_override(q.namespace_(), q.name(), q.address());
+    if (!key.ok()) return key.status();
+    const auto weight = daemon_.api().reset_weight(*key, q.only_drained());
+    if (!weight.ok()) return weight.status();
+    if (*weight) r.set_weight(**weight);
+    r.set_pending(daemon_.engine_trouble());
+    return absl::OkStatus();
   }
-  grpc::Status GetLogLevels(grpc::ServerContext*, const v1::GetLogLevelsRequest* q,
-                            v1::GetLogLevelsResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
-    v1::ProgramLogLevel& daemon = *r->add_programs();
+  absl::Status get_log_levels(const Context&, const v1::GetLogLevelsRequest&, v1::GetLogLevelsResponse& r) {
+    v1::ProgramLogLevel& daemon = *r.add_programs();
     daemon.set_program(v1::PROGRAM_DAEMON);
     daemon.set_level(static_cast<v1::LogLevel>(log::level()));
-    v1::ProgramLogLevel& engine = *r->add_programs();
+    v1::ProgramLogLevel& engine = *r.add_programs();
     engine.set_program(v1::PROGRAM_ENGINE);
     const auto level = daemon_.set_engine_log_level(engine::LOG_LEVEL_UNSPECIFIED);
     if (level.ok())
       engine.set_level(static_cast<v1::LogLevel>(*level));
     else
       engine.set_trouble(std::string(level.status().message()));
-    return grpc::Status::OK;
+    return absl::OkStatus();
   }
-  grpc::Status SetLogLevel(grpc::ServerContext*, const v1::SetLogLevelRequest* q, v1::SetLogLevelResponse*) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
-    if (q->level() == v1::LOG_LEVEL_UNSPECIFIED || !v1::LogLevel_IsValid(q->level()))
-      return to_grpc(bad_request("level", "there is no such level"));
-    if (q->program() == v1::PROGRAM_ENGINE)
-      return to_grpc(daemon_.set_engine_log_level(static_cast<engine::LogLevel>(q->level())).status());
-    if (q->program() != v1::PROGRAM_DAEMON) return to_grpc(bad_request("program", "neither the daemon nor the engine"));
-    log::set_level(static_cast<log::Level>(q->level()));
-    return grpc::Status::OK;
+  absl::Status set_log_level(const Context&, const v1::SetLogLevelRequest& q, v1::SetLogLevelResponse&) {
+    if (q.level() == v1::LOG_LEVEL_UNSPECIFIED || !v1::LogLevel_IsValid(q.level()))
+      return bad_request("level", "there is no such level");
+    if (q.program() == v1::PROGRAM_ENGINE)
+      return daemon_.set_engine_log_level(static_cast<engine::LogLevel>(q.level())).status();
+    if (q.program() != v1::PROGRAM_DAEMON) return bad_request("program", "neither the daemon nor the engine");
+    log::set_level(static_cast<log::Level>(q.level()));
+    return absl::OkStatus();
   }
 
   Daemon& daemon_;
   Watches watches_;
+  Calls calls_;
 };
 
 }  // namespace
@@ -284,7 +341,7 @@ ApiServer::ApiServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 ApiServer::~ApiServer() {
   impl_->listeners = {};
-  impl_->service.watches().stop();
+  impl_->service.stop();
   // Calls that wait for the loop are answered by its end; the deadline is for clients that don't read.
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
 }

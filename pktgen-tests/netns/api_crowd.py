@@ -163,6 +163,49 @@ class Crowd(ApiTest):
         self.assertLess(grown, 20)  # what was told in 20 rounds, queued for each that is slow, would be 40
         self.assertLess(max(onlooker.took), 5)
 
+    def test_of_readers_that_ask_for_lists_and_dont_read_them(self):
+        """Four connections with 64 answers each that nobody reads, and more calls than a connection may have."""
+        services, unread = 1_000, 64
+        mine = lambda n: objects(n, lambda i: ["10.77.200.1", "10.77.201.1"])
+        self.addCleanup(lambda: self.stub.DeleteObjects(
+            api.DeleteObjectsRequest(manifests=mine(services), ignore_missing=True)))
+        self.apply(mine(services))
+        forget_peak()
+        rest = memory("VmRSS")
+        path = "/guideway.v1.Appliance/"
+        with contextlib.ExitStack() as stack:
+            crowd = []
+            for _ in range(4):
+                little = connection(("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535))
+                channel = stack.enter_context(little)
+                # As streams: nothing of them is read before somebody asks for the next message.
+                lists = channel.unary_stream(path + "ListBackends")
+                crowd.append((channel, [lists(b"", timeout=120) for _ in range(unread)]))
+            with Onlooker() as onlooker:
+                self.apply(mine(services))
+                time.sleep(3)
+                with self.assertRaises(grpc.RpcError) as error:
+                    crowd[0][0].unary_unary(path + "GetLogLevels")(b"", timeout=20)
+                self.assertEqual(error.exception.code(), CODE.RESOURCE_EXHAUSTED)
+                self.assertIn("this connection has 64 calls under way", error.exception.details())
+            peak = memory("VmHWM")
+            ends = collections.Counter()
+            for channel, answers in crowd:
+                for a in answers:
+                    try:
+                        ends[len(api.ListBackendsResponse.FromString(b"".join(a)).backends)] += 1
+                    except grpc.RpcError as e:
+                        ends[e.code()] += 1
+                channel.unary_unary(path + "GetLogLevels")(b"", timeout=20)  # and is a client like others again
+        print(f"unread lists: {dict(ends)}; the daemon took {peak:.0f} MB at most, {rest:.0f} MB before; {onlooker}")
+        self.assertEqual(onlooker.failed, [])
+        self.assertLess(max(onlooker.took), 5)
+        self.assertEqual(sum(ends.values()), 4 * unread)
+        self.assertLessEqual(set(ends), {len(self.stub.ListBackends(api.ListBackendsRequest()).backends),
+                                         CODE.RESOURCE_EXHAUSTED})
+        self.assertGreater(ends[CODE.RESOURCE_EXHAUSTED], 0)  # 256 answers of 200 kB are more than are kept
+        self.assertLess(peak - rest, 150)  # 32 MB of answers, and what is at work
+
     def test_of_writers_of_large_manifests(self):
         """200 at once, of 3 MB each, on connections of their own: those that are too many are refused."""
         manifests = objects(200, lambda i: [f"10.{i}.{n // 250}.{n % 250 + 1}" for n in range(490)])

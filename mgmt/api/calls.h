@@ -1,0 +1,55 @@
+// Calls under way. A few threads work on them, and gRPC sends the answers: a client that doesn't read holds memory, and
+// of that not much, but no thread that others wait for.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace guideway::mgmt {
+
+class Calls {
+ public:
+  static constexpr size_t kThreads = 16;
+  static constexpr size_t kOfConnection = 64;  // under way: waiting, at work, or with an answer that isn't read
+  static constexpr size_t kUnread =
+      32 << 20;  // bytes of answers; a connection that has none unread is served beyond it
+
+  Calls();
+  ~Calls() { stop(); }
+
+  // `answer` fills the response on one of our threads. A connection that has too many under way is refused.
+  grpc::ServerUnaryReactor* begin(const grpc::CallbackServerContext& context, const grpc::ByteBuffer& response,
+                                  std::function<grpc::Status()> answer);
+  // What waits is refused, and so is what comes.
+  void stop();
+
+ private:
+  struct Connection {
+    size_t calls = 0;
+    size_t unread = 0;  // bytes
+  };
+  class Call;
+
+  void work();
+  grpc::Status admit(Call& call, grpc::Status status);
+  void end(const Call& call);
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  std::deque<Call*> waiting_;
+  std::map<std::string, Connection> connections_;  // that have calls under way, by gRPC's name for the peer
+  size_t unread_ = 0;                              // bytes of all
+  bool stopped_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace guideway::mgmt
