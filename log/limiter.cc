@@ -35,8 +35,8 @@ std::string kind_of(std::string_view message) {
 
 }  // namespace
 
-bool Limiter::admit(std::string_view message, Clock::time_point now) {
-  std::string name = kind_of(message);
+bool Limiter::admit(std::string_view kind, std::string_view message, Clock::time_point now) {
+  std::string name = kind_of(kind);
   const bool beyond = kinds_.size() >= kMaxKinds && !kinds_.contains(name);
   if (beyond) name = kBeyond;
   Kind& k = kinds_.try_emplace(std::move(name), Kind{.since = now}).first->second;

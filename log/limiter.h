@@ -24,8 +24,9 @@ class Limiter {
     bool similar = true;  // false: of the kinds beyond kMaxKinds
   };
 
-  // Whether the message is to be said.
-  bool admit(std::string_view message, Clock::time_point now);
+  // Whether the message is to be said; `kind` without its numbers and addresses tells what it is the same as.
+  bool admit(std::string_view kind, std::string_view message, Clock::time_point now);
+  bool admit(std::string_view message, Clock::time_point now) { return admit(message, message, now); }
   // Of periods that are over; each is told once.
   std::vector<Suppressed> take_ended(Clock::time_point now);
 

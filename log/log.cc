@@ -21,7 +21,9 @@ namespace guideway::log {
 namespace {
 
 std::atomic<bool> limiting{false};
-thread_local const Fields* fields_now = nullptr;  // of the message that this thread writes
+// Of the message that this thread writes.
+thread_local const Fields* fields_now = nullptr;
+thread_local std::string_view kind_now;
 
 constexpr const char* kTime = "%Y-%m-%dT%H:%M:%S.%eZ";
 
@@ -88,7 +90,8 @@ class LimitedSink final : public spdlog::sinks::base_sink<std::mutex> {
     tell_ended(m.logger_name);
     // Who asks for more than usual wants all of it.
     const bool free = !limiting || m.level < spdlog::level::info;
-    if (free || limiter_.admit({m.payload.data(), m.payload.size()}, Limiter::Clock::now())) to_->log(m);
+    const std::string_view message(m.payload.data(), m.payload.size());
+    if (free || limiter_.admit(kind_now.empty() ? message : kind_now, message, Limiter::Clock::now())) to_->log(m);
   }
   void flush_() override {
     tell_ended(spdlog::default_logger_raw()->name());
@@ -156,10 +159,12 @@ void start(const char* program, const Options& options) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void write(spdlog::level::level_enum level, std::string_view message, Fields fields) {
+void write(spdlog::level::level_enum level, std::string_view message, Fields fields, std::string_view kind) {
   fields_now = &fields;
+  kind_now = kind;
   spdlog::log(level, "{}", message);
   fields_now = nullptr;
+  kind_now = {};
 }
 
 void last_words(const Trouble& why) {

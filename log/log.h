@@ -36,9 +36,11 @@ void add_options(CLI::App& app, Options& options);
 
 // From here on all goes to standard error.
 void start(const char* program, const Options& options);
-// What a message says, once more in parts: keys of their own in JSON. Those that are empty are left out.
+// What a message says, once more in parts: keys of their own in JSON. Those that are empty are left out. Messages of
+// one `kind` count as the same to who cuts off storms; without one, those that differ in nothing but numbers and
+// addresses.
 using Fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
-void write(spdlog::level::level_enum level, std::string_view message, Fields fields);
+void write(spdlog::level::level_enum level, std::string_view message, Fields fields, std::string_view kind = "");
 // Why it ends: said at every level.
 void last_words(const Trouble& why);
 // The program has started, and nothing that it says from now on is the reason why it doesn't: storms are cut off. To be

@@ -4,13 +4,18 @@
 #include <catch2/catch.hpp>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <nlohmann/json.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
+#include "mgmt/api/appliance.pb.h"
 #include "mgmt/source/whole_file.h"
 #include "mgmt/testing/programs.h"
+#include "mgmt/tls/certificates.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -76,6 +81,12 @@ struct TlsSite : Site {
     out = *read_whole_file(dir / "cli.out");
     return code;
   }
+  // Desired, as the daemon counts them.
+  uint64_t generation() const {
+    std::string out;
+    REQUIRE(cli({"status", "-o", "json"}, out) == 0);
+    return std::stoull(nlohmann::json::parse(out)["desired"]["counter"].get<std::string>());
+  }
   std::string pem(const std::string& name) const { return *read_whole_file(dir / name); }
   std::shared_ptr<grpc::Channel> channel(const std::string& name) const {
     return grpc::CreateChannel(address(),
@@ -83,13 +94,14 @@ struct TlsSite : Site {
   }
 };
 
-grpc::Status call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {
+grpc::Status call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                  const std::string& request = "") {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
   grpc::CompletionQueue queue;
-  const grpc::Slice nothing;
-  const grpc::ByteBuffer in(&nothing, 1);
+  const grpc::Slice bytes(request);
+  const grpc::ByteBuffer in(&bytes, 1);
   grpc::ByteBuffer out;
   grpc::Status status;
   const auto call = stub.PrepareUnaryCall(&context, method, in, &queue);
@@ -151,8 +163,11 @@ TEST_CASE("tls: roles decide who may call what", "[tls]") {
   CHECK(p.as("bob", {"drain", "10.0.0.1"}, out) == 1);
   CHECK(contains(out, "'bob' is a viewer (O=guideway:viewers): SetBackendWeight is for operators"));
   CHECK(p.as("bob", {"undrain", "10.0.0.1"}, out) == 1);
-  CHECK(p.as("bob", {"apply", "-f", p.dir / "m/web.yaml"}, out) == 1);
+  const uint64_t before = p.generation();
+  write_file(p.dir / "new.yaml", service_yaml("intruder", "198.51.100.9"));
+  CHECK(p.as("bob", {"apply", "-f", p.dir / "new.yaml"}, out) == 1);
   CHECK(contains(out, "ApplyObjects is for operators"));
+  CHECK(p.generation() == before);
   CHECK(p.as("bob", {"delete", "service", "demo/web"}, out) == 1);
   CHECK(p.as("bob", {"backends"}, out) == 0);
   CHECK_FALSE(contains(out, "draining"));
@@ -195,32 +210,39 @@ TEST_CASE("tls: who has no good certificate may call nothing, is told why, and n
   p.certify("server", "/O=guideway:operators/CN=server", "ca", "9", "gateway.ext");
   p.shell(
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout self.key -subj "
-      "'/O=guideway:operators/CN=self' -days 10 -out self.crt\n"
-      "openssl req -new -newkey rsa:1024 -nodes -keyout weak.key -subj '/O=guideway:operators/CN=weak' -out weak.csr\n"
-      "openssl x509 -req -in weak.csr -CA ca.crt -CAkey ca.key -days 9 -extfile client.ext -out weak.crt");
+      "'/O=guideway:operators/CN=self' -days 10 -out self.crt");
   Running daemon(p.start_tls());
   std::string out;
+  p.cli_until({"status"}, "applied");
+  const uint64_t before = p.generation();
+  v1::ApplyObjectsRequest apply;
+  apply.set_manifests(service_yaml("intruder", "198.51.100.9"));
   for (const auto& [name, why] : {std::pair("old", "expired at "),
                                   {"mallory", "isn't accepted: unable to get local issuer certificate"},
                                   {"self", "isn't accepted: self-signed certificate"},
                                   {"server", "isn't accepted: "}}) {
     CAPTURE(name);
     const auto channel = p.channel(name);
-    for (const std::string& method : {kReads, kUnknown, kHealth, std::string("/guideway.v1.Appliance/ApplyObjects")}) {
-      const grpc::Status s = call(channel, method);
+    for (const std::string& method : {kHealth, std::string("/guideway.v1.Appliance/ApplyObjects")}) {
+      const grpc::Status s = call(channel, method, apply.SerializeAsString());
       CHECK(s.error_code() == grpc::StatusCode::UNAUTHENTICATED);
       const std::string sentence = std::string("the certificate with the name '") + name + "' " + why;
       CHECK(contains(s.error_message(), sentence));
       CHECK(contains(p.log(), "refused " + method + ": " + sentence));
     }
   }
-  CHECK(call(p.channel("weak"), kReads).error_code() != grpc::StatusCode::OK);
   for (const char* name : {"mallory", "self", "server"}) {
     CHECK(p.as(name, {"status"}, out) == 1);
     CHECK(contains(out, std::string("guideway: the certificate with the name '") + name + "' isn't accepted: "));
   }
   CHECK(p.as("old", {"status"}, out) == 1);
   CHECK(contains(out, "guideway: the certificate with the name 'old' expired at "));
+  CHECK(p.generation() == before);
+  // However many names strangers give, they don't fill the log.
+  const auto mallory = p.channel("mallory");
+  for (char c = 'a'; c <= 'z'; ++c)
+    CHECK(call(mallory, std::string("/") + c).error_code() == grpc::StatusCode::UNAUTHENTICATED);
+  CHECK_FALSE(contains(p.log(), "refused /z"));
   const auto nobody = grpc::CreateChannel(p.address(), grpc::SslCredentials({p.pem("ca.crt"), "", ""}));
   CHECK(call(nobody, kHealth).error_code() == grpc::StatusCode::UNAVAILABLE);
   CHECK(contains(p.log(), "peer did not return a certificate"));
@@ -293,8 +315,61 @@ TEST_CASE("tls: a client's certificate may come with those between it and the au
   p.certify("erin", "/O=guideway:viewers/CN=erin", "between");
   Running daemon(p.start_tls());
   CHECK(call(p.channel("erin"), kReads).error_code() == grpc::StatusCode::UNAUTHENTICATED);
-  p.shell("cat between.crt >> erin.crt");
+  p.shell("cp erin.crt alone.crt; cp erin.key alone.key; cat between.crt >> erin.crt");
   CHECK(call(p.channel("erin"), kReads).ok());
+  // Or the gateway knows those itself, without who signed them.
+  const auto alone = p.channel("alone");
+  CHECK(call(alone, kReads).error_code() == grpc::StatusCode::UNAUTHENTICATED);
+  const auto alice = p.channel("alice");
+  CHECK(call(alice, kReads).ok());
+  p.shell("cp between.crt ca.crt.new; mv ca.crt.new ca.crt");
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'100));  // nobody connects, and yet it is seen
+  CHECK(call(alone, kReads).ok());
+  CHECK(call(alice, kReads).error_code() == grpc::StatusCode::UNAUTHENTICATED);
+}
+
+TEST_CASE("tls: the time of a certificate is looked at with each call", "[tls]") {
+  TlsSite p;
+  p.shell(
+      "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout brief.key -subj "
+      "'/O=guideway:operators/CN=brief' -out brief.csr\n"
+      "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout early.key -subj "
+      "'/O=guideway:operators/CN=early' -out early.csr\n"
+      "mkdir -p sign; touch sign/index; echo 01 > sign/serial\n"
+      "printf '[ca]\\ndefault_ca = c\\n[c]\\ndatabase = sign/index\\nserial = sign/serial\\nnew_certs_dir = sign\\n"
+      "default_md = sha256\\npolicy = p\\n[p]\\norganizationName = optional\\ncommonName = supplied\\n' > "
+      "sign/ca.conf\n"
+      "sign() { openssl ca -batch -config sign/ca.conf -cert ca.crt -keyfile ca.key -extfile client.ext -notext "
+      "-in $1.csr -out $1.crt -startdate $2 -enddate $3; }\n"
+      "at() { date -u -d \"$1\" +%Y%m%d%H%M%SZ; }\n"
+      "sign brief $(at '1 hour ago') $(at '3 seconds')\n"
+      "sign early $(at '1 hour') $(at '2 hours')");
+  Running daemon(p.start_tls());
+  const auto brief = p.channel("brief");
+  CHECK(call(brief, kReads).ok());
+  grpc::Status s = call(p.channel("early"), kReads);
+  CHECK(s.error_code() == grpc::StatusCode::UNAUTHENTICATED);
+  CHECK(contains(s.error_message(), "'early' isn't valid before "));
+  std::this_thread::sleep_for(std::chrono::seconds(4));
+  CHECK(brief->GetState(false) == GRPC_CHANNEL_READY);
+  s = call(brief, kReads);
+  CHECK(s.error_code() == grpc::StatusCode::UNAUTHENTICATED);
+  CHECK(contains(s.error_message(), "'brief' expired at "));
+}
+
+TEST_CASE("tls: authorities ask for strong keys, and don't read chains without end", "[tls]") {
+  TlsSite p;
+  p.shell(
+      "openssl req -new -newkey rsa:1024 -nodes -keyout weak.key -subj '/O=guideway:operators/CN=weak' -out weak.csr\n"
+      "openssl x509 -req -in weak.csr -CA ca.crt -CAkey ca.key -days 9 -extfile client.ext -out weak.crt");
+  const Authorities authorities(p.pem("ca.crt"));
+  CHECK(authorities.objection(p.pem("alice.crt"), "") == "");
+  CHECK(contains(authorities.objection(p.pem("weak.crt"), ""), "key too weak"));
+  CHECK(authorities.objection(p.pem("gateway.crt"), "") == "isn't accepted: unsuitable certificate purpose");
+  std::string many;
+  for (int i = 0; i < 1'000; ++i) many += p.pem("gateway.crt");
+  CHECK(authorities.objection(p.pem("alice.crt"), many) == "");
+  CHECK(authorities.objection("nothing", "") == "is no certificate");
 }
 
 TEST_CASE("tls: wrong options are said in a sentence", "[tls]") {

@@ -8,11 +8,14 @@
 #include <algorithm>
 
 #include "mgmt/api/appliance.pb.h"
+#include "mgmt/bad_request.h"
 
 namespace guideway::mgmt {
 namespace {
 
 using google::protobuf::MethodOptions;
+
+constexpr size_t kMaxShown = 200;  // bytes
 
 bool has_one_of(const Subject& caller, const std::vector<std::string>& organizations) {
   return std::ranges::any_of(caller.organizations, [&](const std::string& o) {
@@ -22,7 +25,7 @@ bool has_one_of(const Subject& caller, const std::vector<std::string>& organizat
 
 std::string list(const std::vector<std::string>& organizations) {
   if (organizations.empty()) return "no O";
-  return absl::Utf8SafeCHexEscape("O=" + absl::StrJoin(organizations, ", O="));
+  return shown("O=" + absl::StrJoin(organizations, ", O="));
 }
 
 // In the generated classes' own pool: what isn't in it isn't served. Null if it isn't.
@@ -34,6 +37,10 @@ const google::protobuf::MethodDescriptor* described(std::string_view method) {
 }
 
 }  // namespace
+
+std::string shown(std::string_view name) {
+  return shortened(absl::Utf8SafeCHexEscape({name.data(), std::min(name.size(), kMaxShown)}), kMaxShown);
+}
 
 bool is_ours(std::string_view method) { return described(method) != nullptr; }
 
@@ -48,8 +55,7 @@ bool for_anybody(std::string_view method) {
 
 absl::Status may_call(const Roles& roles, const Subject& caller, const std::string& objection,
                       std::string_view method) {
-  // A name comes from outside, and goes to the log and to terminals.
-  const std::string who = "'" + absl::Utf8SafeCHexEscape(caller.name) + "'";
+  const std::string who = "'" + shown(caller.name) + "'";
   if (!objection.empty())
     return absl::UnauthenticatedError(
         "the certificate with the name " + who + " " + objection +
@@ -60,9 +66,9 @@ absl::Status may_call(const Roles& roles, const Subject& caller, const std::stri
                                        ", which is no role here: viewers have " + list(roles.viewers) + ", operators " +
                                        list(roles.operators));
   if (only_reads(method)) return absl::OkStatus();
-  return absl::PermissionDeniedError(who + " is a viewer (" + list(caller.organizations) + "): " +
-                                     absl::Utf8SafeCHexEscape(std::string(method.substr(method.rfind('/') + 1))) +
-                                     " is for operators (" + list(roles.operators) + ")");
+  return absl::PermissionDeniedError(who + " is a viewer (" + list(caller.organizations) +
+                                     "): " + shown(method.substr(method.rfind('/') + 1)) + " is for operators (" +
+                                     list(roles.operators) + ")");
 }
 
 }  // namespace guideway::mgmt

@@ -18,6 +18,9 @@ struct Roles {
   std::vector<std::string> viewers = {"guideway:viewers"};      // call what has no side effects
 };
 
+// Of a certificate, fit for the log, a status and a terminal: a stranger chooses what stands there.
+std::string shown(std::string_view name);
+
 // `method`: "/guideway.v1.Appliance/GetStatus". PermissionDenied or Unauthenticated with a sentence otherwise. A method
 // asks for an operator unless appliance.proto says that it has no side effects; health and reflection for none.
 bool only_reads(std::string_view method);

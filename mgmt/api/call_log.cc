@@ -1,7 +1,6 @@
 #include "mgmt/api/call_log.h"
 
 #include <absl/status/status.h>
-#include <absl/strings/escaping.h>
 #include <grpc/grpc_security_constants.h>
 #include <grpcpp/support/server_interceptor.h>
 
@@ -20,16 +19,15 @@ namespace {
 
 namespace hooks = grpc::experimental;
 
-// Escaped: it comes from outside.
 std::string common_name(const grpc::ServerContextBase& context) {
   const auto names = context.auth_context()->FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
-  return names.empty() ? "" : absl::Utf8SafeCHexEscape({names[0].data(), names[0].size()});
+  return names.empty() ? "" : shown({names[0].data(), names[0].size()});
 }
 
 // What gRPC refuses itself, it refuses without a word: a request that it can't parse as INTERNAL or UNIMPLEMENTED, by
 // the kind of method, and so too one that never came, for the caller had gone.
 grpc::Status in_words(const grpc::Status& s, std::string_view method, const grpc::ServerContextBase& context) {
-  const std::string name = absl::Utf8SafeCHexEscape({method.data(), method.size()});
+  const std::string name = shown(method);
   if (s.error_code() != grpc::StatusCode::INTERNAL && s.error_code() != grpc::StatusCode::UNIMPLEMENTED) return s;
   if (context.IsCancelled()) return {grpc::StatusCode::CANCELLED, "the caller has gone"};
   if (!is_ours(method))
@@ -59,7 +57,7 @@ class CallLog final : public hooks::Interceptor {
     const std::string_view path = call_->method();
     if (s.error_code() == grpc::StatusCode::CANCELLED) return;  // by the caller: how watches end
     if (s.ok() && (only_reads(path) || for_anybody(path))) return;
-    const std::string method(path.substr(path.rfind('/') + 1));
+    const std::string method = shown(path.substr(path.rfind('/') + 1));
     const std::string caller = local_ ? to_string(*local_) : common_name(*call_->server_context());
     const std::string shown = local_ ? caller : "'" + caller + "'";
     if (s.ok())

@@ -1,13 +1,14 @@
 #include "mgmt/api/tls_credentials.h"
 
-#include <absl/strings/escaping.h>
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 #include "log/log.h"
 
@@ -40,25 +41,31 @@ class Gate {
 
  private:
   grpc_ssl_certificate_config_reload_status fetch(grpc_ssl_server_certificate_config** config) {
+    const std::lock_guard lock(mutex_);
+    look();
+    if (std::exchange(served_, version_) == version_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    const grpc_ssl_pem_key_cert_pair pair{in_use_.key.c_str(), in_use_.certificate.c_str()};
+    *config = grpc_ssl_server_certificate_config_create(in_use_.ca.c_str(), &pair, 1);
+    return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
+  }
+
+  // At the files, for what others have put there. With the mutex.
+  void look() {
+    next_look_ = Clock::now() + kLookEvery;
     auto read = read_identity(files_);
     const std::string trouble(read.status().message());
     if (trouble != trouble_ && !trouble.empty())
       log::error({"API", log::trouble_of(read.status()).text, "what was read before stays in use until it is mended"});
     trouble_ = trouble;
-    if (!read.ok() || *read == in_use_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    if (!read.ok() || *read == in_use_) return;
     for (const std::string& why : lapses(*read, files_))
-      log::warn({"API", why + ": clients won't connect", "put a new one there"});
-    const grpc_ssl_pem_key_cert_pair pair{read->key.c_str(), read->certificate.c_str()};
-    *config = grpc_ssl_server_certificate_config_create(read->ca.c_str(), &pair, 1);
-    if (!in_use_.certificate.empty())
-      spdlog::info("certificates changed: {} and what belongs to it", files_.certificate);
+      log::warn({"API", why + ": clients can't call anything", "put a new one there"});
+    if (version_++ > 0) spdlog::info("certificates changed: {} and what belongs to it", files_.certificate);
     std::swap(in_use_, *read);  // what was in use wipes its key
-    const std::lock_guard lock(mutex_);
     authorities_ = std::make_shared<const Authorities>(in_use_.ca);
-    return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
 
-  absl::Status judge(grpc_auth_context* connection, std::string_view method) const {
+  absl::Status judge(grpc_auth_context* connection, std::string_view method) {
     const std::string_view certificate = property(connection, GRPC_X509_PEM_CERT_PROPERTY_NAME);
     const auto caller = subject_of(certificate);
     // gRPC lets nobody in without one.
@@ -66,14 +73,15 @@ class Gate {
     const std::string objection =
         authorities()->objection(certificate, property(connection, GRPC_X509_PEM_CERT_CHAIN_PROPERTY_NAME));
     const absl::Status s = may_call(roles_, *caller, objection, method);
-    if (!s.ok()) {
-      const std::string path = absl::Utf8SafeCHexEscape(std::string(method));
-      const std::string name = absl::Utf8SafeCHexEscape(caller->name);
-      const std::string code = absl::StatusCodeToString(s.code());
-      const std::string why(s.message());
-      log::write(spdlog::level::warn, "refused " + path + ": " + why,
-                 {{"method", path.substr(path.rfind('/') + 1)}, {"caller", name}, {"code", code}, {"error", why}});
-    }
+    if (s.ok()) return s;
+    const std::string path = shown(method);
+    const std::string code = absl::StatusCodeToString(s.code());
+    const std::string why(s.message());
+    // Of strangers, who have any number of names, in all as many as of one.
+    log::write(
+        spdlog::level::warn, "refused " + path + ": " + why,
+        {{"method", path.substr(path.rfind('/') + 1)}, {"caller", shown(caller->name)}, {"code", code}, {"error", why}},
+        objection.empty() ? "" : "refused a stranger");
     return s;
   }
 
@@ -83,17 +91,24 @@ class Gate {
     return p != nullptr ? std::string_view(p->value, p->value_length) : std::string_view();
   }
 
-  std::shared_ptr<const Authorities> authorities() const {
+  std::shared_ptr<const Authorities> authorities() {
     const std::lock_guard lock(mutex_);
+    if (Clock::now() >= next_look_) look();
     return authorities_;
   }
 
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds kLookEvery{1};  // while nobody connects
+
   const TlsFiles files_;
   const Roles roles_;
+  std::mutex mutex_;  // guards what follows
+  Clock::time_point next_look_;
   TlsIdentity in_use_;
-  std::string trouble_;  // why the files as they are now aren't in use
-  mutable std::mutex mutex_;
-  std::shared_ptr<const Authorities> authorities_;  // in use; guarded by the mutex
+  std::shared_ptr<const Authorities> authorities_;  // of what is in use
+  uint64_t version_ = 0;                            // of what is in use
+  uint64_t served_ = 0;                             // that gRPC was given last
+  std::string trouble_;                             // why the files as they are now aren't in use
 };
 
 // The handshake shows that the client has its certificate's key. Whether the certificate counts is judged with each

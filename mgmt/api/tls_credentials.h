@@ -11,10 +11,10 @@
 
 namespace guideway::mgmt {
 
-// Asks every client for a certificate that `files.ca` vouches for, and judges every call by `roles` before any method
-// sees it. For one listening address. The files are read again for each connection that comes: what changed is used
-// from then on, connections that stand go on, and what is broken changes nothing and is said in the log. Fails if they
-// are broken now.
+// Asks every client for a certificate, and judges every call, before any method sees it, by whether `files.ca` vouches
+// for that and by `roles`. For one listening address. The files are read again for each connection that comes, and for
+// calls once a second: what changed is used from then on, and what is broken changes nothing and is said in the log.
+// Fails if they are broken now.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> tls_credentials(const TlsFiles& files, const Roles& roles);
 
 }  // namespace guideway::mgmt

@@ -58,13 +58,17 @@ Bio over(std::string_view text) { return Bio(BIO_new_mem_buf(text.data(), static
 // Nobody is there to be asked for one.
 int no_passphrase(char*, int, int, void*) { return 0; }
 
-// All of a text; none if one of them is broken.
-std::vector<Certificate> certificates_in(std::string_view text) {
+// The first ones of a text; none if one of them is broken.
+std::vector<Certificate> certificates_in(std::string_view text, size_t most = SIZE_MAX) {
   std::vector<Certificate> all;
   const Bio in = over(text);
   ERR_clear_error();
-  while (Certificate c{PEM_read_bio_X509(in.get(), nullptr, no_passphrase, nullptr)}) all.push_back(std::move(c));
-  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) all.clear();
+  while (all.size() < most) {
+    Certificate c{PEM_read_bio_X509(in.get(), nullptr, no_passphrase, nullptr)};
+    if (c == nullptr) break;
+    all.push_back(std::move(c));
+  }
+  if (all.size() < most && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) all.clear();
   ERR_clear_error();
   return all;
 }
@@ -137,7 +141,7 @@ std::vector<std::string> lapses(const TlsIdentity& identity, const TlsFiles& fil
 }
 
 std::optional<Subject> subject_of(std::string_view pem) {
-  const auto all = certificates_in(pem);
+  const auto all = certificates_in(pem, 1);
   if (all.empty()) return std::nullopt;
   const auto names = values_of(*all.front(), NID_commonName);
   return Subject{names.empty() ? "" : names.front(), values_of(*all.front(), NID_organizationName)};
@@ -145,14 +149,16 @@ std::optional<Subject> subject_of(std::string_view pem) {
 
 Authorities::Authorities(std::string_view pem) : store_(X509_STORE_new(), X509_STORE_free) {
   for (const Certificate& c : certificates_in(pem)) X509_STORE_add_cert(store_.get(), c.get());
+  // One that isn't at the top of its own chain vouches as well, as gRPC has it.
+  X509_STORE_set_flags(store_.get(), X509_V_FLAG_PARTIAL_CHAIN);
 }
 
 std::string Authorities::objection(std::string_view certificate, std::string_view between) const {
-  const auto own = certificates_in(certificate);
+  const auto own = certificates_in(certificate, 1);
   if (own.empty()) return "is no certificate";
   if (std::string why = lapse(*own.front()); !why.empty()) return why;
   const Stack untrusted(sk_X509_new_null());
-  const auto others = certificates_in(between);
+  const auto others = certificates_in(between, kDepth);  // of a stranger's, who may send many
   for (const Certificate& c : others) sk_X509_push(untrusted.get(), c.get());
   const std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
   if (X509_STORE_CTX_init(context.get(), store_.get(), own.front().get(), untrusted.get()) != 1 ||
