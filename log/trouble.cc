@@ -18,7 +18,7 @@ std::string_view usual_remedy(int error) {
   switch (error) {
     case EPERM:
     case EACCES:
-      return "start it as root, or with the capabilities that its unit lists";
+      return "let its user do that: owner and mode of the file, or the capabilities of its unit";
     case ENOMEM:
       return "free some memory, or raise the limits of its unit (MemoryMax=, LimitMEMLOCK=)";
     case ENOBUFS:
@@ -80,8 +80,10 @@ Trouble trouble_of(const absl::Status& s, std::string subject) {
   Trouble t{std::move(subject), std::string(s.message()), ""};
   const auto remedy = s.GetPayload(view(kRemedy));
   if (!remedy) return t;
+  const std::string end = "; " + std::string(*remedy);
+  if (!t.text.ends_with(end)) return t;
   t.remedy = std::string(*remedy);
-  t.text.resize(t.text.size() - t.remedy.size() - 2);  // "; "
+  t.text.resize(t.text.size() - end.size());
   return t;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 
 #include "dataplane/control/engine.h"
 #include "net/headers.h"
@@ -180,7 +181,7 @@ std::vector<log::Trouble> Engine::troubles() const {
     all.push_back(log::trouble_of(s, "denied sources"));
     all.back().text += ": what a SourceFilter denies gets through in part, and it is tried again";
   }
-  if (kernel_mirror_) all.insert(all.end(), kernel_mirror_->lacks().begin(), kernel_mirror_->lacks().end());
+  if (kernel_mirror_) std::ranges::move(kernel_mirror_->lacks(), std::back_inserter(all));
   if (!publisher_->identities_whole())
     all.push_back({"tables",
                    "there is no room to note which backends connections are with: some won't outlive this engine",

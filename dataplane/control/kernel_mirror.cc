@@ -69,6 +69,13 @@ gw_source_rate kernel_rate(const SourceRate& r) {
   return out;
 }
 
+// Its run, or none, with the first reason why.
+KernelLists::Run take(KernelLists& lists, size_t elements, size_t element_size, absl::Status& lack) {
+  const auto run = lists.take(elements, element_size);
+  lack.Update(run.status());
+  return run.ok() ? *run : KernelLists::Run{};
+}
+
 template <typename Row>
 uint32_t first_of(KernelLists::Run run) {
   return run.first * static_cast<uint32_t>(xdp::kLine / sizeof(Row));
@@ -100,17 +107,25 @@ std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher) {
   return entries;
 }
 
-void Lacks::note(const absl::Status& s) {
-  if (s.ok()) return;
+void Lacks::note(const char* what, size_t index, const absl::Status& s) {
+  if (s.ok()) {
+    if (!by_what_.empty()) by_what_.erase({what, index});
+    return;
+  }
   log::Trouble t = log::trouble_of(s, "kernel tables");
-  t.text += ": what lacks there is dropped while no engine runs";
+  t.text += ": while no engine runs the kernel doesn't balance that as the workers do";
   log::error(t);
-  const bool known = std::ranges::any_of(all_, [&](const log::Trouble& other) { return other.text == t.text; });
-  if (!known && all_.size() < kMost) all_.push_back(std::move(t));
+  by_what_.insert_or_assign({what, index}, std::move(t));
 }
 
-KernelLists::Run KernelLists::take(size_t elements, size_t element_size) {
-  if (elements == 0) return {};
+std::vector<log::Trouble> Lacks::all() const {
+  std::vector<log::Trouble> all;
+  for (const auto& [what, t] : by_what_) all.push_back(t);
+  return all;
+}
+
+absl::StatusOr<KernelLists::Run> KernelLists::take(size_t elements, size_t element_size) {
+  if (elements == 0) return Run{};
   Run run{.first = 0,
           .lines = static_cast<uint32_t>(std::bit_ceil((elements * element_size + xdp::kLine - 1) / xdp::kLine))};
   if (auto& free = free_[run.lines]; !free.empty()) {
@@ -118,9 +133,7 @@ KernelLists::Run KernelLists::take(size_t elements, size_t element_size) {
     free.pop_back();
     return run;
   }
-  const absl::Status s = array_.provide(size_t{end_} + run.lines);
-  lacks_.note(s);
-  if (!s.ok()) return {};
+  if (absl::Status s = array_.provide(size_t{end_} + run.lines); !s.ok()) return s;
   run.first = std::exchange(end_, end_ + run.lines);
   return run;
 }
@@ -135,9 +148,9 @@ KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts>
     : tables_(tables),
       heartbeat_(heartbeat),
       recent_({tables.recent.as<uint64_t>(), GW_RECENT_LINES * path::Recent::kWordsOfLine}),
-      rows_(tables.services, lacks_),
-      ordinals_(tables.ordinals, lacks_),
-      ranges_(tables.ranges, lacks_) {
+      rows_(tables.services),
+      ordinals_(tables.ordinals),
+      ranges_(tables.ranges) {
   for (const PortFacts& p : ports) {
     ifindex_.resize(std::max<size_t>(ifindex_.size(), p.index + 1U));
     ifindex_[p.index] = static_cast<uint32_t>(std::max(p.ifindex, 0));
@@ -147,16 +160,16 @@ KernelMirror::KernelMirror(xdp::KernelTables& tables, std::span<const PortFacts>
 SlotMemory KernelMirror::slots() {
   return {tables_.slots.as<uint16_t>(), [this](size_t slots) {
             const absl::Status s = tables_.slots.provide((slots + kSlotsOfLine - 1) / kSlotsOfLine);
-            lacks_.note(s);
+            lacks_.note("slots", 0, s);
             return s.ok();
           }};
 }
 
 // Null if there is no memory for it, which is said.
 template <typename Row>
-Row* KernelMirror::place(xdp::SharedArray& array, uint32_t index) {
+Row* KernelMirror::place(xdp::SharedArray& array, const char* name, uint32_t index) {
   const absl::Status s = array.provide(size_t{index} * sizeof(Row) / xdp::kLine + 1);
-  lacks_.note(s);
+  lacks_.note(name, index, s);
   return s.ok() ? array.as<Row>() + index : nullptr;
 }
 
@@ -185,12 +198,12 @@ void KernelMirror::follow(const Publisher& publisher) {
                        .source_rate = kernel_rate(publisher.gateway().source_rate),
                        .ports = {}};
   std::ranges::copy(ifindex_, settings.ports);
-  lacks_.note(tables_.set(settings));
-  lacks_.note(tables_.set_addresses(steered_addresses(publisher)));
+  lacks_.note("settings", 0, tables_.set(settings));
+  lacks_.note("addresses", 0, tables_.set_addresses(steered_addresses(publisher)));
 }
 
 void KernelMirror::put_exception(const net::FlowKey6& connection, path::RealIndex real) {
-  lacks_.note(tables_.put_exception(kernel_key(connection), static_cast<uint32_t>(real)));
+  lacks_.note("exceptions", 0, tables_.put_exception(kernel_key(connection), static_cast<uint32_t>(real)));
 }
 
 void KernelMirror::remove_exception(const net::FlowKey6& connection) {
@@ -198,7 +211,7 @@ void KernelMirror::remove_exception(const net::FlowKey6& connection) {
 }
 
 void KernelMirror::write_next_hop(path::NextHopIndex i, const path::NextHop& hop) {
-  auto* row = place<gw_next_hop>(tables_.next_hops, static_cast<uint32_t>(i));
+  auto* row = place<gw_next_hop>(tables_.next_hops, "next hops", static_cast<uint32_t>(i));
   if (row == nullptr) return;
   const uint32_t ifindex = hop.port < ifindex_.size() ? ifindex_[hop.port] : 0;
   const net::DropReason unusable =
@@ -215,7 +228,7 @@ void KernelMirror::write_next_hop(path::NextHopIndex i, const path::NextHop& hop
 }
 
 void KernelMirror::write_route(path::RouteIndex i, const path::Route& route) {
-  auto* row = place<gw_route>(tables_.routes, static_cast<uint32_t>(i));
+  auto* row = place<gw_route>(tables_.routes, "routes", static_cast<uint32_t>(i));
   if (row == nullptr) return;
   gw_route fresh{.unusable = static_cast<uint32_t>(route.unusable), .count = route.count, .hops = {}};
   for (size_t h = 0; h < route.hops.size(); ++h) fresh.hops[h] = static_cast<uint32_t>(route.hops[h]);
@@ -223,7 +236,7 @@ void KernelMirror::write_route(path::RouteIndex i, const path::Route& route) {
 }
 
 void KernelMirror::write_real(path::RealIndex i, const path::Real& real) {
-  auto* row = place<gw_real>(tables_.reals, static_cast<uint32_t>(i));
+  auto* row = place<gw_real>(tables_.reals, "reals", static_cast<uint32_t>(i));
   if (row == nullptr) return;
   uint32_t flags = 0;
   if (real.is_v4) flags |= GW_REAL_IPV4;
@@ -242,18 +255,24 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
   const path::Service& row = publisher.service(i);
   const auto [key, built, former, rate_limit] = publisher.served(i);
   const std::span ranges(row.ranges, row.range_count);
-  const KernelLists::Run served = rows_.take(1, sizeof(gw_served));
-  if (served.lines == 0) return drop_all(i);
-  Vip vip{
-      .row = served, .ordinals = {}, .former_ordinals = {}, .ranges = ranges_.take(ranges.size(), sizeof(gw_range))};
-  gw_service fresh{.table = write_ordinals(built, vip.ordinals),
-                   .former = former != nullptr ? write_ordinals(*former, vip.former_ordinals) : gw_table{},
+  absl::Status lack;
+  const KernelLists::Run served = take(rows_, 1, sizeof(gw_served), lack);
+  if (served.lines == 0) {
+    lacks_.note("services", static_cast<size_t>(i), lack);
+    return drop_all(i);
+  }
+  Vip vip{.row = served,
+          .ordinals = {},
+          .former_ordinals = {},
+          .ranges = take(ranges_, ranges.size(), sizeof(gw_range), lack)};
+  gw_service fresh{.table = write_ordinals(built, vip.ordinals, lack),
+                   .former = former != nullptr ? write_ordinals(*former, vip.former_ordinals, lack) : gw_table{},
                    .ranges = first_of<gw_range>(vip.ranges),
                    .range_count = static_cast<uint16_t>(row.range_count),
                    .mtu = row.mtu,
                    .mode = static_cast<uint8_t>(row.mode),
                    .flags = 0,
-                   .bucket = bucket_of(i, rate_limit)};
+                   .bucket = bucket_of(i, rate_limit, lack)};
   vip.bucket = fresh.bucket;
   vip.rate_limit = rate_limit;
   if (row.affinity != 0) fresh.flags |= GW_SERVICE_AFFINITY;
@@ -265,9 +284,10 @@ void KernelMirror::write_service(path::ServiceIndex i, const Publisher& publishe
                                                          kernel_address(ranges[n].last)};
   else if (!ranges.empty())
     fresh.table.size = 0;  // nobody may pass who shouldn't
-  lacks_.note(tables_.put_vip(vip.row.first, kernel_key(key), fresh));
+  lack.Update(tables_.put_vip(vip.row.first, kernel_key(key), fresh));
   forget(i);
   services_.emplace(i, vip);
+  lacks_.note("services", static_cast<size_t>(i), lack);
 }
 
 // There is no room for what it is now, and what it was names tables that will be another's.
@@ -278,9 +298,9 @@ void KernelMirror::drop_all(path::ServiceIndex i) {
   service.table.size = service.former.size = 0;
 }
 
-gw_table KernelMirror::write_ordinals(const BuiltTable& built, KernelLists::Run& run) {
+gw_table KernelMirror::write_ordinals(const BuiltTable& built, KernelLists::Run& run, absl::Status& lack) {
   if (built.table == nullptr) return {};
-  run = ordinals_.take(built.ordinals->size(), sizeof(uint32_t));
+  run = take(ordinals_, built.ordinals->size(), sizeof(uint32_t), lack);
   if (run.lines == 0) return {};
   const gw_table table{built.table->offset, built.table->size(), first_of<uint32_t>(run)};
   for (size_t n = 0; n < built.ordinals->size(); ++n)
@@ -290,7 +310,7 @@ gw_table KernelMirror::write_ordinals(const BuiltTable& built, KernelLists::Run&
 
 // The service keeps its bucket, and what is in it, while its limit stays. 0: it needs none, or there is none left,
 // which is said.
-uint16_t KernelMirror::bucket_of(path::ServiceIndex i, uint32_t rate_limit) {
+uint16_t KernelMirror::bucket_of(path::ServiceIndex i, uint32_t rate_limit, absl::Status& lack) {
   if (rate_limit == 0) return 0;
   uint16_t bucket = 0;
   if (const auto old = services_.find(i); old != services_.end() && old->second.bucket != 0) {
@@ -302,17 +322,18 @@ uint16_t KernelMirror::bucket_of(path::ServiceIndex i, uint32_t rate_limit) {
   } else if (next_bucket_ < GW_MAX_BUCKETS) {
     bucket = next_bucket_++;
   } else {
-    lacks_.note(log::failure(absl::StatusCode::kResourceExhausted, "no bucket is left for the rate limit of a VIP",
+    lack.Update(log::failure(absl::StatusCode::kResourceExhausted, "no bucket is left for the rate limit of a VIP",
                              "take the limit off others, then change this VIP's"));
     return 0;
   }
-  lacks_.note(tables_.set_bucket(bucket, kernel_rate(rate_limit, 0)));
+  lack.Update(tables_.set_bucket(bucket, kernel_rate(rate_limit, 0)));
   return bucket;
 }
 
 // What it was is given back once its VIP goes by another row, or is gone.
 void KernelMirror::forget(path::ServiceIndex i) {
   const auto it = services_.find(i);
+  lacks_.note("services", static_cast<size_t>(i), absl::OkStatus());
   if (it == services_.end()) return;
   left_.push_back(it->second);
   services_.erase(it);

@@ -2,11 +2,15 @@
 // writes what that changed into the maps that all programs read.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <span>
+#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "dataplane/control/maglev_tables.h"
@@ -23,16 +27,15 @@ class Publisher;
 // What is steered beside the VIPs, and what only we send from.
 std::vector<xdp::AddressEntry> steered_addresses(const Publisher& publisher);
 
-// What the kernel's tables couldn't take. It isn't tried again, so it stands until the engine is started anew.
+// What the kernel's tables can't take, by what is written there: it passes when that is written again.
 class Lacks {
  public:
-  // Logs it, if it is a failure.
-  void note(const absl::Status& s);
-  const std::vector<log::Trouble>& all() const { return all_; }
+  // Logs it, if it is a failure; else what failed there has passed. `index`: of rows.
+  void note(const char* what, size_t index, const absl::Status& s);
+  std::vector<log::Trouble> all() const;
 
  private:
-  static constexpr size_t kMost = 8;  // that are told apart
-  std::vector<log::Trouble> all_;     // each once
+  std::map<std::pair<std::string, size_t>, log::Trouble> by_what_;
 };
 
 // Lists in one shared array, each in a run of lines of its own.
@@ -43,10 +46,10 @@ class KernelLists {
     uint32_t lines = 0;  // a power of two; 0: none
   };
 
-  KernelLists(xdp::SharedArray& array, Lacks& lacks) : array_(array), lacks_(lacks) {}
+  explicit KernelLists(xdp::SharedArray& array) : array_(array) {}
 
-  // A run for so many elements of this size. None if there is no room for it, which is said.
-  Run take(size_t elements, size_t element_size);
+  // A run for so many elements of this size; none, and why, if there is no room for it.
+  absl::StatusOr<Run> take(size_t elements, size_t element_size);
   // No row names it any more; but a program under way may have read one that did, so it is used again only after the
   // next settle().
   void give_back(Run run) { given_back_.push_back(run); }
@@ -54,7 +57,6 @@ class KernelLists {
 
  private:
   xdp::SharedArray& array_;
-  Lacks& lacks_;
   std::vector<Run> given_back_;
   std::map<uint32_t, std::vector<uint32_t>> free_;  // lines → firsts
   uint32_t end_ = 0;
@@ -75,7 +77,7 @@ class KernelMirror {
   // Maglev tables are built in the kernel's memory.
   SlotMemory slots();
   // Why the kernel wouldn't balance as the workers do.
-  const std::vector<log::Trouble>& lacks() const { return lacks_.all(); }
+  std::vector<log::Trouble> lacks() const { return lacks_.all(); }
 
  private:
   struct Vip {
@@ -87,14 +89,14 @@ class KernelMirror {
     uint32_t rate_limit = 0;
   };
   template <typename Row>
-  Row* place(xdp::SharedArray& array, uint32_t index);
+  Row* place(xdp::SharedArray& array, const char* name, uint32_t index);
   void write_next_hop(path::NextHopIndex i, const path::NextHop& hop);
   void write_route(path::RouteIndex i, const path::Route& route);
   void write_real(path::RealIndex i, const path::Real& real);
   void write_service(path::ServiceIndex i, const Publisher& publisher);
   void drop_all(path::ServiceIndex i);
-  gw_table write_ordinals(const BuiltTable& built, KernelLists::Run& run);
-  uint16_t bucket_of(path::ServiceIndex i, uint32_t rate_limit);
+  gw_table write_ordinals(const BuiltTable& built, KernelLists::Run& run, absl::Status& lack);
+  uint16_t bucket_of(path::ServiceIndex i, uint32_t rate_limit, absl::Status& lack);
   void forget(path::ServiceIndex i);
   void give_back(const Vip& vip);
 

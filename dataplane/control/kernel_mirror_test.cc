@@ -104,17 +104,20 @@ TEST_CASE("what is withdrawn is the host's again", "[steering]") {
   CHECK(addresses(p).empty());
 }
 
-TEST_CASE("what the kernel has no room for stands with its remedy, each once and bounded", "[steering]") {
+TEST_CASE("what the kernel's tables can't take stands with its remedy until it is written again", "[steering]") {
   Lacks lacks;
-  lacks.note(absl::OkStatus());
+  lacks.note("addresses", 0, absl::OkStatus());
   CHECK(lacks.all().empty());
-  for (int round = 0; round < 2; ++round)
-    for (int i = 0; i < 100; ++i)
-      lacks.note(
-          log::failure(absl::StatusCode::kResourceExhausted, absl::StrCat("the map ", i, " is full"), "free it"));
-  REQUIRE(lacks.all().size() == 8);
+  for (int i = 0; i < 100; ++i)
+    lacks.note("addresses", 0,
+               log::failure(absl::StatusCode::kResourceExhausted, absl::StrCat(i, " too many"), "fewer"));
+  lacks.note("settings", 0, log::failure(absl::StatusCode::kInternal, "no", "wait"));
+  REQUIRE(lacks.all().size() == 2);
   CHECK(to_string(lacks.all()[0]) ==
-        "kernel tables: the map 0 is full: what lacks there is dropped while no engine runs; free it");
+        "kernel tables: 99 too many: while no engine runs the kernel doesn't balance that as the workers do; fewer");
+  lacks.note("addresses", 0, absl::OkStatus());
+  REQUIRE(lacks.all().size() == 1);
+  CHECK(lacks.all()[0].remedy == "wait");
 }
 
 }  // namespace

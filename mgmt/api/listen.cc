@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <charconv>
+#include <set>
 
 #include "log/trouble.h"
 #include "mgmt/api/tls_credentials.h"
@@ -17,7 +18,7 @@ constexpr size_t kMaxBytes = 256 << 20;  // of requests and answers under way
 constexpr int kMaxThreads = 64;          // one for each call but watches
 constexpr int kMaxCalls = 320;           // of a connection
 // What is larger gRPC refuses before anybody is told of it; what is larger than a request may be we refuse, and log.
-constexpr int kMaxReceived = 4 * kMaxRequest;
+constexpr int kMaxReceived = kMaxRequest + (2 << 20);
 
 // A number, not a name: an address has one socket, a name may have several.
 bool is_address_and_port(std::string_view text) {
@@ -41,11 +42,10 @@ absl::Status wrong(const std::string& text, std::string_view remedy) {
 
 absl::StatusOr<Listeners> Listeners::prepare(const ListenOptions& options) {
   Listeners out;
+  std::set<std::string> paths;  // which are taken last: a client may connect at once
   for (const std::string& at : options.at) {
     if (at.starts_with("unix:")) {
-      auto listener = LocalListener::listen(at.substr(5));
-      if (!listener.ok()) return listener.status();
-      out.local_.push_back(std::move(*listener));
+      if (!paths.insert(at.substr(5)).second) return wrong("--listen " + at + " is given twice", "give it once");
       continue;
     }
     const std::string address = at.starts_with("tcp:") ? at.substr(4) : at;
@@ -57,6 +57,11 @@ absl::StatusOr<Listeners> Listeners::prepare(const ListenOptions& options) {
     auto credentials = tls_credentials(options.tls, options.roles);
     if (!credentials.ok()) return credentials.status();
     out.tcp_.push_back({address, std::move(*credentials)});
+  }
+  for (const std::string& path : paths) {
+    auto listener = LocalListener::listen(path);
+    if (!listener.ok()) return listener.status();
+    out.local_.push_back(std::move(*listener));
   }
   return out;
 }

@@ -28,9 +28,9 @@ constexpr std::chrono::milliseconds kRest{200};  // when the kernel has no room 
 constexpr std::string_view kPeer = "fd:";        // what gRPC calls the other end of a descriptor that it was given
 
 absl::Status cant(const std::string& path, const char* what) {
-  return log::system_failure(errno, "the API can't listen at unix:" + path + ": " + what,
-                             "see that its directory exists and guidewayd may write there, or choose another with "
-                             "--listen");
+  return log::failure(absl::StatusCode::kFailedPrecondition,
+                      "the API can't listen at unix:" + path + ": " + what + ": " + std::strerror(errno),
+                      "see that its directory exists and guidewayd may write there, or choose another with --listen");
 }
 
 // Whatever stands at the path, unless somebody serves it.
@@ -48,12 +48,16 @@ absl::Status make_way(const std::string& path, const sockaddr_un& address) {
   return ::unlink(path.c_str()) == 0 ? absl::OkStatus() : cant(path, "the stale socket can't be removed");
 }
 
-void give_to_group(const std::string& path) {
-  const group* g = ::getgrnam("guideway");
-  if (g != nullptr && ::chown(path.c_str(), static_cast<uid_t>(-1), g->gr_gid) != 0)
+void give_to(const std::string& path, gid_t group) {
+  if (::chown(path.c_str(), static_cast<uid_t>(-1), group) != 0)
     log::warn(log::trouble_of(log::system_failure(errno, path + " can't be given to group guideway",
                                                   "only its owner can use it: run guidewayd in that group"),
                               "API"));
+}
+
+std::pair<dev_t, ino_t> place_of(const std::string& path) {
+  struct stat st{};
+  return ::lstat(path.c_str(), &st) == 0 ? std::pair(st.st_dev, st.st_ino) : std::pair<dev_t, ino_t>();
 }
 
 std::string name_of(uid_t uid) {
@@ -73,6 +77,7 @@ absl::StatusOr<std::unique_ptr<LocalListener>> LocalListener::listen(const std::
     return log::failure(absl::StatusCode::kInvalidArgument, "--listen unix:" + path + ": not a path for a socket",
                         "it has 1 to " + std::to_string(sizeof address.sun_path - 1) + " bytes");
   std::memcpy(address.sun_path, path.data(), path.size());
+  const group* ours = ::getgrnam("guideway");  // which may take its time, and from bind to listen none must pass
   if (absl::Status s = make_way(path, address); !s.ok()) return s;
   Fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   Fd end{::eventfd(0, EFD_CLOEXEC)};
@@ -83,15 +88,18 @@ absl::StatusOr<std::unique_ptr<LocalListener>> LocalListener::listen(const std::
   ::umask(before);
   if (bound != 0) return cant(path, "bind");
   std::unique_ptr<LocalListener> l(new LocalListener(path, std::move(socket), std::move(end)));
-  give_to_group(path);
   if (::listen(l->socket_.get(), kBacklog) != 0) return cant(path, "listen");
+  if (ours != nullptr) give_to(path, ours->gr_gid);
   return l;
 }
+
+LocalListener::LocalListener(std::string path, Fd socket, Fd end)
+    : path_(std::move(path)), socket_(std::move(socket)), end_(std::move(end)), place_(place_of(path_)) {}
 
 LocalListener::~LocalListener() {
   const uint64_t one = 1;
   if (thread_.joinable() && ::write(end_.get(), &one, sizeof one) == sizeof one) thread_.join();
-  ::unlink(path_.c_str());
+  if (place_of(path_) == place_) ::unlink(path_.c_str());  // else somebody has put his own there
 }
 
 void LocalListener::serve(grpc::Server& server) {
@@ -100,13 +108,20 @@ void LocalListener::serve(grpc::Server& server) {
 
 void LocalListener::accept_all(grpc::Server& server) {
   std::array<pollfd, 2> both{{{socket_.get(), POLLIN, 0}, {end_.get(), POLLIN, 0}}};
-  while (::poll(both.data(), both.size(), -1) < 0 ? errno == EINTR : both[1].revents == 0) {
+  const auto rest = [&](const char* what) {
+    log::error(log::trouble_of(log::system_failure(errno, what + path_), "API"));
+    ::poll(&both[1], 1, static_cast<int>(kRest.count()));
+  };
+  while (both[1].revents == 0) {
+    if (::poll(both.data(), both.size(), -1) < 0) {
+      if (errno != EINTR) rest("can't wait for connections at unix:");
+      continue;
+    }
     const int fd = ::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       grpc::AddInsecureChannelFromFd(&server, fd);
     } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-      log::error(log::trouble_of(log::system_failure(errno, "can't accept a connection at unix:" + path_), "API"));
-      ::poll(&both[1], 1, static_cast<int>(kRest.count()));
+      rest("can't accept a connection at unix:");
     }
   }
 }

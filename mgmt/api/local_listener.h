@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "mgmt/event_loop.h"
 
@@ -19,20 +20,20 @@ class LocalListener {
  public:
   // Mode 0660, of group guideway if there is one. A socket that nobody serves any more is replaced, another is refused.
   static absl::StatusOr<std::unique_ptr<LocalListener>> listen(const std::string& path);
-  // Stops accepting, and removes the socket.
+  // Stops accepting, and removes the socket if it is this one still.
   ~LocalListener();
 
   // Gives the server whatever connects from here on. It must outlive this.
   void serve(grpc::Server& server);
 
  private:
-  LocalListener(std::string path, Fd socket, Fd end)
-      : path_(std::move(path)), socket_(std::move(socket)), end_(std::move(end)) {}
+  LocalListener(std::string path, Fd socket, Fd end);
   void accept_all(grpc::Server& server);
 
   std::string path_;
   Fd socket_;
   Fd end_;  // an eventfd: readable, and the thread ends
+  std::pair<dev_t, ino_t> place_;
   std::thread thread_;
 };
 

@@ -14,9 +14,15 @@
 namespace guideway::mgmt {
 namespace {
 
+// NotFound is that it isn't there, which means that its objects are to go; nothing else is.
 absl::Status failure(const std::string& path, const char* what) {
-  const bool denied = errno == EACCES || errno == EPERM;
-  return log::system_failure(errno, path + " " + what, denied ? "give it to guidewayd's user: chown, chmod" : "");
+  const int error = errno;
+  const bool denied = error == EACCES || error == EPERM;
+  const absl::Status s =
+      log::system_failure(error, path + " " + what, denied ? "give it to guidewayd's user: chown, chmod" : "");
+  if (error == ENOENT) return s;
+  const log::Trouble t = log::trouble_of(s);
+  return log::failure(absl::StatusCode::kFailedPrecondition, t.text, t.remedy);
 }
 
 }  // namespace

@@ -20,8 +20,11 @@ struct CloseDir {
 };
 
 absl::Status failure(const std::string& path, const char* what) {
-  const bool denied = errno == EACCES || errno == EPERM;
-  return log::system_failure(errno, path + " " + what, denied ? "let guidewayd's user read it: chmod o+rx" : "");
+  const int error = errno;
+  const char* remedy = "see that it is a directory that guidewayd's user may read: chmod o+rx";
+  if (error == ENOSPC) remedy = "raise it: sysctl fs.inotify.max_user_watches=65536";
+  return log::failure(error == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kFailedPrecondition,
+                      path + " " + what + ": " + std::strerror(error), remedy);
 }
 
 constexpr uint32_t kWatched = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF;
