@@ -30,6 +30,13 @@ HostPorts host_ports() {
   return p;
 }
 
+// As people write it.
+std::string as_yaml(const std::string& json) {
+  const auto parsed = parse_yaml(json);
+  const auto* tree = std::get_if<Tree>(&parsed);
+  return tree != nullptr ? to_yaml(*tree, tree->documents()[0]) : std::string();
+}
+
 void log_problem(spdlog::level::level_enum level, const char* prefix, const Problem& p) {
   const auto number = [](uint32_t n) { return n == 0 ? "" : std::to_string(n); };
   log::write(level, prefix + to_string(p),
@@ -346,19 +353,34 @@ std::string Daemon::manifest_of(const ObjectKey& key) const {
   if (const std::string* text = api_.text_of(key)) return *text;
   const ObjectPtr form = compiler_.form_of(key);
   if (!form) return {};
-  const auto parsed = parse_yaml(encode(*form, compiler_.mode_of(key)));
-  const auto* tree = std::get_if<Tree>(&parsed);
-  return tree != nullptr ? to_yaml(*tree, tree->documents()[0]) : std::string();
+  return as_yaml(encode(*form, compiler_.mode_of(key)));
+}
+
+ShownObject Daemon::shown(const ObjectKey& key, std::string manifest) const {
+  ShownObject o{key, std::move(manifest), store_.owner(key), false, {}};
+  o.from_api = api_.is_own_file(o.file);
+  for (const Problem& p : reported_)
+    if (p.object == to_string(key)) o.problems.push_back(p);
+  return o;
 }
 
 absl::StatusOr<ShownObject> Daemon::get_object(const ObjectKey& key) {
   return await<ShownObject>(loop_, [this, key](const Reply<ShownObject>& reply) {
-    ShownObject o{key, manifest_of(key), store_.owner(key), false, {}};
-    if (o.manifest.empty()) return reply(absl::NotFoundError("there is no " + to_string(key)));
-    o.from_api = api_.is_own_file(o.file);
-    for (const Problem& p : reported_)
-      if (p.object == to_string(key)) o.problems.push_back(p);
-    reply(std::move(o));
+    std::string manifest = manifest_of(key);
+    if (manifest.empty()) return reply(absl::NotFoundError("there is no " + to_string(key)));
+    reply(shown(key, std::move(manifest)));
+  });
+}
+
+absl::StatusOr<ShownObject> Daemon::get_gateway() {
+  return await<ShownObject>(loop_, [this](const Reply<ShownObject>& reply) {
+    const ObjectPtr from = compiler_.gateway_object();
+    GatewayConfig whole = compiler_.gateway();
+    if (!whole.seed) whole.seed = seed_of_group(whole.group);
+    Object object{.key = {Kind::kGatewayConfig, "", from ? from->key.name : ""}, .body = whole};
+    const ObjectKey key = object.key;
+    if (!from) object.key.name = "defaults";
+    reply(shown(key, as_yaml(encode(object, std::nullopt))));
   });
 }
 

@@ -61,6 +61,8 @@ class Daemon {
   // InvalidArgument: the engine says that there is no such packet, and the text names the field.
   absl::StatusOr<engine::Trace> trace(const engine::TraceRequest& request);
   absl::StatusOr<ShownObject> get_object(const ObjectKey& key);
+  // The GatewayConfig in force with all its values; without a name if there is none.
+  absl::StatusOr<ShownObject> get_gateway();
   // Its writes are for the same threads.
   ApiSource& api() { return api_; }
   // Why the engine doesn't get what changes; empty: it does.
@@ -85,6 +87,7 @@ class Daemon {
   std::vector<Problem> problems() const;
   std::vector<Problem> problems_of(const std::set<std::string>& paths) const;
   std::string manifest_of(const ObjectKey& key) const;
+  ShownObject shown(const ObjectKey& key, std::string manifest) const;
   void add_refusals(std::vector<Problem>& out) const;
   std::vector<Snapshot::Vip> vips() const;
   Snapshot snapshot() const;

@@ -740,6 +740,33 @@ TEST_CASE("end to end: the socket is for its group, and a stale one is replaced"
   CHECK(contains(p.cli_until({"status"}, "applied"), "applied"));
 }
 
+TEST_CASE("end to end: the gateway's configuration is shown as it is in force, also by default") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "applied");
+  std::string out;
+  CHECK(p.cli({"gateway"}, out) == 0);
+  INFO(out);
+  CHECK(contains(out, "# there is no GatewayConfig: these are the defaults\n"));
+  CHECK(contains(out, "forwardingMode: \"nat\""));
+  CHECK(contains(out, "hashSeed: "));
+  // What is shown can be applied, and is then what is shown.
+  write_file(p.dir / "gateway.yaml", out);
+  std::string now;
+  CHECK(p.cli({"apply", "-f", p.dir / "gateway.yaml"}, now) == 0);
+  CHECK(p.cli({"gateway"}, now) == 0);
+  CHECK(now == "# came over the API\n" + out.substr(out.find('\n') + 1));
+  CHECK(p.cli({"gateway", "-o", "json"}, now) == 0);
+  CHECK(nlohmann::json::parse(now)["name"] == "defaults");
+  // A manifest's.
+  CHECK(p.cli({"delete", "GatewayConfig", "defaults"}, now) == 0);
+  const size_t name = out.find("\"defaults\"");
+  REQUIRE(name != std::string::npos);
+  out.replace(name, 10, "mine");
+  write_file(p.dir / "m/gateway.yaml", out);
+  CHECK(contains(p.cli_until({"gateway"}, "\"mine\""), "# from " + (p.dir / "m/gateway.yaml") + "\n"));
+}
+
 TEST_CASE("end to end: the log names who called over the Unix socket, in JSON in a field") {
   Site p;
   std::vector<std::string> arguments = p.daemon_arguments();

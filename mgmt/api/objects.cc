@@ -103,6 +103,14 @@ void fill(const ShownObject& o, v1::GetObjectResponse& out) {
   for (const Problem& p : o.problems) fill(p, *out.add_problems());
 }
 
+void fill(const ShownObject& o, v1::GetGatewayConfigResponse& out) {
+  out.set_name(o.key.name);
+  out.set_manifest(o.manifest);
+  out.set_file(o.file);
+  out.set_from_api(o.from_api);
+  for (const Problem& p : o.problems) fill(p, *out.add_problems());
+}
+
 void fill(const ApplyResult& result, v1::ApplyObjectsResponse& out) {
   for (const Applied& a : result.objects) fill(a, *out.add_objects());
   fill(result.skipped, *out.mutable_skipped());

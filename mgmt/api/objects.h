@@ -19,6 +19,7 @@ absl::StatusOr<ApiSource::Condition> to_condition(v1::ApplyObjectsRequest::Condi
 
 void fill(const ObjectKey& key, v1::ObjectRef& out);
 void fill(const ShownObject& o, v1::GetObjectResponse& out);
+void fill(const ShownObject& o, v1::GetGatewayConfigResponse& out);
 void fill(const ApplyResult& result, v1::ApplyObjectsResponse& out);
 void fill(const std::vector<Applied>& removed, v1::DeleteObjectsResponse& out);
 

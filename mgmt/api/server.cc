@@ -50,15 +50,15 @@ grpc::Status to_grpc(const absl::Status& s) {
 // Those whose requests may be of megabytes have a thread of gRPC's each: so it doesn't read more of them than it has
 // threads. The others are taken as they come, and none holds a thread until its answer is read.
 using A = v1::Appliance;
-using Base = A::WithRawCallbackMethod_CountConnections<
-    A::WithRawCallbackMethod_GetBackend<A::WithRawCallbackMethod_GetLogLevels<A::WithRawCallbackMethod_GetObject<
+using Base = A::WithRawCallbackMethod_CountConnections<A::WithRawCallbackMethod_GetBackend<
+    A::WithRawCallbackMethod_GetGatewayConfig<A::WithRawCallbackMethod_GetLogLevels<A::WithRawCallbackMethod_GetObject<
         A::WithRawCallbackMethod_GetService<A::WithRawCallbackMethod_GetStatus<A::WithRawCallbackMethod_ListBackends<
             A::WithRawCallbackMethod_ListConnections<A::WithRawCallbackMethod_ListDeniedPrefixes<
                 A::WithRawCallbackMethod_ListDrops<A::WithRawCallbackMethod_ListServices<
                     A::WithRawCallbackMethod_ListSourceFilters<A::WithRawCallbackMethod_ResetBackendWeight<
                         A::WithRawCallbackMethod_SetBackendWeight<A::WithRawCallbackMethod_SetLogLevel<
                             A::WithRawCallbackMethod_Trace<A::WithCallbackMethod_WatchBackends<
-                                A::WithCallbackMethod_WatchServices<A::Service>>>>>>>>>>>>>>>>>>;
+                                A::WithCallbackMethod_WatchServices<A::Service>>>>>>>>>>>>>>>>>>>;
 
 class ApplianceService final : public Base {
   using Self = ApplianceService;
@@ -100,6 +100,9 @@ class ApplianceService final : public Base {
     return call(*c, *q, *r, &Self::count_connections);
   }
   Reactor* Trace(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::trace); }
+  Reactor* GetGatewayConfig(Context* c, const Bytes* q, Bytes* r) override {
+    return call(*c, *q, *r, &Self::get_gateway_config);
+  }
   Reactor* GetObject(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::get_object); }
   Reactor* SetBackendWeight(Context* c, const Bytes* q, Bytes* r) override {
     return call(*c, *q, *r, &Self::set_backend_weight);
@@ -237,6 +240,11 @@ class ApplianceService final : public Base {
     return vips.status();
   }
 
+  absl::Status get_gateway_config(const Context&, const v1::GetGatewayConfigRequest&, v1::GetGatewayConfigResponse& r) {
+    const auto gateway = daemon_.get_gateway();
+    if (gateway.ok()) fill(*gateway, r);
+    return gateway.status();
+  }
   absl::Status get_object(const Context&, const v1::GetObjectRequest& q, v1::GetObjectResponse& r) {
     const auto key = to_key(q.object(), "object");
     if (!key.ok()) return key.status();

@@ -220,6 +220,13 @@ std::string show(const v1::ListConnectionsResponse& r, const Style& style) {
   return t.str();
 }
 
+std::string show(const v1::GetGatewayConfigResponse& r, const Style& style) {
+  const std::string from = r.name().empty() ? "there is no GatewayConfig: these are the defaults"
+                           : r.from_api()   ? "came over the API"
+                                            : "from " + r.file();
+  return "# " + from + "\n" + r.manifest() + (r.problems().empty() ? "" : "\n" + show(r.problems(), style));
+}
+
 std::string show(const v1::GetLogLevelsResponse& r, const Style& style) {
   Table t(style, {"PROGRAM", "LEVEL"});
   for (const auto& p : r.programs())

@@ -23,6 +23,7 @@ std::string show(const v1::DeleteObjectsResponse& r, const Style& style);
 std::string show(const v1::SetBackendWeightResponse& r, const Style& style);
 std::string show(const v1::ResetBackendWeightResponse& r, const Style& style);
 std::string show(const v1::GetLogLevelsResponse& r, const Style& style);
+std::string show(const v1::GetGatewayConfigResponse& r, const Style& style);
 // Where each is, the object, and what to do.
 std::string show(const google::protobuf::RepeatedPtrField<v1::Problem>& problems, const Style& style);
 
