@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "log/log.h"
 #include "mgmt/api/access.h"
@@ -78,10 +77,6 @@ class Factory final : public hooks::ServerInterceptorFactoryInterface {
 
 }  // namespace
 
-void log_calls(grpc::ServerBuilder& builder) {
-  std::vector<std::unique_ptr<hooks::ServerInterceptorFactoryInterface>> factories;
-  factories.push_back(std::make_unique<Factory>());
-  builder.experimental().SetInterceptorCreators(std::move(factories));
-}
+std::unique_ptr<hooks::ServerInterceptorFactoryInterface> call_log() { return std::make_unique<Factory>(); }
 
 }  // namespace guideway::mgmt

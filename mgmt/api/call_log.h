@@ -1,13 +1,15 @@
 // Who changed what, and whose calls failed, in the log.
 #pragma once
 
-#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/server_interceptor.h>
+
+#include <memory>
 
 namespace guideway::mgmt {
 
 // For the server that is to be built: a line for each call that changes something, and for each that fails, with the
 // caller's name: the certificate's CN over TCP, the user's over a Unix socket. And what gRPC refuses by itself gets a
 // sentence.
-void log_calls(grpc::ServerBuilder& builder);
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> call_log();
 
 }  // namespace guideway::mgmt

@@ -17,6 +17,7 @@
 #include "mgmt/api/error_details.pb.h"
 #include "mgmt/api/filters.h"
 #include "mgmt/api/objects.h"
+#include "mgmt/api/reflection_limit.h"
 #include "mgmt/api/responses.h"
 #include "mgmt/api/trace.h"
 #include "mgmt/api/watches.h"
@@ -364,7 +365,10 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const ListenOptions&
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.RegisterService(&impl->service);
-  log_calls(builder);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(call_log());
+  interceptors.push_back(reflection_limit());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   auto server = impl->listeners.start(builder);
   if (!server.ok()) return server.status();
   impl->server = std::move(*server);

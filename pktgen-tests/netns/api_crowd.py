@@ -206,6 +206,26 @@ class Crowd(ApiTest):
         self.assertGreater(ends[CODE.RESOURCE_EXHAUSTED], 0)  # 256 answers of 200 kB are more than are kept
         self.assertLess(peak - rest, 150)  # 32 MB of answers, and what is at work
 
+    def test_of_those_who_keep_reflection_open(self):
+        """A hundred streams that say nothing: writes, which the same threads take, go on."""
+        end = threading.Event()
+
+        def silence():
+            end.wait()
+            yield from ()
+
+        with connection() as channel:
+            reflection = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+            streams = [reflection(silence(), timeout=120) for _ in range(100)]
+            try:
+                time.sleep(0.5)
+                for _ in range(5):
+                    self.stub.ApplyObjects(api.ApplyObjectsRequest(manifests=self.objects), timeout=5)
+                self.assertGreaterEqual(sum(s.done() and s.code() == CODE.CANCELLED for s in streams), 92)
+            finally:
+                end.set()
+                self.stub.DeleteObjects(api.DeleteObjectsRequest(manifests=self.objects, ignore_missing=True))
+
     def test_of_writers_of_large_manifests(self):
         """200 at once, of 3 MB each, on connections of their own: those that are too many are refused."""
         manifests = objects(200, lambda i: [f"10.{i}.{n // 250}.{n % 250 + 1}" for n in range(490)])
