@@ -48,6 +48,8 @@ grpc::Status to_grpc(const absl::Status& s) {
   return {code, std::string(s.message()), details.SerializeAsString()};
 }
 
+absl::Status gone() { return absl::CancelledError("the caller has gone"); }
+
 // Those whose requests may be of megabytes have a thread of gRPC's each: so it doesn't read more of them than it has
 // threads. The others are taken as they come, and none holds a thread until its answer is read.
 using A = v1::Appliance;
@@ -121,6 +123,7 @@ class ApplianceService final : public Base {
   Reactor* call(const Context& context, const Bytes& request, Bytes& response,
                 absl::Status (Self::*answer)(const Context&, const Request&, Response&)) {
     return calls_.begin(context, response, [this, &context, &request, &response, answer] {
+      if (context.IsCancelled()) return to_grpc(gone());  // perhaps before it has asked
       Request q;
       Response r;
       Bytes bytes = request;
@@ -204,7 +207,7 @@ class ApplianceService final : public Base {
     if (!from.ok()) return from.status();
     *request.mutable_from() = std::move(*from);
     for (int parts = 0; parts < kMaxParts; ++parts) {
-      if (context.IsCancelled()) return absl::CancelledError("the caller has gone");
+      if (context.IsCancelled()) return gone();
       auto part = daemon_.list_connections(request);
       if (!part.ok()) return part.status();
       const bool more = take(*part, request) && part->has_next();

@@ -341,6 +341,13 @@ class Writes(ApiTest):
         self.assertIn("has no method", error.details())
         self.assertEqual(self.generation().counter, before)
 
+    def test_gateway_configuration_in_force(self):
+        answer = self.stub.GetGatewayConfig(api.GetGatewayConfigRequest())
+        self.assertEqual(json_format.ParseDict(cli("gateway"), api.GetGatewayConfigResponse()), answer)
+        object_ = api.ObjectRef(kind="GatewayConfig", name=answer.name)
+        self.assertEqual(self.stub.GetObject(api.GetObjectRequest(object=object_)).file, answer.file)
+        self.assertIn("hashSeed", answer.manifest)
+
     def test_a_field_that_nobody_knows_is_refused_by_every_method(self):
         before = self.generation().counter
         with grpc.insecure_channel(SERVER) as channel:  # of its own: these calls are no method's test
