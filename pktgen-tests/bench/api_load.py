@@ -17,6 +17,7 @@ import records
 CONNECTIONS = 100_000
 RATE = 1_000  # changes a second
 ENOUGH = 0.95  # of it
+LEAST = 0.9  # of the rate at rest
 APPLY_EVERY = 10  # changes, one of objects
 WRITERS = 16  # each waits some 10 ms for its answer
 
@@ -179,14 +180,19 @@ def report(place, api, options):
     found = [{"scenario": f"api {options.place} {name}", "packets_per_second": statistics.median(forwarded[name]),
               "packets_per_second_min": min(forwarded[name]), "packets_per_second_max": max(forwarded[name]),
               "done_per_second": statistics.median(did[name])} for name in phases]
+    short = False
     for name, record in list(zip(phases, found))[1:]:
         ratio = statistics.median(a / b for a, b in zip(forwarded[name], forwarded["at rest"]))
         print(f"{name}: {ratio:.3f} of the rate at rest")
         record["throughput_ratio"] = ratio
+        short |= ratio < LEAST
     changed = statistics.median(did["objects changed"])
     if changed < ENOUGH * RATE:
         print(f"THE LOAD IS TOO SMALL: {changed:,.0f} changes a second, not {RATE:,}; the figures are those of it")
+        short = True
     records.write(options.json, found)
+    if short:
+        sys.exit(f"forwarding fell below {LEAST} of the rate at rest, or the load wasn't there")
 
 
 if __name__ == "__main__":

@@ -63,6 +63,23 @@ for file in man/man1/guideway.1.gz man/man8/guidewayd.8.gz man/man8/guideway-eng
   doc/guideway/operations.md.gz doc/guideway/examples; do
   has "/usr/share/$file" </tmp/shipped || fail "no $file in the package"
 done
+for program in guideway guidewayd guideway-engine; do
+  has "/usr/share/bash-completion/completions/$program" </tmp/shipped || fail "no completion of $program in the package"
+done
+# shellcheck disable=SC2016
+completed=$(bash -c '. /usr/share/bash-completion/completions/guideway
+  COMP_WORDS=(guideway serv) COMP_CWORD=1
+  _guideway
+  echo "${COMPREPLY[0]}"')
+equal "the completion of 'guideway serv'" services "${completed%% *}"
+for unit in guidewayd guideway-engine; do
+  systemctl show $unit >/tmp/unit
+  for property in ProtectSystem=strict ProtectHome=yes PrivateTmp=yes PrivateDevices=yes MemoryDenyWriteExecute=yes \
+    NoNewPrivileges=yes RestrictSUIDSGID=yes ProtectKernelModules=yes ProtectKernelTunables=yes LockPersonality=yes; do
+    has -x $property </tmp/unit || fail "$unit hasn't $property"
+  done
+  has '^RestrictAddressFamilies=.' </tmp/unit || fail "$unit may open sockets of any family"
+done
 order=$(systemd-analyze verify default.target guideway-engine.service guidewayd.service 2>&1 || true)
 ! grep -i 'cycle\|guideway' <<<"$order" || fail "systemd objects to the units"
 equal "the sockets' directory" "1770 root guideway" "$(stat -c '%a %U %G' /run/guideway)"
