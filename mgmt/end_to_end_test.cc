@@ -24,6 +24,7 @@
 #include <functional>
 #include <sstream>
 #include <tuple>
+#include <utility>
 
 #include "mgmt/api/appliance.grpc.pb.h"
 #include "mgmt/source/whole_file.h"
@@ -32,10 +33,12 @@
 namespace guideway::mgmt {
 namespace {
 
-// A program on a terminal of its own.
+// A program on a terminal of its own, which has colours unless `environment` says otherwise.
 class OnTerminal {
  public:
-  OnTerminal(const char* program, std::vector<std::string> arguments) {
+  using Environment = std::vector<std::pair<std::string, std::string>>;
+
+  OnTerminal(const char* program, std::vector<std::string> arguments, const Environment& environment = {}) {
     const char* path = std::getenv(program);
     REQUIRE(path != nullptr);
     arguments.insert(arguments.begin(), path);
@@ -52,6 +55,7 @@ class OnTerminal {
       ::login_tty(slave);
       ::unsetenv("NO_COLOR");
       ::setenv("TERM", "xterm", 1);
+      for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
       ::execv(path, argv.data());
       ::_exit(127);
     }
@@ -639,10 +643,26 @@ TEST_CASE("end to end: colours are for terminals") {
   Running daemon(p.start());
   std::string out = p.cli_until({"status"}, "PROBLEMS");
   CHECK_FALSE(contains(out, "\x1b"));
-  OnTerminal status("GUIDEWAY", {"--server", p.listen, "status"});
-  out = status.read_until("Generation");
-  CHECK(contains(out, "\x1b[31mPROBLEMS (1):\x1b[0m"));
-  CHECK(exit_code(status.pid) == 0);
+  struct Terminal {
+    OnTerminal::Environment environment;
+    bool coloured;
+  };
+  const std::vector<Terminal> terminals{
+      {{}, true},
+      {{{"NO_COLOR", ""}}, true},  // as if it weren't set: no-color.org
+      {{{"NO_COLOR", "1"}}, false},
+      {{{"NO_COLOR", "0"}}, false},  // whatever it is
+      {{{"TERM", "dumb"}}, false},
+  };
+  for (const Terminal& t : terminals) {
+    INFO((t.environment.empty() ? "as it is" : t.environment[0].first + "=" + t.environment[0].second));
+    OnTerminal status("GUIDEWAY", {"--server", p.listen, "status"}, t.environment);
+    out = status.read_until("Generation");
+    CHECK(contains(out, "PROBLEMS (1):"));
+    CHECK(contains(out, "\x1b[31mPROBLEMS (1):\x1b[0m") == t.coloured);
+    CHECK(contains(out, "\x1b") == t.coloured);
+    CHECK(exit_code(status.pid) == 0);
+  }
 }
 
 TEST_CASE("end to end: the daemon logs JSON where it is asked to") {
