@@ -874,7 +874,7 @@ TEST_CASE("end to end: the API tells its health and describes itself") {
   CHECK(contains(call_raw(p.listen, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", ":\x01*"), name));
 }
 
-TEST_CASE("end to end: every method refuses a field that it doesn't know") {
+TEST_CASE("end to end: every method refuses a field that it doesn't know, and that is logged with a name") {
   Site p;
   Running daemon(p.start());
   const auto& api = *v1::GetStatusRequest::descriptor()->file()->FindServiceByName("Appliance");
@@ -886,6 +886,13 @@ TEST_CASE("end to end: every method refuses a field that it doesn't know") {
     call_raw(p.listen, std::string("/") + v1::Appliance::service_full_name() + "/" + name, "\xc0\x3e\x01", &end);
     CHECK(end.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
     CHECK(contains(end.error_message(), std::string(method.input_type()->name()) + ": field number 1000 is unknown"));
+    const std::string log = *read_whole_file(p.dir / "daemon.log");
+    const size_t at = log.rfind(" " + name + " failed for ");
+    REQUIRE(at != std::string::npos);
+    const std::string line = log.substr(at, log.find('\n', at) - at);
+    INFO(line);
+    CHECK(contains(line, " (uid " + std::to_string(::geteuid()) + ", pid " + std::to_string(::getpid()) +
+                             "): INVALID_ARGUMENT: " + end.error_message()));
   }
 }
 
