@@ -1,6 +1,7 @@
-"""A client in Python does everything that the command line does: every method of the API, held against the command line,
-against packets, and against what is there once the daemon has been started anew."""
+"""A client in Python does everything that the command line does (COMMANDS says where): every method of the API with every
+field, held against the command line, against packets, and against what is there once the daemon has been started anew."""
 import functools
+import json
 import signal
 import subprocess
 import unittest
@@ -10,17 +11,26 @@ from google.protobuf import json_format
 from mgmt.api import appliance_pb2 as api
 
 import api_lab
-from api_lab import CLIENT, RUN, SERVER, ApiTest, Watch, cli, fields_of, lab, requests, standing, texts
+from api_lab import CLI, CLIENT, RUN, SERVER, ApiTest, Watch, cli, fields_of, lab, requests, standing, texts
 
 CODE = grpc.StatusCode
-REQUESTS = {f"/{s.full_name}/{m.name}": m.input_type.name  # by method
+REQUESTS = {f"/{s.full_name}/{m.name}": m.input_type  # by method
             for s in api.DESCRIPTOR.services_by_name.values() for m in s.methods}
 
 
 def tearDownModule():
-    """A new method needs a test."""
-    never = REQUESTS.keys() - api_lab.called
+    """A new method, field or command needs a test."""
+    never = REQUESTS.keys() - api_lab.called.keys()
     assert not never, f"these methods are called by no test: {sorted(never)}"
+    unset = {f for r in REQUESTS.values() for f in api_lab.fields_there_are(r)} - api_lab.asked
+    assert not unset, f"these fields are set by no test: {sorted(unset)}"
+    differ = set(api_lab.commands()) ^ (COMMANDS.keys() | ALONE.keys())
+    assert not differ, f"these commands are in no table, or are gone: {sorted(differ)}"
+    assert not COMMANDS.keys() & ALONE.keys()
+    for command, calls in COMMANDS.items():
+        for method, test in calls.items():
+            callers = api_lab.called[f"/guideway.v1.Appliance/{method}"]
+            assert tuple(test.__qualname__.split(".")) in callers, f"{command}: {test.__qualname__} doesn't call {method}"
 
 
 def without_counters(message):
@@ -63,7 +73,7 @@ class Shows(ApiTest):
         for row in rows:
             self.assertEqual(texts([self.stub.GetBackend(named(row)).backend]), texts([row]))
         for other, missing in (({"name": "none"}, "Service lab/none"), ({"vip": "192.0.2.99"}, "192.0.2.99"),
-                               ({"address": "10.9.9.9"}, "10.9.9.9")):
+                               ({"address": "10.9.9.9"}, "10.9.9.9"), ({"protocol": api.PROTOCOL_SCTP}, "/SCTP")):
             error = self.fails(CODE.NOT_FOUND, self.stub.GetBackend, named(rows[0], **other))
             self.assertIn(missing, error.details())
         for other in ({"name": ""}, {"address": ""}, {"port": 65536}, {"vip": "nowhere"}, {"vip_port": 65536},
@@ -123,6 +133,12 @@ class Shows(ApiTest):
             self.assertEqual({key(c) for c in self.connections(**established)},
                              {(c["client"], c["client_port"], c["vip"], c["vip_port"], api.Protocol.Value(c["protocol"]))
                               for c in cli("connections", "--state", "established")["connections"]})
+            # Each connection has one protocol and one state.
+            of_all = [[{field: value} for value in values] for field, values in (
+                ("protocol", api.Protocol.values()[1:]), ("states", [[s] for s in api.ConnectionRow.State.values()[1:]]))]
+            self.wait(lambda: all(sum(self.count(**w) for w in part) == self.count() ==
+                                  sum(len(self.connections(**w)) for w in part) for part in of_all))
+        self.fails(CODE.INVALID_ARGUMENT, self.stub.CountConnections, api.CountConnectionsRequest(page_token="x"))
 
     def test_a_trace_says_what_a_packet_then_does(self):
         packet = {"protocol": api.PROTOCOL_TCP, "source": "10.77.1.2", "source_port": 20000,
@@ -148,6 +164,99 @@ class Shows(ApiTest):
         self.assertEqual((answer.outcome, answer.dropped.reason), (api.TraceResponse.OUTCOME_DROPPED, "ttl_exceeded"))
         error = self.fails(CODE.INVALID_ARGUMENT, self.stub.Trace, api.TraceRequest(**{**packet, "source": "nowhere"}))
         self.assertEqual(fields_of(error), ["source"])
+
+    def test_traces_are_of_the_packet_that_was_asked_for(self):
+        T = api.TraceRequest
+        tcp = {"protocol": api.PROTOCOL_TCP, "source": "10.77.1.2", "source_port": 20001,
+               "destination": "192.0.2.30", "destination_port": 80}
+        udp = {**tcp, "protocol": api.PROTOCOL_UDP, "destination_port": 7}
+        sctp = {**tcp, "protocol": api.PROTOCOL_SCTP}
+        echo = {"echo": True, "source": "10.77.1.2", "destination": "192.0.2.30"}
+        ip, l4 = 14, 34  # where the headers begin
+        cases = [  # a packet, the command line's words for it, and bytes of it
+            (tcp, "", l4 + 13, "02"),
+            ({**tcp, "tcp_flags": [T.TCP_FLAG_FIN, T.TCP_FLAG_PSH, T.TCP_FLAG_ACK]}, "--flags fin|psh|ack", l4 + 13, "19"),
+            ({**tcp, "tcp_flags": [T.TCP_FLAG_SYN, T.TCP_FLAG_RST]}, "--flags syn|rst", l4 + 13, "06"),
+            ({**tcp, "port": "srv0"}, "--port srv0", l4, "4e210050"),
+            ({**tcp, "ttl": 9}, "--ttl 9", ip + 8, "09"),
+            ({**udp, "size": 200}, "--size 200", ip + 2, "00c8"),
+            (udp, "", ip + 6, "4000"),
+            ({**udp, "may_fragment": True}, "--no-df", ip + 6, "0000"),
+            ({**udp, "fragment": T.FRAGMENT_FIRST, "fragment_id": 7}, "--fragment first --id 7", ip + 4, "00072000"),
+            ({**udp, "fragment": T.FRAGMENT_LATER, "fragment_id": 8}, "--fragment later --id 8", ip + 4, "0008"),
+            (echo, "", l4, "0800"),
+            (sctp, "", l4 + 12, "01")]
+        cases += [({**sctp, "sctp_chunk": T.SctpChunk.Value("SCTP_CHUNK_" + chunk.upper())}, f"--chunk {chunk}", l4 + 12, kind)
+                  for chunk, kind in (("init", "01"), ("data", "00"), ("shutdown", "07"), ("abort", "06"))]
+        cases += [({**udp, "icmp_error": T.IcmpError.Value("ICMP_ERROR_" + error.upper().replace("-", "_"))},
+                   f"--icmp-error {error}", l4, kind)
+                  for error, kind in (("unreachable", "03"), ("too-big", "0304"), ("time-exceeded", "0b00"),
+                                      ("parameter-problem", "0c00"))]
+        cases += [({**udp, "icmp_error": T.ICMP_ERROR_TIME_EXCEEDED, "icmp_source": "10.77.1.77"},
+                   "--icmp-error time-exceeded --icmp-from 10.77.1.77", ip + 12, "0a4d014d")]
+        for packet, words, at, expected in cases:
+            with self.subTest(packet=packet):
+                mine = self.stub.Trace(T(**packet))
+                self.assertEqual(mine.packet[at:][:len(expected) // 2].hex(), expected)
+                name = "icmp" if "echo" in packet else api.Protocol.Name(packet["protocol"])[9:].lower()
+                ends = [packet[end] + (f":{packet[end + '_port']}" if end + "_port" in packet else "")
+                        for end in ("source", "destination")]
+                leaves = mine.outcome in (api.TraceResponse.OUTCOME_FORWARDED, api.TraceResponse.OUTCOME_ANSWERED)
+                theirs = cli("trace", name, *ends, *words.split(), codes=[0 if leaves else 3])
+                self.assertEqual(mine, json_format.ParseDict(theirs, api.TraceResponse()))
+        for field, value in (("queue", 64), ("port", "none0"), ("icmp_source", "10.77.1.77"), ("fragment_id", 7), ("size", 9)):
+            error = self.fails(CODE.INVALID_ARGUMENT, self.stub.Trace, T(**{**udp, field: value}))
+            self.assertEqual(fields_of(error), [field])
+
+    def test_rates_as_top_has_them(self):
+        """Of what is counted between two answers. All traffic is between them, and between top's samples."""
+        def counted():
+            drops = {d.reason: d.packets for d in self.stub.ListDrops(api.ListDropsRequest()).drops}
+            return self.services()[0].counters, {r.address: r.counters.connections for r in self.backends()}, drops
+
+        self.apply(self.objects)
+        self.wait(lambda: [r.state for r in self.services()] == [api.VipRow.STATE_PROGRAMMED])
+        command = [*CLI, "top", "--service", "api/shop", "-n", "5", "--interval", "0.5", "-o", "json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as top:
+            samples = [json.loads(top.stdout.readline())]  # from now on it counts
+            vip, backends, drops = counted()
+            self.assertEqual(requests("192.0.2.90", 40), 40)
+            lab("lab_in", "web1", "bash", "-c", "curl -s -m 0.3 http://198.51.100.1:20000/ || true")  # nobody's connection
+            samples += [json.loads(line) for line in top.stdout]
+        vip_then, backends_then, drops_then = counted()
+
+        def both_ways(field):
+            return sum(getattr(vip_then, f) - getattr(vip, f) for f in (field, "reply_" + field))
+
+        def told(rows, rate):
+            return round(sum(row.get("rates", {}).get(rate, 0) * s["seconds"] for s in samples for row in rows(s)))
+
+        vips = lambda sample: sample["vips"]
+        self.assertEqual(told(vips, "packets_per_second"), both_ways("packets"))
+        self.assertEqual(told(vips, "bits_per_second"), both_ways("bytes") * 8)
+        self.assertEqual(told(vips, "connections_per_second"), vip_then.connections - vip.connections)
+        for address, connections in backends_then.items():
+            of_backend = lambda s: [b for v in s["vips"] for b in v["backends"] if b["address"] == address]
+            self.assertEqual(told(of_backend, "connections_per_second"), connections - backends[address])
+        dropped = sum(d["packets_per_second"] * s["seconds"] for s in samples for d in s["drops"]
+                      if d["reason"] == "no_connection")
+        self.assertEqual(round(dropped), drops_then["no_connection"] - drops["no_connection"])
+        self.assertGreater(dropped, 0)
+
+    def test_the_gateway_config_is_read_as_it_is_in_force(self):
+        name = self.stub.GetStatus(api.GetStatusRequest()).gateway_config
+        ref = api.ObjectRef(kind="GatewayConfig", name=name)
+        shown = self.stub.GetObject(api.GetObjectRequest(object=ref))
+        self.assertEqual(shown.object, ref)
+        self.assertEqual((shown.file, shown.from_api), (str(RUN / "manifests/gateway.yaml"), False))
+        self.assertEqual(list(shown.problems), [])
+        for text in ('kind: "GatewayConfig"', f'name: "{name}"', "198.51.100.1", "2001:db8:100::1"):
+            self.assertIn(text, shown.manifest)
+        # What is shown says the same as what was written.
+        error = self.fails(CODE.FAILED_PRECONDITION, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests=shown.manifest))
+        self.assertIn("manifests/gateway.yaml", error.details())
+        self.fails(CODE.NOT_FOUND, self.stub.GetObject,
+                   api.GetObjectRequest(object=api.ObjectRef(kind="GatewayConfig", name="none")))
 
     def test_watches_tell_what_changes_and_go_on_from_a_generation(self):
         for method, request, response, own in (
@@ -227,6 +336,47 @@ class Writes(ApiTest):
         self.assertEqual(self.services(), [])
         self.wait(lambda: requests("192.0.2.90", 1) == 0)
 
+    def test_a_weight_is_one_services_or_all_services(self):
+        backend = self.servers[0]
+
+        def weights():
+            return {(r.namespace, r.name): (r.weight, r.weight_set)
+                    for r in self.stub.ListBackends(api.ListBackendsRequest()).backends if r.address == backend}
+
+        def reset(**more):
+            return self.stub.ResetBackendWeight(api.ResetBackendWeightRequest(address=backend, **more))
+
+        def leave_none():
+            for w in self.stub.GetStatus(api.GetStatusRequest()).backend_weights:
+                self.stub.ResetBackendWeight(api.ResetBackendWeightRequest(namespace=w.namespace, name=w.name, address=w.address))
+
+        self.apply(self.objects)
+        self.addCleanup(leave_none)
+        shop = {"namespace": "api", "name": "shop"}
+        self.wait(lambda: ("api", "shop") in weights())
+        before = weights()
+        self.assertGreater(len(before), 1)
+        held = self.stub.SetBackendWeight(api.SetBackendWeightRequest(**shop, address=backend, weight=0)).services
+        self.assertEqual([(s.namespace, s.name) for s in held], [("api", "shop")])
+        held = self.stub.SetBackendWeight(api.SetBackendWeightRequest(**shop, address=backend, weight=9)).services
+        self.assertEqual([(s.namespace, s.name) for s in held], [("api", "shop")])
+        self.wait(lambda: weights() == {**before, ("api", "shop"): (9, True)})
+        shares = self.shares()
+        self.assertGreater(shares[backend], shares[self.servers[1]])
+        error = self.fails(CODE.FAILED_PRECONDITION, self.stub.ResetBackendWeight,
+                           api.ResetBackendWeightRequest(**shop, address=backend, only_drained=True))
+        self.assertIn("weight 9", error.details())
+        self.assertEqual(reset(**shop).weight, 9)
+        self.wait(lambda: weights() == before)
+        # Of every Service.
+        held = self.stub.SetBackendWeight(api.SetBackendWeightRequest(address=backend)).services
+        self.assertEqual({(s.namespace, s.name) for s in held}, before.keys())
+        self.wait(lambda: weights() == {service: (0, True) for service in before})
+        self.assertEqual(self.shares()[backend], 0)
+        self.assertEqual(reset(only_drained=True).weight, 0)
+        self.wait(lambda: weights() == before)
+        self.fails(CODE.NOT_FOUND, self.stub.ResetBackendWeight, api.ResetBackendWeightRequest(address=backend))
+
     def test_dry_runs_tell_and_do_nothing(self):
         before = self.generation().counter
         moved = self.objects.replace("192.0.2.90", "192.0.2.91")
@@ -290,6 +440,9 @@ class Writes(ApiTest):
         self.assertEqual([(p.prefix, p.filter) for p in denying.prefixes], [("10.77.1.2/32", "blocklist")])
         self.assertEqual(denying, json_format.ParseDict(cli("filters", "prefixes", "--address", "10.77.1.2"),
                                                         api.ListDeniedPrefixesResponse()))
+        of_filter = self.stub.ListDeniedPrefixes(api.ListDeniedPrefixesRequest(filter="blocklist"))
+        self.assertEqual(list(of_filter.prefixes), [*first.prefixes, *second.prefixes])
+        self.fails(CODE.NOT_FOUND, self.stub.ListDeniedPrefixes, api.ListDeniedPrefixesRequest(filter="none"))
         self.delete([o.object for o in made])
         self.wait(is_served)
 
@@ -310,6 +463,8 @@ class Writes(ApiTest):
         self.wait(lambda: commits() > before)
         self.addCleanup(level, daemon, api.LOG_LEVEL_INFO)
         self.assertEqual(level(daemon, api.LOG_LEVEL_WARN)[0], (daemon, api.LOG_LEVEL_WARN, ""))
+        for l in api.LogLevel.values()[1:]:
+            self.assertEqual(level(engine, l)[1], (engine, l, ""))
         for request, field in ((api.SetLogLevelRequest(level=api.LOG_LEVEL_INFO), "program"),
                                (api.SetLogLevelRequest(program=engine), "level")):
             self.assertEqual(fields_of(self.fails(CODE.INVALID_ARGUMENT, self.stub.SetLogLevel, request)), [field])
@@ -355,8 +510,41 @@ class Writes(ApiTest):
                 with self.subTest(method=method):
                     call = functools.partial(channel.unary_unary(method), timeout=10)
                     error = self.fails(CODE.INVALID_ARGUMENT, call, b"\xc0\x3e\x01")  # field 1000, a varint
-                    self.assertEqual(fields_of(error), [request])
+                    self.assertEqual(fields_of(error), [request.name])
         self.assertEqual(self.generation().counter, before)
+
+
+# What does over the API what a command does: a test by the method that it calls for it.
+COMMANDS = {
+    "status": {"GetStatus": Shows.test_what_the_command_line_shows},
+    "services": {"ListServices": Shows.test_what_the_command_line_shows,
+                 "WatchServices": Shows.test_watches_tell_what_changes_and_go_on_from_a_generation},
+    "services describe": {"GetService": Shows.test_what_the_command_line_shows},
+    "backends": {"ListBackends": Shows.test_what_the_command_line_shows,
+                 "WatchBackends": Shows.test_watches_tell_what_changes_and_go_on_from_a_generation},
+    "drops": {"ListDrops": Shows.test_what_the_command_line_shows},
+    "connections": {"ListConnections": Shows.test_connections_page_by_page_counted_and_filtered,
+                    "CountConnections": Shows.test_connections_page_by_page_counted_and_filtered},
+    "filters": {"ListSourceFilters": Writes.test_what_a_source_filter_denies_is_dropped_and_listed},
+    "filters prefixes": {"ListDeniedPrefixes": Writes.test_what_a_source_filter_denies_is_dropped_and_listed},
+    "apply": {"ApplyObjects": Writes.test_reach_the_packets_and_survive},
+    "diff": {"ApplyObjects": Writes.test_dry_runs_tell_and_do_nothing},
+    "delete": {"DeleteObjects": Writes.test_reach_the_packets_and_survive},
+    "drain": {"SetBackendWeight": Writes.test_a_weight_is_one_services_or_all_services},
+    "undrain": {"ResetBackendWeight": Writes.test_a_weight_is_one_services_or_all_services},
+    "weight": {"SetBackendWeight": Writes.test_a_weight_is_one_services_or_all_services,
+               "ResetBackendWeight": Writes.test_a_weight_is_one_services_or_all_services},
+    "top": {"ListServices": Shows.test_rates_as_top_has_them, "ListBackends": Shows.test_rates_as_top_has_them,
+            "ListDrops": Shows.test_rates_as_top_has_them},
+    "trace": {"Trace": Shows.test_traces_are_of_the_packet_that_was_asked_for},
+    "log-level": {"GetLogLevels": Writes.test_log_levels_come_into_force,
+                  "SetLogLevel": Writes.test_log_levels_come_into_force},
+}
+# What the command line does by itself.
+ALONE = {
+    "doctor": "looks at the host that it runs on; of the daemon it asks what status and services do",
+    "upgrade-engine": "has systemd start the new engine, on the engine's host; how that went, status says",
+}
 
 
 if __name__ == "__main__":

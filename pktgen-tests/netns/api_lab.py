@@ -1,14 +1,17 @@
 """What netns/api's tests share: the lab, told by its environment as the shell has it, and a client that keeps in mind which
-methods it has called."""
+methods it has called, and with which fields."""
+import collections
 import contextlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import time
 import unittest
 
 import grpc
+from google.protobuf.message import Message
 from mgmt.api import appliance_pb2 as api
 from mgmt.api import appliance_pb2_grpc, error_details_pb2
 
@@ -36,12 +39,45 @@ endpoints: [{addresses: [%s]}, {addresses: [%s]}]
 ports: [{name: http, port: 80, protocol: TCP}]
 """
 
-called = set()  # methods of the API
+called = collections.defaultdict(set)  # by method of the API: the tests that have called it
+asked = set()  # fields of the requests, as fields_set names them
+
+
+def fields_set(message, name=""):
+    """Names of the fields that are set, those of messages within too: "GetObjectRequest.object.kind". Of an enum each value is
+    one: "TraceRequest.fragment=FRAGMENT_FIRST"."""
+    name = name or message.DESCRIPTOR.name
+    for field, value in message.ListFields():
+        within = f"{name}.{field.name}"
+        for one in value if field.label == field.LABEL_REPEATED else [value]:
+            if field.message_type:
+                yield from fields_set(one, within)
+            elif field.enum_type:
+                yield f"{within}={field.enum_type.values_by_number[one].name}"
+            else:
+                yield within
+
+
+def fields_there_are(descriptor, name=""):
+    """Names of all that a message may have set."""
+    name = name or descriptor.name
+    for field in descriptor.fields:
+        within = f"{name}.{field.name}"
+        if field.message_type:
+            yield from fields_there_are(field.message_type, within)
+        elif field.enum_type:
+            yield from (f"{within}={value.name}" for value in field.enum_type.values if value.number != 0)
+        else:
+            yield within
 
 
 class Recorder(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    test = None  # that runs
+
     def intercept_unary_unary(self, continuation, client_call_details, request):
-        called.add(client_call_details.method)
+        if isinstance(request, Message):
+            called[client_call_details.method].add(self.test)
+            asked.update(fields_set(request))
         return continuation(client_call_details, request)
 
     intercept_unary_stream = intercept_unary_unary
@@ -55,10 +91,20 @@ def connection(*options):
         yield grpc.intercept_channel(channel, Recorder())
 
 
-def cli(*words):
+def cli(*words, codes=(0,)):
     """A command's answer, as JSON has it."""
-    out = subprocess.run([*CLI, *words, "-o", "json"], stdout=subprocess.PIPE, check=True).stdout
-    return json.loads(out)
+    done = subprocess.run([*CLI, *words, "-o", "json"], stdout=subprocess.PIPE, check=False)
+    assert done.returncode in codes, (words, done.returncode)
+    return json.loads(done.stdout)
+
+
+def commands(*before):
+    """All of the command line's, by its own help: "services", "services describe"."""
+    text = subprocess.run([CLI[0], *before, "--help"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    part = text.partition("\nSubcommands:\n")[2].partition("\n\n")[0]
+    for word in re.findall("^  ([^ ]+)", part, re.MULTILINE):
+        yield " ".join([*before, word])
+        yield from commands(*before, word)
 
 
 def lab(*words):
@@ -169,6 +215,7 @@ class ApiTest(unittest.TestCase):
     """Each leaves the gateway as it found it."""
 
     def setUp(self):
+        Recorder.test = type(self).__name__, self._testMethodName
         self.connect()
         rows = self.backends("nat")
         self.servers = sorted({r.address for r in rows if "." in r.address})[:2]
