@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <sstream>
 #include <thread>
 
 #include "mgmt/api/appliance.pb.h"
@@ -70,7 +71,7 @@ struct TlsSite : Site {
   std::string address() const {
     const std::string text = wait_for(dir / "daemon.log", "API at tcp:");
     const size_t at = text.find("API at tcp:") + 11;
-    return text.substr(at, text.find('\n', at) - at);
+    return text.substr(at, text.find_first_of("\n\"", at) - at);
   }
   int as(const std::string& name, std::vector<std::string> arguments, std::string& out, const std::string& ca = "ca",
          const std::string& server = "") const {
@@ -408,6 +409,69 @@ TEST_CASE("tls: wrong options are said in a sentence", "[tls]") {
   CHECK(contains(out, (p.dir / "alice.key") + ": is not the key of the certificate in " + (p.dir / "alice.crt")));
   CHECK(p.as("bob", {"status"}, out, "ca", "127.0.0.1:1") == 1);
   CHECK(contains(out, (p.dir / "bob.key") + ": can't be read"));
+}
+
+// What the daemon reads and must not repeat: a Secret that stands among manifests, whole and broken in every way at the
+// value itself, and a private key where a certificate was expected.
+TEST_CASE("tls: nothing secret is logged or shown, at whatever level", "[tls]") {
+  const std::string secret = "cHJpY2Vsb29vb29vb29vb29uZw";
+  const std::string head = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: demo}\ndata:\n  password: ";
+  const std::vector<std::string> broken = {head + "\"" + secret + "\n",
+                                           head + secret + ": 1\n",
+                                           head + "*" + secret + "\n",
+                                           head + "[" + secret + "\n",
+                                           head + "!" + secret + "\n",
+                                           head + "\t" + secret + "\n",
+                                           head + "%" + secret + "\n",
+                                           head + "{" + secret + ": " + secret + ", ]\n",
+                                           head + secret + "\n  password: " + secret + "\n"};
+  for (const char* format : {"text", "json"}) {
+    CAPTURE(format);
+    TlsSite p;
+    write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + "---\n" + head + secret + "\n");
+    for (size_t i = 0; i < broken.size(); ++i) write_file(p.dir / ("m/" + std::to_string(i) + ".yaml"), broken[i]);
+    const std::vector<std::string> options = {"--log-level", "trace", "--log-format", format};
+    std::istringstream key(p.pem("gateway.key"));
+    std::vector<std::string> secrets = {secret};
+    for (std::string line; std::getline(key, line);)
+      if (!line.empty() && !line.starts_with("-----")) secrets.push_back(line);
+    REQUIRE(secrets.size() >= 3);
+    const auto tells_none = [&](const std::string& text) {
+      INFO(text);
+      for (const std::string& s : secrets) CHECK_FALSE(contains(text, s));
+    };
+
+    // A key in place of the gateway's certificate, and of the clients' authority, from the start: it doesn't start.
+    const std::string certificate = p.pem("gateway.crt");
+    const std::string authority = p.pem("ca.crt");
+    for (const char* name : {"gateway.crt", "ca.crt"}) {
+      write_file(p.dir / name, p.pem("gateway.key"));
+      CHECK(exit_code(p.start_tls(options)) == 2);
+      CHECK(contains(p.log(), std::string(name) + ": is no certificate in PEM"));
+      tells_none(p.log());
+      write_file(p.dir / "gateway.crt", certificate);
+      write_file(p.dir / "ca.crt", authority);
+    }
+
+    // And later; each call looks at the files.
+    Running daemon(p.start_tls(options));
+    std::string out = p.cli_until({"status"}, "PROBLEMS");
+    write_file(p.dir / "gateway.crt", p.pem("gateway.key"));
+    CHECK(p.as("alice", {"status"}, out) == 0);
+    CHECK(contains(wait_for(p.dir / "daemon.log", "is no certificate in PEM"), "is no certificate in PEM"));
+    for (const char* shown : {"table", "wide", "json", "yaml"}) {
+      CHECK(p.cli({"status", "-o", shown}, out) == 0);
+      CHECK(contains(out, "Secret (v1)"));
+      CHECK(contains(out, "0.yaml"));
+      tells_none(out);
+    }
+    // The API's objects are read likewise.
+    for (size_t i = 0; i < broken.size(); ++i)
+      p.cli({"apply", "-f", p.dir / ("m/" + std::to_string(i) + ".yaml")}, out);
+    CHECK(contains(p.log(), "ApplyObjects failed"));
+    CHECK(daemon.stop() == 0);
+    tells_none(p.log());
+  }
 }
 
 }  // namespace guideway::mgmt
