@@ -123,7 +123,7 @@ class ApplianceService final : public Base {
   Reactor* call(const Context& context, const Bytes& request, Bytes& response,
                 absl::Status (Self::*answer)(const Context&, const Request&, Response&)) {
     return calls_.begin(context, response, [this, &context, &request, &response, answer] {
-      if (context.IsCancelled()) return to_grpc(gone());  // perhaps before it has asked
+      if (context.IsCancelled() || !request.Valid()) return to_grpc(gone());  // perhaps before it has asked
       Request q;
       Response r;
       Bytes bytes = request;

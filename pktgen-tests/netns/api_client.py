@@ -517,6 +517,7 @@ class Writes(ApiTest):
 # What does over the API what a command does: a test by the method that it calls for it.
 COMMANDS = {
     "status": {"GetStatus": Shows.test_what_the_command_line_shows},
+    "gateway": {"GetGatewayConfig": Writes.test_gateway_configuration_in_force},
     "services": {"ListServices": Shows.test_what_the_command_line_shows,
                  "WatchServices": Shows.test_watches_tell_what_changes_and_go_on_from_a_generation},
     "services describe": {"GetService": Shows.test_what_the_command_line_shows},
