@@ -16,9 +16,6 @@ namespace {
 
 using Severity = Finding::Severity;
 
-constexpr const char* kRestart = "systemctl restart guideway-engine";
-// What veth leaves for a NIC to do, and no NIC comes before AF_XDP.
-constexpr const char* kUnfinished[] = {"tx-checksum-ip-generic", "tx-tcp-segmentation", "tx-generic-segmentation"};
 constexpr uint64_t kFewPages = 64;  // with fewer the engine doesn't begin
 
 class Examination {
@@ -27,12 +24,12 @@ class Examination {
       : host_(host), status_(status), engine_(status.engine().status()), services_(services) {}
 
   void daemon(const std::string& trouble) {
-    if (!trouble.empty()) return problem("daemon", trouble, "systemctl start guidewayd");
+    if (!trouble.empty()) return problem("daemon", trouble, "");
     if (status_.problems().empty())
       fine("desired state", "all of it is in force");
     else
       problem("desired state", number(static_cast<uint64_t>(status_.problems_size())) + " parts of it aren't in force",
-              "each has its remedy in: guideway status");
+              "guideway status names them, each with its remedy");
     if (!status_.engine().connected())
       return problem("engine", "guidewayd isn't connected to it: " + status_.engine().trouble(),
                      "systemctl start guideway-engine");
@@ -49,21 +46,21 @@ class Examination {
     if (error == std::errc{} && dot != end) std::from_chars(dot + 1, end, minor);
     if (major < 5 || (major == 5 && minor < 12))
       problem("kernel", host_.kernel + " is older than 5.12, which ports af_xdp:… need",
-              "Debian 12's is tested: apt install linux-image-amd64, and reboot");
+              "install a newer kernel; Debian 12's is tested");
     else if (major == 5 && minor < 16)
       hint("kernel", host_.kernel + " doesn't keep neighbours resolved by itself: the engine asks for each again",
-           "a kernel of 5.16 or later: apt install linux-image-amd64, and reboot");
+           "a kernel of 5.16 or later");
     else
       fine("kernel", host_.kernel);
     if (!host_.af_xdp)
       hint("AF_XDP", "this kernel has no such sockets: ports af_xdp:… can't be opened",
-           "a kernel with CONFIG_XDP_SOCKETS: apt install linux-image-amd64, and reboot");
+           "a kernel with CONFIG_XDP_SOCKETS");
     if (!host_.bpffs && !status_.engine().connected())
       hint("bpffs", "no BPF file system is mounted where an engine would pin its XDP program",
            "systemctl start run-guideway-bpf.mount, which the package's unit uses; or mount -t bpf bpf /sys/fs/bpf");
     if (!host_.bpf_jit)
       hint("BPF", "programs are interpreted, which makes XDP some ten times slower",
-           "sysctl net.core.bpf_jit_enable=1; " + std::string(kRestart));
+           "sysctl net.core.bpf_jit_enable=1, then restart the engine");
     if (host_.clock_synchronized && !*host_.clock_synchronized)
       hint("clock", "it isn't synchronised: times in logs and metrics can't be compared with those of other hosts",
            "timedatectl set-ntp true");
@@ -73,12 +70,11 @@ class Examination {
 
   void neighbors() {
     if (!host_.neighbors_kept || host_.neighbors < *host_.neighbors_kept) return;
-    hint("neighbours",
-         "the kernel knows " + number(host_.neighbors) + " of IPv4, and forgets those beyond " +
-             number(*host_.neighbors_kept) + " that only the engine talks to (no_neighbor, every few minutes)",
-         "sysctl net.ipv4.neigh.default.gc_thresh3=" + number(host_.neighbors * 8) +
-             " net.ipv4.neigh.default.gc_thresh2=" + number(host_.neighbors * 4) +
-             " net.ipv4.neigh.default.gc_thresh1=" + number(host_.neighbors * 2));
+    hint(
+        "neighbours",
+        "the kernel knows " + number(host_.neighbors) + " of IPv4, and forgets those beyond " +
+            number(*host_.neighbors_kept) + " that only the engine talks to (no_neighbor, every few minutes)",
+        "sysctl net.ipv4.neigh.default.gc_thresh1=" + number(host_.neighbors * 2) + " (and gc_thresh2 and 3 above it)");
   }
 
   void memory() {
@@ -88,7 +84,7 @@ class Examination {
       return hint(
           "hugepages",
           "the engine's tables are on plain memory, which costs with a million connections some ten ns a packet",
-          more_pages() + "; " + kRestart);
+          more_pages() + ", then restart guideway-engine");
     if (host_.engine) return;  // it may hold those that aren't free
     if (host_.hugepages_2mb_free < kFewPages)
       return hint("hugepages",
@@ -103,10 +99,10 @@ class Examination {
     const std::string missing = missing_in(host_.engine->capabilities, false);
     if (!missing.empty())
       return problem("privileges", "the engine runs without " + missing,
-                     "it keeps these and drops the others if it is root's: " + std::string(kRestart));
+                     "start it as root: it keeps these, and drops the others");
     if (!host_.engine->seccomp)
       return hint("privileges", "the engine's system calls aren't filtered",
-                  "take --no-seccomp out of its options, in /etc/default/guideway-engine; " + std::string(kRestart));
+                  "restart guideway-engine without --no-seccomp");
     fine("privileges", "the engine has what it needs, and its system calls are filtered");
   }
 
@@ -117,7 +113,7 @@ class Examination {
       for (const uint32_t other : facts.siblings)
         if (other > core && cores.contains(other))
           hint("workers", "cores " + number(core) + " and " + number(other) + " share their execution units",
-               "give guideway-engine --cores that share none, which lscpu -e shows; " + std::string(kRestart));
+               "give workers cores of their own by guideway-engine --cores: lscpu -e tells which share");
       if (!facts.governor.empty() && facts.governor != "performance")
         hint("core " + number(core), "its frequency follows its load (" + facts.governor + ")",
              "cpupower -c " + number(core) + " frequency-set -g performance");
@@ -133,7 +129,7 @@ class Examination {
       hint("workers",
            "one worker took " + number(most * 100 / all) +
                " % of all packets: the interfaces' queues are filled unevenly",
-           spread_evenly());
+           "ethtool -X PORT equal QUEUES; ethtool -N PORT rx-flow-hash tcp4 sdfn (and udp4, tcp6, udp6)");
     else if (n > 1 && all > 100'000)
       fine("workers", "packets are spread over them");
   }
@@ -145,39 +141,29 @@ class Examination {
     const auto found = host_.interfaces.find(p.name());
     if (found == host_.interfaces.end() || !found->second.present)
       return problem(subject, "there is no such interface here: this isn't the engine's network namespace",
-                     "run it where guideway-engine runs: nsenter -n -t $(pidof guideway-engine) guideway doctor");
+                     "run guideway doctor where guideway-engine runs");
     const InterfaceFacts& f = found->second;
     if (f.rx_queues && *f.rx_queues > p.queues())
       problem(subject,
               "it has " + number(*f.rx_queues) + " receive queues, the engine serves " + number(p.queues()) +
                   ": what comes by the others is dropped (no_socket)",
-              "ethtool -L " + p.name() + " combined " + number(p.queues()) + ", or give --port " + p.kind() + ":" +
-                  p.name() + ":" + number(*f.rx_queues) + "; " + kRestart);
+              "restart the engine without a number of queues in its --port, or with " + number(*f.rx_queues));
     const auto n = static_cast<uint32_t>(engine_.workers_size());
     if (p.queues() < n)
       hint(subject,
            number(p.queues()) + " queues for " + number(n) +
                " workers: the others get its packets over rings, if at all",
-           "ethtool -L " + p.name() + " combined " + number(n) + ", or --workers " + number(p.queues()) + "; " +
-               kRestart);
+           "as many queues (ethtool -L " + p.name() + "), then restart the engine; or fewer workers");
     for (const char* feature : {"rx-lro", "rx-gro-hw"})
       if (const auto on = f.features.find(feature); on != f.features.end() && on->second && f.driver != "virtio_net")
         problem(subject, std::string(feature) + " is on: packets are merged before XDP sees them, beyond the MTU",
                 "ethtool -K " + p.name() + " " + feature + " off");
     if (const auto on = f.features.find("rx-vlan-hw-parse"); on != f.features.end() && on->second && f.driver != "veth")
       hint(subject, "the NIC takes VLAN tags off before XDP sees them: packets of VLANs look untagged",
-           "if VLANs come in there: ethtool -K " + p.name() + " rxvlan off");
-    if (f.driver == "veth" && std::ranges::any_of(kUnfinished, [&](const char* feature) {
-          const auto on = f.features.find(feature);
-          return on != f.features.end() && on->second;
-        }))
-      hint(subject,
-           "a veth whose end sends unfinished checksums or segments: where its other end does too, they reach the "
-           "engine "
-           "so, and the backends",
-           "at both ends: ethtool -K " + p.name() + " tx off tso off gso off");
-    ring(subject, p.name(), "receive", "rx", f.rx_ring, f.rx_ring_max);
-    ring(subject, p.name(), "transmit", "tx", f.tx_ring, f.tx_ring_max);
+           "ethtool -K " + p.name() + " rxvlan off, if VLANs come in there");
+    if (f.rx_ring && f.rx_ring_max && *f.rx_ring < 1'024 && *f.rx_ring < *f.rx_ring_max)
+      hint(subject, "its receive ring has " + number(*f.rx_ring) + " places of " + number(*f.rx_ring_max) + " possible",
+           "ethtool -G " + p.name() + " rx " + number(std::min(*f.rx_ring_max, 4'096U)) + ", with the engine stopped");
     if (f.rp_filter == 1)
       hint(subject,
            "the reverse-path filter is strict: the host's own traffic that comes in there and is answered elsewhere is "
@@ -202,8 +188,7 @@ class Examination {
     hint(
         "encapsulation",
         "no port has an MTU with room for it around packets of 1,500 bytes: larger ones are cut, or their senders told",
-        "on the port towards the backends, and on the whole way there: ip link set dev " +
-            ports[ports.size() - 1].name() + " mtu " + number(1'500 + outer));
+        "ip link set dev PORT mtu " + number(1'500 + outer) + " towards the backends, and on the whole way there");
   }
 
   void addresses() {
@@ -231,12 +216,12 @@ class Examination {
   // What an engine would lack that root starts from here.
   void privileges_here() {
     if (!host_.root)
-      return hint("privileges", "no engine is seen here, nor what one would lack", "sudo guideway doctor");
+      return hint("privileges", "no engine is seen here, nor what one would lack",
+                  "run guideway doctor as root to see");
     const std::string missing = missing_in(host_.bounding, true);
     if (missing.empty()) return fine("privileges", "an engine started here would have what it needs");
     problem("privileges", "an engine started here wouldn't have " + missing,
-            "give them to this container (--cap-add), or to its unit (CapabilityBoundingSet=): systemctl edit "
-            "guideway-engine");
+            "give this container or service these capabilities (for a unit CapabilityBoundingSet=)");
   }
   // Of what the engine keeps, or of what it starts with: dataplane/main.cc asks for the same.
   static std::string missing_in(uint64_t capabilities, bool at_start) {
@@ -253,26 +238,9 @@ class Examination {
     look(CAP_SETPCAP, "CAP_SETPCAP");
     return missing;
   }
-  void ring(const std::string& subject, const std::string& port, const char* which, const char* word,
-            const std::optional<uint32_t>& places, const std::optional<uint32_t>& most) {
-    if (!places || !most || *places >= 1'024 || *places >= *most) return;
-    hint(subject,
-         std::string("its ") + which + " ring has " + number(*places) + " places of " + number(*most) + " possible",
-         "with the engine stopped: ethtool -G " + port + " " + word + " " + number(std::min(*most, 4'096U)));
-  }
-  // By what comes in, over all queues.
-  std::string spread_evenly() const {
-    std::string commands;
-    for (const auto& p : engine_.ports()) {
-      if (p.kind() != "af_xdp") continue;
-      commands += (commands.empty() ? "" : "; ") + ("ethtool -X " + p.name() + " equal " + number(p.queues()));
-      for (const char* flow : {"tcp4", "udp4", "tcp6", "udp6"})
-        commands += "; ethtool -N " + p.name() + " rx-flow-hash " + flow + " sdfn";
-    }
-    return commands;
-  }
   std::string more_pages() const {
-    return "echo " + number(host_.hugepages_2mb + 1'024) + " >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+    return "echo " + number(host_.hugepages_2mb + 1'024) +
+           " >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, and hugepages=1024 on the kernel's command line";
   }
   void add(Severity severity, std::string subject, std::string text, std::string remedy) {
     findings_.push_back({severity, std::move(subject), std::move(text), std::move(remedy)});

@@ -140,8 +140,6 @@ InterfaceFacts look_at_interface(const std::string& name) {
   if (ethtool.ask(&ring) && ring.rx_max_pending != 0) {
     f.rx_ring = ring.rx_pending;
     f.rx_ring_max = ring.rx_max_pending;
-    f.tx_ring = ring.tx_pending;
-    f.tx_ring_max = ring.tx_max_pending;
   }
   f.features = features_of(ethtool);
   const std::string conf = "/proc/sys/net/ipv4/conf/";

@@ -19,8 +19,6 @@ struct InterfaceFacts {
   std::optional<uint32_t> rx_queues;  // in use
   std::optional<uint32_t> rx_ring;    // descriptors
   std::optional<uint32_t> rx_ring_max;
-  std::optional<uint32_t> tx_ring;
-  std::optional<uint32_t> tx_ring_max;
   std::map<std::string, bool> features;  // "rx-lro" → on
   uint32_t rp_filter = 0;                // in force: the larger of the interface's and that of all
 };
