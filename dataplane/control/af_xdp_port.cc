@@ -228,8 +228,9 @@ void AfXdpPort::warn() {
   if (interface_.driver == "veth" && interface_.transmit_offload)
     warnings_.push_back(
         {absl::StrCat(name,
-                      " is a veth with offloads: if its peer has them too, packets arrive with unfinished checksums"),
-         "at both ends: ethtool -K INTERFACE tx off tso off gso off"});
+                      " is a veth with offloads: if its peer has them too, packets arrive with unfinished checksums; "
+                      "both ends must have them off"),
+         absl::StrCat("ethtool -K ", name, " tx off tso off gso off")});
 }
 
 }  // namespace guideway::control
