@@ -16,7 +16,12 @@ namespace {
 
 using Severity = Finding::Severity;
 
-constexpr uint64_t kFewPages = 64;  // with fewer the engine doesn't begin
+constexpr uint64_t kFewPages = 64;      // with fewer the engine doesn't begin
+constexpr uint32_t kShortRing = 1'024;  // descriptors
+
+constexpr const char* kNewerKernel = "apt install linux-image-amd64";
+constexpr const char* kRestart = "systemctl restart guideway-engine";
+constexpr const char* kOtherOptions = "editor /etc/default/guideway-engine && systemctl restart guideway-engine";
 
 class Examination {
  public:
@@ -24,18 +29,24 @@ class Examination {
       : host_(host), status_(status), engine_(status.engine().status()), services_(services) {}
 
   void daemon(const std::string& trouble) {
-    if (!trouble.empty()) return problem("daemon", trouble, "");
+    if (!trouble.empty()) return problem("daemon", trouble, "systemctl start guidewayd");
     if (status_.problems().empty())
       fine("desired state", "all of it is in force");
     else
-      problem("desired state", number(static_cast<uint64_t>(status_.problems_size())) + " parts of it aren't in force",
-              "guideway status names them, each with its remedy");
+      problem("desired state",
+              number(static_cast<uint64_t>(status_.problems_size())) +
+                  " parts of it aren't in force; the status names each, with its remedy",
+              "guideway status");
     if (!status_.engine().connected())
       return problem("engine", "guidewayd isn't connected to it: " + status_.engine().trouble(),
                      "systemctl start guideway-engine");
     fine("engine", "version " + status_.engine().version() + " is connected");
+    // Of what is looked at here the engine tells only how it was when it began.
+    std::set<std::string> looked_at;
+    for (const auto& [name, facts] : host_.interfaces)
+      if (facts.present) looked_at.insert(offloads_off(name));
     for (const auto& w : engine_.warnings())
-      if (w.subject() != "memory") hint(w.subject(), w.text(), w.remedy());
+      if (w.subject() != "memory" && !looked_at.contains(w.remedy())) hint(w.subject(), w.text(), w.remedy());
   }
 
   void kernel() {
@@ -45,22 +56,25 @@ class Examination {
     const auto [dot, error] = std::from_chars(host_.kernel.data(), end, major);
     if (error == std::errc{} && dot != end) std::from_chars(dot + 1, end, minor);
     if (major < 5 || (major == 5 && minor < 12))
-      problem("kernel", host_.kernel + " is older than 5.12, which ports af_xdp:… need",
-              "install a newer kernel; Debian 12's is tested");
+      problem("kernel",
+              host_.kernel + " is older than 5.12, which ports af_xdp:… need: boot a newer one; Debian 12's is tested",
+              kNewerKernel);
     else if (major == 5 && minor < 16)
-      hint("kernel", host_.kernel + " doesn't keep neighbours resolved by itself: the engine asks for each again",
-           "a kernel of 5.16 or later");
+      hint("kernel",
+           host_.kernel + " doesn't keep neighbours resolved by itself, as 5.16 does: the engine asks for each again",
+           kNewerKernel);
     else
       fine("kernel", host_.kernel);
     if (!host_.af_xdp)
-      hint("AF_XDP", "this kernel has no such sockets: ports af_xdp:… can't be opened",
-           "a kernel with CONFIG_XDP_SOCKETS");
+      hint("AF_XDP",
+           "this kernel has no such sockets (CONFIG_XDP_SOCKETS): ports af_xdp:… can't be opened; boot one of Debian's",
+           kNewerKernel);
     if (!host_.bpffs && !status_.engine().connected())
       hint("bpffs", "no BPF file system is mounted where an engine would pin its XDP program",
-           "systemctl start run-guideway-bpf.mount, which the package's unit uses; or mount -t bpf bpf /sys/fs/bpf");
+           "mount -t bpf bpf /sys/fs/bpf");
     if (!host_.bpf_jit)
       hint("BPF", "programs are interpreted, which makes XDP some ten times slower",
-           "sysctl net.core.bpf_jit_enable=1, then restart the engine");
+           std::string("sysctl net.core.bpf_jit_enable=1 && ") + kRestart);
     if (host_.clock_synchronized && !*host_.clock_synchronized)
       hint("clock", "it isn't synchronised: times in logs and metrics can't be compared with those of other hosts",
            "timedatectl set-ntp true");
@@ -70,11 +84,14 @@ class Examination {
 
   void neighbors() {
     if (!host_.neighbors_kept || host_.neighbors < *host_.neighbors_kept) return;
-    hint(
-        "neighbours",
-        "the kernel knows " + number(host_.neighbors) + " of IPv4, and forgets those beyond " +
-            number(*host_.neighbors_kept) + " that only the engine talks to (no_neighbor, every few minutes)",
-        "sysctl net.ipv4.neigh.default.gc_thresh1=" + number(host_.neighbors * 2) + " (and gc_thresh2 and 3 above it)");
+    const uint64_t kept = host_.neighbors * 2;
+    const std::string sysctl = "net.ipv4.neigh.default.gc_thresh";
+    hint("neighbours",
+         "the kernel knows " + number(host_.neighbors) + " of IPv4, and forgets those beyond " +
+             number(*host_.neighbors_kept) + " that only the engine talks to (no_neighbor, every few minutes)",
+         "sysctl " + sysctl + "1=" + number(kept) + " " + sysctl +
+             "2=" + number(std::max(host_.neighbors_soft_limit, kept * 2)) + " " + sysctl +
+             "3=" + number(std::max(host_.neighbors_limit, kept * 4)));
   }
 
   void memory() {
@@ -84,7 +101,7 @@ class Examination {
       return hint(
           "hugepages",
           "the engine's tables are on plain memory, which costs with a million connections some ten ns a packet",
-          more_pages() + ", then restart guideway-engine");
+          more_pages() + " && " + kRestart);
     if (host_.engine) return;  // it may hold those that aren't free
     if (host_.hugepages_2mb_free < kFewPages)
       return hint("hugepages",
@@ -96,13 +113,15 @@ class Examination {
 
   void privileges() {
     if (!host_.engine) return privileges_here();
-    const std::string missing = missing_in(host_.engine->capabilities, false);
+    const auto missing = missing_in(host_.engine->capabilities, false);
     if (!missing.empty())
-      return problem("privileges", "the engine runs without " + missing,
-                     "start it as root: it keeps these, and drops the others");
+      return problem(
+          "privileges",
+          "the engine runs without " + joined(missing) + ": as root, by its unit, it starts with them and keeps them",
+          kRestart);
     if (!host_.engine->seccomp)
       return hint("privileges", "the engine's system calls aren't filtered",
-                  "restart guideway-engine without --no-seccomp");
+                  std::string("sed -i 's/ *--no-seccomp//' /etc/default/guideway-engine && ") + kRestart);
     fine("privileges", "the engine has what it needs, and its system calls are filtered");
   }
 
@@ -112,11 +131,13 @@ class Examination {
     for (const auto& [core, facts] : host_.cores) {
       for (const uint32_t other : facts.siblings)
         if (other > core && cores.contains(other))
-          hint("workers", "cores " + number(core) + " and " + number(other) + " share their execution units",
-               "give workers cores of their own by guideway-engine --cores: lscpu -e tells which share");
+          hint("workers",
+               "cores " + number(core) + " and " + number(other) +
+                   " share their execution units: give workers cores of their own by --cores; lscpu tells which share",
+               std::string("lscpu -e && ") + kOtherOptions);
       if (!facts.governor.empty() && facts.governor != "performance")
         hint("core " + number(core), "its frequency follows its load (" + facts.governor + ")",
-             "cpupower -c " + number(core) + " frequency-set -g performance");
+             "echo performance >/sys/devices/system/cpu/cpu" + number(core) + "/cpufreq/scaling_governor");
     }
     uint64_t most = 0;
     uint64_t all = 0;
@@ -126,44 +147,45 @@ class Examination {
     }
     const auto n = static_cast<uint64_t>(engine_.workers_size());
     if (n > 1 && all > 100'000 && 2 * most * n > 3 * all)
-      hint("workers",
-           "one worker took " + number(most * 100 / all) +
-               " % of all packets: the interfaces' queues are filled unevenly",
-           "ethtool -X PORT equal QUEUES; ethtool -N PORT rx-flow-hash tcp4 sdfn (and udp4, tcp6, udp6)");
+      uneven(most * 100 / all);
     else if (n > 1 && all > 100'000)
       fine("workers", "packets are spread over them");
   }
 
   void port(const v1::Port& p) {
     const std::string subject = "port " + p.name();
-    if (!p.up()) problem(subject, "it has no link", "ip link set dev " + p.name() + " up, and look at the cable");
-    if (p.kind() != "af_xdp") return;
+    if (p.kind() != "af_xdp") {
+      if (!p.up()) problem(subject, "it has no link", "start the program at its other end");
+      return;
+    }
+    if (!p.up())
+      problem(subject, "it has no link: it is down, or nothing is at its cable's other end",
+              "ip link set dev " + p.name() + " up");
     const auto found = host_.interfaces.find(p.name());
     if (found == host_.interfaces.end() || !found->second.present)
       return problem(subject, "there is no such interface here: this isn't the engine's network namespace",
-                     "run guideway doctor where guideway-engine runs");
+                     "nsenter --net --target $(pgrep -ox guideway-engine) guideway doctor");
     const InterfaceFacts& f = found->second;
     if (f.rx_queues && *f.rx_queues > p.queues())
       problem(subject,
               "it has " + number(*f.rx_queues) + " receive queues, the engine serves " + number(p.queues()) +
                   ": what comes by the others is dropped (no_socket)",
-              "restart the engine without a number of queues in its --port, or with " + number(*f.rx_queues));
+              set_queues(p.name(), f, p.queues()));
     const auto n = static_cast<uint32_t>(engine_.workers_size());
-    if (p.queues() < n)
-      hint(subject,
-           number(p.queues()) + " queues for " + number(n) +
-               " workers: the others get its packets over rings, if at all",
-           "as many queues (ethtool -L " + p.name() + "), then restart the engine; or fewer workers");
+    if (p.queues() < n) few_queues(p, f, n);
     for (const char* feature : {"rx-lro", "rx-gro-hw"})
       if (const auto on = f.features.find(feature); on != f.features.end() && on->second && f.driver != "virtio_net")
         problem(subject, std::string(feature) + " is on: packets are merged before XDP sees them, beyond the MTU",
                 "ethtool -K " + p.name() + " " + feature + " off");
     if (const auto on = f.features.find("rx-vlan-hw-parse"); on != f.features.end() && on->second && f.driver != "veth")
-      hint(subject, "the NIC takes VLAN tags off before XDP sees them: packets of VLANs look untagged",
-           "ethtool -K " + p.name() + " rxvlan off, if VLANs come in there");
-    if (f.rx_ring && f.rx_ring_max && *f.rx_ring < 1'024 && *f.rx_ring < *f.rx_ring_max)
-      hint(subject, "its receive ring has " + number(*f.rx_ring) + " places of " + number(*f.rx_ring_max) + " possible",
-           "ethtool -G " + p.name() + " rx " + number(std::min(*f.rx_ring_max, 4'096U)) + ", with the engine stopped");
+      hint(subject, "the NIC takes VLAN tags off before XDP sees them: if VLANs come in there, they look untagged",
+           "ethtool -K " + p.name() + " rxvlan off");
+    if (f.driver == "veth" && transmit_offloads(f))
+      hint(subject,
+           "it is a veth that leaves checksums and segments to a NIC: if its other end does so too, packets reach the "
+           "engine with unfinished checksums; both ends must have that off",
+           offloads_off(p.name()));
+    rings(p.name(), f);
     if (f.rp_filter == 1)
       hint(subject,
            "the reverse-path filter is strict: the host's own traffic that comes in there and is answered elsewhere is "
@@ -185,10 +207,17 @@ class Examination {
     if (outer == 0 || ports.empty() ||
         std::any_of(ports.begin(), ports.end(), [&](const v1::Port& p) { return p.mtu() >= 1'500 + outer; }))
       return;
-    hint(
-        "encapsulation",
-        "no port has an MTU with room for it around packets of 1,500 bytes: larger ones are cut, or their senders told",
-        "ip link set dev PORT mtu " + number(1'500 + outer) + " towards the backends, and on the whole way there");
+    const uint32_t mtu = 1'500 + outer;
+    std::string remedy;
+    for (const auto& p : ports)
+      if (p.kind() == "af_xdp")
+        remedy += (remedy.empty() ? "" : "; ") + ("ip link set dev " + p.name() + " mtu " + number(mtu));
+    hint("encapsulation",
+         "no port has an MTU with room for it around packets of 1,500 bytes: larger ones are cut, or their senders "
+         "told; "
+         "the port towards the backends needs " +
+             number(mtu) + ", as does all the way there",
+         remedy.empty() ? "give the program at the ports' other end, and the engine's --port, that size" : remedy);
   }
 
   void addresses() {
@@ -216,18 +245,73 @@ class Examination {
   // What an engine would lack that root starts from here.
   void privileges_here() {
     if (!host_.root)
-      return hint("privileges", "no engine is seen here, nor what one would lack",
-                  "run guideway doctor as root to see");
-    const std::string missing = missing_in(host_.bounding, true);
+      return hint("privileges", "no engine is seen here, nor what one would lack; root sees it",
+                  "sudo guideway doctor");
+    const auto missing = missing_in(host_.bounding, true);
     if (missing.empty()) return fine("privileges", "an engine started here would have what it needs");
-    problem("privileges", "an engine started here wouldn't have " + missing,
-            "give this container or service these capabilities (for a unit CapabilityBoundingSet=)");
+    std::string options;
+    for (const std::string& name : missing) options += " --cap-add=" + name;
+    problem("privileges", "an engine started here wouldn't have " + joined(missing),
+            "start the container with" + options);
   }
+
+  // One worker took this part of all packets.
+  void uneven(uint64_t percent) {
+    std::string remedy;
+    for (const auto& p : engine_.ports())
+      if (p.kind() == "af_xdp" && p.queues() > 1)
+        remedy += "ethtool -X " + p.name() + " equal " + number(p.queues()) +
+                  "; for type in tcp4 tcp6 udp4 udp6; do ethtool -N " + p.name() + " rx-flow-hash $type sdfn; done; ";
+    const std::string text = "one worker took " + number(percent) + " % of all packets: ";
+    if (!remedy.empty())
+      return hint("workers", text + "the interfaces' queues are filled unevenly", remedy.substr(0, remedy.size() - 2));
+    hint("workers", text + "no port has several queues; fewer workers would do", kOtherOptions);
+  }
+  void few_queues(const v1::Port& p, const InterfaceFacts& f, uint32_t workers) {
+    const std::string text = number(p.queues()) + " queues for " + number(workers) +
+                             " workers: the others get its packets over rings, if at all";
+    const uint32_t most = std::min(workers, f.rx_queues_max.value_or(workers));
+    if (most <= p.queues())
+      hint("port " + p.name(), text + "; it can't have more, so --workers " + number(most) + " would do",
+           kOtherOptions);
+    else
+      hint("port " + p.name(), text + " (a number of queues in --port is set again at each start)",
+           set_queues(p.name(), f, most) + " && " + kRestart);
+  }
+  void rings(const std::string& name, const InterfaceFacts& f) {
+    std::string text;
+    std::string sizes;
+    const auto look = [&](const char* direction, const char* option, const std::optional<RingFacts>& ring) {
+      if (!ring || ring->size >= kShortRing || ring->size >= ring->max) return;
+      text += std::string(text.empty() ? "its " : ", its ") + direction + " ring has " + number(ring->size) +
+              " places of " + number(ring->max) + " possible";
+      sizes += std::string(" ") + option + " " + number(std::min(ring->max, 4'096U));
+    };
+    look("receive", "rx", f.rx_ring);
+    look("transmit", "tx", f.tx_ring);
+    if (!text.empty())
+      hint("port " + name, text,
+           "systemctl stop guideway-engine; ethtool -G " + name + sizes + "; systemctl start guideway-engine");
+  }
+  static std::string set_queues(const std::string& name, const InterfaceFacts& f, uint32_t queues) {
+    const std::string n = number(queues);
+    return "ethtool -L " + name + (f.combined_queues ? " combined " + n : " rx " + n + " tx " + n);
+  }
+  // As the engine writes it in its own warning.
+  static std::string offloads_off(const std::string& name) { return "ethtool -K " + name + " tx off tso off gso off"; }
+  static bool transmit_offloads(const InterfaceFacts& f) {
+    return std::ranges::any_of(f.features, [](const auto& feature) {
+      const auto& [name, on] = feature;
+      return on &&
+             (name.starts_with("tx-checksum-") || name.starts_with("tx-tcp") || name == "tx-generic-segmentation");
+    });
+  }
+
   // Of what the engine keeps, or of what it starts with: dataplane/main.cc asks for the same.
-  static std::string missing_in(uint64_t capabilities, bool at_start) {
-    std::string missing;
+  static std::vector<std::string> missing_in(uint64_t capabilities, bool at_start) {
+    std::vector<std::string> missing;
     const auto look = [&](unsigned capability, const char* name) {
-      if ((capabilities >> capability & 1) == 0) missing += (missing.empty() ? "" : ", ") + std::string(name);
+      if ((capabilities >> capability & 1) == 0) missing.emplace_back(name);
     };
     look(CAP_NET_ADMIN, "CAP_NET_ADMIN");
     look(CAP_NET_RAW, "CAP_NET_RAW");
@@ -238,9 +322,13 @@ class Examination {
     look(CAP_SETPCAP, "CAP_SETPCAP");
     return missing;
   }
+  static std::string joined(const std::vector<std::string>& names) {
+    std::string all;
+    for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+    return all;
+  }
   std::string more_pages() const {
-    return "echo " + number(host_.hugepages_2mb + 1'024) +
-           " >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, and hugepages=1024 on the kernel's command line";
+    return "echo " + number(host_.hugepages_2mb + 1'024) + " >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
   }
   void add(Severity severity, std::string subject, std::string text, std::string remedy) {
     findings_.push_back({severity, std::move(subject), std::move(text), std::move(remedy)});

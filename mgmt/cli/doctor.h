@@ -19,7 +19,7 @@ struct Finding {
   Severity severity = Severity::kFine;
   std::string subject;  // "hugepages", "port eth0"
   std::string text;     // what is so, in a sentence
-  std::string remedy;   // a command, or a sentence; empty if it is fine
+  std::string remedy;   // a command for the shell; a sentence where there is none; empty if it is fine
 };
 
 // `trouble`: what Client::explain() says where the daemon doesn't answer; then the messages are empty.

@@ -5,7 +5,9 @@
 #include <linux/capability.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
+#include <regex>
 #include <set>
 
 namespace guideway::mgmt {
@@ -26,10 +28,18 @@ struct Patient {
     host.clock_synchronized = true;
     host.neighbors = 20;
     host.neighbors_kept = 128;
+    host.neighbors_soft_limit = 512;
+    host.neighbors_limit = 4'096;
     host.addresses = {{net::parse_ip("10.0.0.1").value(), 24, "eth0"},
                       {net::parse_ip("2001:db8::1").value(), 64, "eth0"}};
     InterfaceFacts& eth0 = host.interfaces["eth0"];
-    eth0 = {.present = true, .driver = "ixgbe", .rx_queues = 2, .rx_ring = 512, .rx_ring_max = 512, .features = {}};
+    eth0 = {.present = true,
+            .driver = "ixgbe",
+            .rx_queues = 2,
+            .rx_queues_max = 8,
+            .rx_ring = RingFacts{512, 512},
+            .tx_ring = RingFacts{512, 512},
+            .features = {}};
     eth0.features = {{"rx-lro", false}, {"rx-gro-hw", false}, {"rx-vlan-hw-parse", false}, {"rx-gro", true}};
     host.cores = {{2, {{2, 6}, "performance"}}, {3, {{3, 7}, ""}}};
     host.engine =
@@ -66,6 +76,17 @@ TEST_CASE("doctor: nothing is wrong with a healthy host", "[doctor]") {
                                           "port eth0", "privileges", "workers"});
 }
 
+// A shell takes it, it begins with a program, and there is nothing left to be filled in.
+bool can_be_pasted(const std::string& remedy) {
+  static const std::set<std::string> kPrograms{"apt",  "echo",   "editor",    "ethtool",    "guideway",
+                                               "ip",   "lscpu",  "mount",     "nsenter",    "sed",
+                                               "sudo", "sysctl", "systemctl", "timedatectl"};
+  static const std::regex kPlaceholder("\\b[A-Z]{2,}\\b");
+  ::setenv("REMEDY", remedy.c_str(), 1);
+  return kPrograms.contains(remedy.substr(0, remedy.find(' '))) && !std::regex_search(remedy, kPlaceholder) &&
+         std::system("sh -nc \"$REMEDY\"") == 0;
+}
+
 struct Ill {
   Severity severity;
   std::string subject;
@@ -74,11 +95,141 @@ struct Ill {
   std::function<void(Patient&)> make;
 };
 
+void find_alone(const Ill& ill, bool pasted) {
+  Patient p;
+  ill.make(p);
+  const auto findings = p.examine();
+  INFO(ill.subject << ", " << ill.text << ":\n" << show(findings, {}));
+  const auto found = [&](const Finding& f) {
+    return f.severity == ill.severity && f.subject == ill.subject && f.text.find(ill.text) != std::string::npos &&
+           f.remedy.find(ill.remedy) != std::string::npos;
+  };
+  CHECK(std::ranges::count_if(findings, found) == 1);
+  CHECK(std::ranges::count_if(findings, [](const Finding& f) { return f.severity != Severity::kFine; }) == 1);
+  CHECK(found(findings.front()));  // before what is fine
+  for (const Finding& f : findings) {
+    CHECK((f.severity == Severity::kFine) == f.remedy.empty());
+    if (!f.remedy.empty()) CHECK(can_be_pasted(f.remedy) == pasted);
+  }
+}
+
 TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
   constexpr Severity kHint = Severity::kHint;
   constexpr Severity kProblem = Severity::kProblem;
   const std::vector<Ill> all{
       {kProblem, "desired state", "1 parts", "guideway status", [](Patient& p) { p.status.add_problems(); }},
+      {kHint, "kernel", "5.15.0-8", "apt install linux-image-", [](Patient& p) { p.host.kernel = "5.15.0-8-amd64"; }},
+      {kProblem, "kernel", "older than 5.12", "apt install linux-image-", [](Patient& p) { p.host.kernel = "4.19.0"; }},
+      {kHint, "AF_XDP", "CONFIG_XDP_SOCKETS", "apt install linux-image-", [](Patient& p) { p.host.af_xdp = false; }},
+      {kHint, "BPF", "interpreted", "sysctl net.core.bpf_jit_enable=1 && systemctl restart guideway-engine",
+       [](Patient& p) { p.host.bpf_jit = false; }},
+      {kHint, "clock", "synchronised", "timedatectl", [](Patient& p) { p.host.clock_synchronized = false; }},
+      {kHint, "neighbours", "129",
+       "gc_thresh1=258 net.ipv4.neigh.default.gc_thresh2=516 net.ipv4.neigh.default.gc_thresh3=4096",
+       [](Patient& p) { p.host.neighbors = 129; }},
+      {kHint, "hugepages", "plain memory", "echo 1536 >/sys", [](Patient& p) { p.engine().set_hugepages(false); }},
+      {kProblem, "privileges", "CAP_BPF: as root", "systemctl restart guideway-engine",
+       [](Patient& p) { p.host.engine->capabilities &= ~(1ULL << CAP_BPF); }},
+      {kHint, "privileges", "aren't filtered", "sed -i 's/ *--no-seccomp//' /etc/default/guideway-engine",
+       [](Patient& p) { p.host.engine->seccomp = false; }},
+      {kHint, "privileges", "no engine is seen", "sudo guideway doctor", [](Patient& p) { p.host.engine.reset(); }},
+      {kHint, "workers", "cores 2 and 3 share", "lscpu -e && editor /etc/default/guideway-engine",
+       [](Patient& p) { p.host.cores[2].siblings = {2, 3}; }},
+      {kHint, "core 3", "powersave", "echo performance >/sys/devices/system/cpu/cpu3/",
+       [](Patient& p) { p.host.cores[3].governor = "powersave"; }},
+      {kHint, "workers", "% of all packets: the interfaces' queues",
+       "ethtool -X eth0 equal 2; for type in tcp4 tcp6 udp4 udp6; do ethtool -N eth0 rx-flow-hash $type sdfn; done",
+       [](Patient& p) { p.engine().mutable_workers(0)->set_received(1); }},
+      {kHint, "workers", "% of all packets: no port has several queues", "editor /etc/default/guideway-engine",
+       [](Patient& p) {
+         p.engine().mutable_workers(0)->set_received(1);
+         p.port().set_kind("net_memif");
+       }},
+      {kProblem, "port eth0", "no link", "ip link set dev eth0 up", [](Patient& p) { p.port().set_up(false); }},
+      {kProblem, "port eth0", "no such interface", "nsenter", [](Patient& p) { p.eth0() = {}; }},
+      {kProblem, "port eth0", "8 receive queues, the engine serves 2", "ethtool -L eth0 combined 2",
+       [](Patient& p) { p.eth0().rx_queues = 8; }},
+      {kProblem, "port eth0", "8 receive queues, the engine serves 2", "ethtool -L eth0 rx 2 tx 2",
+       [](Patient& p) {
+         p.eth0().rx_queues = 8;
+         p.eth0().combined_queues = false;
+       }},
+      {kHint, "port eth0", "1 queues for 2 workers", "ethtool -L eth0 combined 2 && systemctl restart guideway-engine",
+       [](Patient& p) {
+         p.port().set_queues(1);
+         p.eth0().rx_queues = 1;
+       }},
+      {kHint, "port eth0", "it can't have more, so --workers 1", "editor /etc/default/guideway-engine",
+       [](Patient& p) {
+         p.port().set_queues(1);
+         p.eth0().rx_queues = p.eth0().rx_queues_max = 1;
+       }},
+      {kProblem, "port eth0", "rx-lro is on", "ethtool -K eth0 rx-lro off",
+       [](Patient& p) { p.eth0().features["rx-lro"] = true; }},
+      {kProblem, "port eth0", "rx-gro-hw is on", "rx-gro-hw off",
+       [](Patient& p) { p.eth0().features["rx-gro-hw"] = true; }},
+      {kHint, "port eth0", "VLAN tags", "rxvlan off", [](Patient& p) { p.eth0().features["rx-vlan-hw-parse"] = true; }},
+      {kHint, "port eth0", "its receive ring has 512 places of 8192", "ethtool -G eth0 rx 4096;",
+       [](Patient& p) { p.eth0().rx_ring->max = 8'192; }},
+      {kHint, "port eth0", "its transmit ring has 512 places of 2048", "ethtool -G eth0 tx 2048;",
+       [](Patient& p) { p.eth0().tx_ring->max = 2'048; }},
+      {kHint, "port eth0", "places of 1024 possible, its transmit ring", "ethtool -G eth0 rx 1024 tx 2048;",
+       [](Patient& p) {
+         p.eth0().rx_ring->max = 1'024;
+         p.eth0().tx_ring->max = 2'048;
+       }},
+      {kHint, "port eth0", "both ends", "ethtool -K eth0 tx off tso off gso off",
+       [](Patient& p) {
+         p.eth0().driver = "veth";
+         p.eth0().features["tx-checksum-ip-generic"] = true;
+       }},
+      {kHint, "port eth0", "both ends", "tso off",
+       [](Patient& p) {
+         p.eth0().driver = "veth";
+         p.eth0().features["tx-tcp6-segmentation"] = true;
+       }},
+      {kHint, "port eth0", "it is a veth", "gso off",
+       [](Patient& p) {  // said once, though the engine has said so when it began
+         p.eth0().driver = "veth";
+         p.eth0().features["tx-generic-segmentation"] = true;
+         auto& w = *p.engine().add_warnings();
+         w.set_subject("port eth0");
+         w.set_text("eth0 is a veth with offloads");
+         w.set_remedy("ethtool -K eth0 tx off tso off gso off");
+       }},
+      {kHint, "port eth0", "strict", "conf/eth0/rp_filter=2", [](Patient& p) { p.eth0().rp_filter = 1; }},
+      {kHint, "encapsulation", "no port", "ip link set dev eth0 mtu 1540",
+       [](Patient& p) { p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_IPIP); }},
+      {kHint, "encapsulation", "no port", "ip link set dev eth0 mtu 1548; ip link set dev eth1 mtu 1548",
+       [](Patient& p) {
+         p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_GUE);
+         p.host.interfaces["eth1"] = p.eth0();
+         auto& eth1 = *p.engine().add_ports();
+         eth1 = p.port();
+         eth1.set_name("eth1");
+       }},
+      {kProblem, "VIP 192.0.2.10", "address of lo", "ip address del 192.0.2.10/24 dev lo",
+       [](Patient& p) { p.host.addresses.push_back({net::parse_ip("192.0.2.10").value(), 24, "lo"}); }},
+      {kProblem, "daemon", "can't be reached", "systemctl start guidewayd",
+       [](Patient& p) {
+         p.trouble = "guidewayd can't be reached";
+         p.status.mutable_engine()->mutable_status()->clear_ports();
+       }},
+      {kProblem, "engine", "no socket", "systemctl start guideway-engine",
+       [](Patient& p) {
+         p.status.mutable_engine()->set_connected(false);
+         p.status.mutable_engine()->set_trouble("no socket");
+       }},
+      {kHint, "hugepages", "0 of 512 pages", "echo 1536 >/sys",
+       [](Patient& p) {
+         p.status.mutable_engine()->clear_status();
+         p.host.engine.reset();
+         p.host.root = true;
+         p.host.bounding = ~0ULL;
+       }},
+  };
+  for (const Ill& ill : all) find_alone(ill, true);
+  const std::vector<Ill> by_a_sentence{
       {kHint, "announcing", "no address", "give it one",
        [](Patient& p) {
          auto& w = *p.engine().add_warnings();
@@ -86,44 +237,12 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          w.set_text("no address");
          w.set_remedy("give it one");
        }},
-      {kHint, "kernel", "5.15.0-8", "5.16", [](Patient& p) { p.host.kernel = "5.15.0-8-amd64"; }},
-      {kProblem, "kernel", "older than 5.12", "newer", [](Patient& p) { p.host.kernel = "4.19.0"; }},
-      {kHint, "AF_XDP", "no such sockets", "CONFIG_XDP_SOCKETS", [](Patient& p) { p.host.af_xdp = false; }},
-      {kHint, "BPF", "interpreted", "bpf_jit_enable=1", [](Patient& p) { p.host.bpf_jit = false; }},
-      {kHint, "clock", "synchronised", "timedatectl", [](Patient& p) { p.host.clock_synchronized = false; }},
-      {kHint, "neighbours", "129", "gc_thresh1=258", [](Patient& p) { p.host.neighbors = 129; }},
-      {kHint, "hugepages", "plain memory", "echo 1536 >/sys", [](Patient& p) { p.engine().set_hugepages(false); }},
-      {kProblem, "privileges", "CAP_BPF", "as root",
-       [](Patient& p) { p.host.engine->capabilities &= ~(1ULL << CAP_BPF); }},
-      {kHint, "privileges", "aren't filtered", "without --no-seccomp",
-       [](Patient& p) { p.host.engine->seccomp = false; }},
-      {kHint, "privileges", "no engine is seen", "as root", [](Patient& p) { p.host.engine.reset(); }},
-      {kProblem, "privileges", "wouldn't have CAP_PERFMON", "CapabilityBoundingSet",
+      {kProblem, "privileges", "wouldn't have CAP_PERFMON", "--cap-add=CAP_PERFMON",
        [](Patient& p) {
          p.host.engine.reset();
          p.host.root = true;
          p.host.bounding = ~(1ULL << CAP_PERFMON);
        }},
-      {kHint, "workers", "cores 2 and 3 share", "lscpu", [](Patient& p) { p.host.cores[2].siblings = {2, 3}; }},
-      {kHint, "core 3", "powersave", "cpupower -c 3", [](Patient& p) { p.host.cores[3].governor = "powersave"; }},
-      {kHint, "workers", "% of all packets", "ethtool -X",
-       [](Patient& p) { p.engine().mutable_workers(0)->set_received(1); }},
-      {kProblem, "port eth0", "no link", "ip link set dev eth0 up", [](Patient& p) { p.port().set_up(false); }},
-      {kProblem, "port eth0", "no such interface", "where guideway-engine runs", [](Patient& p) { p.eth0() = {}; }},
-      {kProblem, "port eth0", "8 receive queues, the engine serves 2", "restart the engine",
-       [](Patient& p) { p.eth0().rx_queues = 8; }},
-      {kHint, "port eth0", "1 queues for 2 workers", "ethtool -L eth0",
-       [](Patient& p) {
-         p.port().set_queues(1);
-         p.eth0().rx_queues = 1;
-       }},
-      {kProblem, "port eth0", "rx-lro is on", "ethtool -K eth0 rx-lro off",
-       [](Patient& p) { p.eth0().features["rx-lro"] = true; }},
-      {kProblem, "port eth0", "rx-gro-hw is on", "rx-gro-hw off",
-       [](Patient& p) { p.eth0().features["rx-gro-hw"] = true; }},
-      {kHint, "port eth0", "VLAN tags", "rxvlan off", [](Patient& p) { p.eth0().features["rx-vlan-hw-parse"] = true; }},
-      {kHint, "port eth0", "512 places of 8192", "rx 4096", [](Patient& p) { p.eth0().rx_ring_max = 8'192; }},
-      {kHint, "port eth0", "strict", "conf/eth0/rp_filter=2", [](Patient& p) { p.eth0().rp_filter = 1; }},
       {kHint, "port eth0", "generic mode", "another NIC",
        [](Patient& p) {
          auto& w = *p.engine().add_warnings();
@@ -131,27 +250,19 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          w.set_text("runs XDP in generic mode");
          w.set_remedy("another NIC");
        }},
-      {kHint, "encapsulation", "no port", "mtu 1540",
-       [](Patient& p) { p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_IPIP); }},
-      {kHint, "encapsulation", "no port", "mtu 1548",
-       [](Patient& p) { p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_GUE); }},
-      {kProblem, "VIP 192.0.2.10", "address of lo", "ip address del 192.0.2.10/24 dev lo",
-       [](Patient& p) { p.host.addresses.push_back({net::parse_ip("192.0.2.10").value(), 24, "lo"}); }},
+      {kProblem, "port net_memif0", "no link", "its other end",
+       [](Patient& p) {
+         auto& memif = *p.engine().add_ports();
+         memif.set_name("net_memif0");
+         memif.set_kind("net_memif");
+       }},
+      {kHint, "encapsulation", "no port", "other end",
+       [](Patient& p) {
+         p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_IPIP);
+         p.port().set_kind("net_memif");
+       }},
   };
-  for (const Ill& ill : all) {
-    Patient p;
-    ill.make(p);
-    const auto findings = p.examine();
-    INFO(ill.subject << ", " << ill.text << ":\n" << show(findings, {}));
-    const auto found = [&](const Finding& f) {
-      return f.severity == ill.severity && f.subject == ill.subject && f.text.find(ill.text) != std::string::npos &&
-             f.remedy.find(ill.remedy) != std::string::npos;
-    };
-    CHECK(std::ranges::count_if(findings, found) == 1);
-    CHECK(std::ranges::count_if(findings, [](const Finding& f) { return f.severity != Severity::kFine; }) == 1);
-    CHECK(found(findings.front()));  // before what is fine
-    for (const Finding& f : findings) CHECK((f.severity == Severity::kFine) == f.remedy.empty());
-  }
+  for (const Ill& ill : by_a_sentence) find_alone(ill, false);
 }
 
 TEST_CASE("doctor: what looks wrong and isn't", "[doctor]") {
@@ -159,6 +270,17 @@ TEST_CASE("doctor: what looks wrong and isn't", "[doctor]") {
       [](Patient& p) {  // it sees to that by itself
         p.eth0().driver = "virtio_net";
         p.eth0().features["rx-gro-hw"] = true;
+      },
+      [](Patient& p) {  // a NIC does what is left to it
+        p.eth0().features["tx-checksum-ip-generic"] = true;
+        p.eth0().features["tx-tcp-segmentation"] = true;
+      },
+      [](Patient& p) {  // it was so when the engine began
+        p.eth0().driver = "veth";
+        p.eth0().features["tx-checksum-ip-generic"] = false;
+        auto& w = *p.engine().add_warnings();
+        w.set_subject("port eth0");
+        w.set_remedy("ethtool -K eth0 tx off tso off gso off");
       },
       [](Patient& p) {  // one port with room is that towards the backends
         p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_GUE);
@@ -194,7 +316,10 @@ TEST_CASE("doctor: without daemon or engine the host is looked at all the same",
   p.host.bpffs = false;
   const std::string text = show(p.examine(), {});
   INFO(text);
-  CHECK(text.starts_with("problem   daemon: guidewayd can't be reached: is it running?\n"));
+  CHECK(
+      text.starts_with("problem   daemon: guidewayd can't be reached: is it running?\n"
+                       "          → systemctl start guidewayd\n"));
+  for (const Finding& f : p.examine()) CHECK((f.severity == Severity::kFine || can_be_pasted(f.remedy)));
   CHECK(text.find("hint      bpffs: ") != std::string::npos);
   CHECK(text.find("hint      hugepages: 0 of 512 pages of 2 MB are free") != std::string::npos);
   p.trouble.clear();

@@ -134,12 +134,16 @@ InterfaceFacts look_at_interface(const std::string& name) {
   if (ethtool.ask(&driver)) f.driver = driver.driver;
   ethtool_channels channels{};
   channels.cmd = ETHTOOL_GCHANNELS;
-  if (ethtool.ask(&channels)) f.rx_queues = channels.rx_count + channels.combined_count;
+  if (ethtool.ask(&channels)) {
+    f.rx_queues = channels.rx_count + channels.combined_count;
+    f.rx_queues_max = std::max(channels.max_rx, channels.max_combined);
+    f.combined_queues = channels.max_combined != 0 || channels.max_rx == 0;
+  }
   ethtool_ringparam ring{};
   ring.cmd = ETHTOOL_GRINGPARAM;
-  if (ethtool.ask(&ring) && ring.rx_max_pending != 0) {
-    f.rx_ring = ring.rx_pending;
-    f.rx_ring_max = ring.rx_max_pending;
+  if (ethtool.ask(&ring)) {
+    if (ring.rx_max_pending != 0) f.rx_ring = {ring.rx_pending, ring.rx_max_pending};
+    if (ring.tx_max_pending != 0) f.tx_ring = {ring.tx_pending, ring.tx_max_pending};
   }
   f.features = features_of(ethtool);
   const std::string conf = "/proc/sys/net/ipv4/conf/";
@@ -227,7 +231,7 @@ std::optional<ProcessFacts> look_for_engine() {
 }
 
 bool has_bpffs() {
-  const auto is_one = [](const char* path) {
+  const auto is_one = [&](const char* path) {
     struct statfs s{};
     return ::statfs(path, &s) == 0 && s.f_type == BPF_FS_MAGIC;
   };
@@ -261,8 +265,10 @@ HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::ve
   h.af_xdp = has_af_xdp();
   h.clock_synchronized = clock_synchronized();
   h.neighbors = lines_of("/proc/net/arp") - 1;
-  if (const uint64_t kept = number_in("/proc/sys/net/ipv4/neigh/default/gc_thresh1"); kept != 0)
-    h.neighbors_kept = kept;
+  const std::string collected = "/proc/sys/net/ipv4/neigh/default/gc_thresh";
+  if (const uint64_t kept = number_in(collected + "1"); kept != 0) h.neighbors_kept = kept;
+  h.neighbors_soft_limit = number_in(collected + "2");
+  h.neighbors_limit = number_in(collected + "3");
   h.addresses = addresses_of_host();
   for (const std::string& i : interfaces) h.interfaces[i] = look_at_interface(i);
   for (const uint32_t c : cores) h.cores[c] = look_at_core(c);

@@ -12,13 +12,20 @@
 
 namespace guideway::mgmt {
 
+struct RingFacts {
+  uint32_t size = 0;  // descriptors
+  uint32_t max = 0;
+};
+
 // A network interface, as ethtool tells it; what the driver doesn't tell is unset.
 struct InterfaceFacts {
   bool present = false;  // in this network namespace
   std::string driver;
   std::optional<uint32_t> rx_queues;  // in use
-  std::optional<uint32_t> rx_ring;    // descriptors
-  std::optional<uint32_t> rx_ring_max;
+  std::optional<uint32_t> rx_queues_max;
+  bool combined_queues = true;  // ethtool -L sets them together with those that send
+  std::optional<RingFacts> rx_ring;
+  std::optional<RingFacts> tx_ring;
   std::map<std::string, bool> features;  // "rx-lro" → on
   uint32_t rp_filter = 0;                // in force: the larger of the interface's and that of all
 };
@@ -49,6 +56,8 @@ struct HostFacts {
   std::optional<bool> clock_synchronized;
   uint64_t neighbors = 0;                  // of IPv4, in this network namespace
   std::optional<uint64_t> neighbors_kept;  // fewer, of all namespaces, are never forgotten (gc_thresh1)
+  uint64_t neighbors_soft_limit = 0;       // gc_thresh2
+  uint64_t neighbors_limit = 0;            // gc_thresh3
   std::vector<HostAddress> addresses;
   std::map<std::string, InterfaceFacts> interfaces;  // those asked for
   std::map<uint32_t, CoreFacts> cores;               // likewise
