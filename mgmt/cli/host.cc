@@ -124,7 +124,7 @@ std::map<std::string, bool> features_of(Ethtool& ethtool) {
   return features;
 }
 
-InterfaceFacts look_at_interface(const std::string& name) {
+InterfaceFacts look_at_interface(const std::string& name, const std::string& root) {
   InterfaceFacts f;
   f.present = ::if_nametoindex(name.c_str()) != 0;
   if (!f.present) return f;
@@ -146,7 +146,7 @@ InterfaceFacts look_at_interface(const std::string& name) {
     if (ring.tx_max_pending != 0) f.tx_ring = {ring.tx_pending, ring.tx_max_pending};
   }
   f.features = features_of(ethtool);
-  const std::string conf = "/proc/sys/net/ipv4/conf/";
+  const std::string conf = root + "/proc/sys/net/ipv4/conf/";
   f.rp_filter =
       static_cast<uint32_t>(std::max(number_in(conf + "all/rp_filter"), number_in(conf + name + "/rp_filter")));
   return f;
@@ -191,8 +191,8 @@ std::vector<HostAddress> addresses_of_host() {
   return all;
 }
 
-CoreFacts look_at_core(uint32_t core) {
-  const std::string cpu = "/sys/devices/system/cpu/cpu" + std::to_string(core);
+CoreFacts look_at_core(uint32_t core, const std::string& root) {
+  const std::string cpu = root + "/sys/devices/system/cpu/cpu" + std::to_string(core);
   return {cores_of(first_line(cpu + "/topology/thread_siblings_list")), first_line(cpu + "/cpufreq/scaling_governor")};
 }
 
@@ -209,11 +209,11 @@ std::optional<uint64_t> capabilities_in(const std::string& status_file, const st
 }
 
 // Whoever may look at others' /proc finds it; a process of another network namespace isn't this host's gateway.
-std::optional<ProcessFacts> look_for_engine() {
+std::optional<ProcessFacts> look_for_engine(const std::string& root) {
   std::error_code error;
-  const auto ours = std::filesystem::read_symlink("/proc/self/ns/net", error);
+  const auto ours = std::filesystem::read_symlink(root + "/proc/self/ns/net", error);
   if (ours.empty()) return std::nullopt;
-  std::filesystem::directory_iterator at("/proc", error);
+  std::filesystem::directory_iterator at(root + "/proc", error);
   for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
     const std::string path = at->path();
     if (first_line(path + "/comm") != "guideway-engine") continue;
@@ -230,10 +230,10 @@ std::optional<ProcessFacts> look_for_engine() {
   return std::nullopt;
 }
 
-bool has_bpffs() {
+bool has_bpffs(const std::string& root) {
   const auto is_one = [&](const char* path) {
     struct statfs s{};
-    return ::statfs(path, &s) == 0 && s.f_type == BPF_FS_MAGIC;
+    return ::statfs((root + path).c_str(), &s) == 0 && s.f_type == BPF_FS_MAGIC;
   };
   return is_one("/sys/fs/bpf") || is_one("/run/guideway/bpf");
 }
@@ -253,28 +253,29 @@ std::optional<bool> clock_synchronized() {
 
 }  // namespace
 
-HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::vector<uint32_t>& cores) {
+HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::vector<uint32_t>& cores,
+                       const std::string& root) {
   HostFacts h;
   utsname name{};
   if (::uname(&name) == 0) h.kernel = name.release;
-  const std::string pages = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
+  const std::string pages = root + "/sys/kernel/mm/hugepages/hugepages-2048kB/";
   h.hugepages_2mb = number_in(pages + "nr_hugepages");
   h.hugepages_2mb_free = number_in(pages + "free_hugepages");
-  h.bpf_jit = number_in("/proc/sys/net/core/bpf_jit_enable", 1) != 0;
-  h.bpffs = has_bpffs();
+  h.bpf_jit = number_in(root + "/proc/sys/net/core/bpf_jit_enable", 1) != 0;
+  h.bpffs = has_bpffs(root);
   h.af_xdp = has_af_xdp();
   h.clock_synchronized = clock_synchronized();
-  h.neighbors = lines_of("/proc/net/arp") - 1;
-  const std::string collected = "/proc/sys/net/ipv4/neigh/default/gc_thresh";
+  h.neighbors = lines_of(root + "/proc/net/arp") - 1;
+  const std::string collected = root + "/proc/sys/net/ipv4/neigh/default/gc_thresh";
   if (const uint64_t kept = number_in(collected + "1"); kept != 0) h.neighbors_kept = kept;
   h.neighbors_soft_limit = number_in(collected + "2");
   h.neighbors_limit = number_in(collected + "3");
   h.addresses = addresses_of_host();
-  for (const std::string& i : interfaces) h.interfaces[i] = look_at_interface(i);
-  for (const uint32_t c : cores) h.cores[c] = look_at_core(c);
-  h.engine = look_for_engine();
+  for (const std::string& i : interfaces) h.interfaces[i] = look_at_interface(i, root);
+  for (const uint32_t c : cores) h.cores[c] = look_at_core(c, root);
+  h.engine = look_for_engine(root);
   h.root = ::geteuid() == 0;
-  h.bounding = capabilities_in("/proc/self/status", "CapBnd").value_or(0);
+  h.bounding = capabilities_in(root + "/proc/self/status", "CapBnd").value_or(0);
   return h;
 }
 

@@ -66,6 +66,8 @@ struct HostFacts {
   uint64_t bounding = 0;                             // capabilities that a program started from here can have
 };
 
-HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::vector<uint32_t>& cores);
+// Files are read below `root`, for tests; what system calls tell is this host's whatever it is.
+HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::vector<uint32_t>& cores,
+                       const std::string& root = "");
 
 }  // namespace guideway::mgmt
