@@ -133,7 +133,7 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
                                        slice_yaml("web", {{"10.0.0.1", "ready"}, {"10.0.0.2", "terminating"}}) +
                                        service_yaml("bad", "198.51.100.300"));
   Running daemon(p.start());
-  const std::string table = p.cli_until({"services"}, "Programmed");
+  const std::string table = p.cli_until({"services"}, "502160");  // by the other connection, a moment later
   INFO(table);
   CHECK(contains(table,
                  "demo        web    198.51.100.1:80   TCP        nat    1       2       Programmed   2170   502160"));
