@@ -1,11 +1,9 @@
-// Whatever a peer sends, or the saved state's file holds: frames, messages, decoded entries, batches, and packets that
-// a trace asks for.
+// Whatever a peer sends, or the saved state's file holds: frames, messages, decoded entries, batches.
 #include <cstdint>
 #include <string>
 
 #include "dataplane/control/contract/framing.h"
 #include "dataplane/control/contract/state.h"
-#include "dataplane/control/synthetic_packet.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   using namespace guideway::control;
@@ -20,11 +18,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     const auto message = take_frame(stream, &at);
     if (!message.ok() || !*message) return 0;
     if (at <= before || at > size) __builtin_trap();
-    if ((*message)->has_trace_request()) {
-      constexpr uint32_t kMtu = 1'500;
-      const auto packet = synthetic_packet((*message)->trace_request(), {}, kMtu);
-      if (packet.ok() && (packet->size() < 14 || packet->size() > kMtu + 14)) __builtin_trap();
-    }
     if (!state.take(**message).ok()) state.abandon();
   }
 }
