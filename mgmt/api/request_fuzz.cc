@@ -1,10 +1,16 @@
 // What the API makes of a request's fields, whatever a client sends: it is taken, or refused with the field's name. The
-// first byte picks the request.
+// first byte picks one of the service's methods: 'A' is its first; 'm' is a manifest alone, which mutates better than
+// one in a message. A method that nothing here knows is parsed, and asked whether it is acceptable().
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
 #include <cstdlib>
 
 #include "mgmt/api/connections.h"
 #include "mgmt/api/filters.h"
+#include "mgmt/api/journal.h"
 #include "mgmt/api/objects.h"
+#include "mgmt/api/responses.h"
 #include "mgmt/api/trace.h"
 #include "mgmt/bad_request.h"
 #include "mgmt/source/api/override_file.h"
@@ -48,10 +54,10 @@ void manifests(std::string_view text) {
   }
 }
 
-void weight(const v1::SetBackendWeightRequest& q) {
-  const auto key = to_override(q.namespace_(), q.name(), q.address());
+void override_of(const std::string& ns, const std::string& name, const std::string& address, uint32_t weight) {
+  const auto key = to_override(ns, name, address);
   if (!taken(key)) return;
-  const Override value{q.weight() % (kMaxWeight + 1), "2026-01-01T00:00:00Z"};
+  const Override value{weight % (kMaxWeight + 1), "2026-01-01T00:00:00Z"};
   const auto kept = parse_override(override_text(*key, value));
   require(kept.ok() && kept->first == *key && kept->second.weight == value.weight);
 }
@@ -61,8 +67,99 @@ void page(const std::string& token) {
   if (taken(position)) require(page_token(*position_of(page_token(*position))) == page_token(*position));
 }
 
-void condition(const v1::ApplyObjectsRequest& q) {
+// Service demo/web at 192.0.2.10:80, with one backend.
+Snapshot one_service() {
+  const auto service = std::make_shared<Object>(Object{.key = {Kind::kService, "demo", "web"}, .body = Service()});
+  const auto slice = std::make_shared<Object>(Object{.key = {Kind::kEndpointSlice, "demo", "web-1"},
+                                                     .body = EndpointSlice{.service = "web", .endpoints = {{}}}});
+  Entry e;
+  e.service = service;
+  e.vip = {.address = *net::parse_ip("192.0.2.10"), .port = 80};
+  e.backends.push_back({.address = *net::parse_ip("10.0.0.1"), .port = 80, .slice = slice});
+  Snapshot s;
+  s.vips.push_back({std::make_shared<Entry>(std::move(e)), EngineLink::EntryState::kApplied, "web.yaml"});
+  s.service_objects.push_back({service, "web.yaml"});
+  s.slice_objects.push_back({slice, "web.yaml"});
+  return s;
+}
+
+// Found, or there is none.
+bool found(const absl::Status& s) {
+  require(s.ok() || absl::IsNotFound(s));
+  return s.ok();
+}
+
+void service(const v1::GetServiceRequest& q) {
+  static const Snapshot services = one_service();
+  v1::GetServiceResponse r;
+  require(found(fill(services, q, r)) == (q.namespace_() == "demo" && q.name() == "web"));
+}
+
+void backend(const v1::GetBackendRequest& q) {
+  static const Snapshot services = one_service();
+  const auto key = to_backend(q);
+  v1::GetBackendResponse r;
+  if (taken(key) && found(fill(services, *key, r))) require(r.backend().address() == "10.0.0.1");
+}
+
+using Rows = std::map<std::string, std::string>;
+
+// Rows that came, changed and went, some so long ago that it is forgotten.
+struct Past {
+  Journal journal{2};
+  std::vector<Rows> states{{}};  // by the count that the journal had
+
+  Past() {
+    for (const char* key : {"a", "b", "c", "d", "e"}) put(key, "new");
+    for (const char* key : {"b", "c", "d"}) remove(key);
+    put("a", "other");
+    put("c", "again");
+  }
+  void put(const std::string& key, const std::string& row) {
+    journal.put(key, row);
+    states.push_back(states.back());
+    states.back()[key] = row;
+  }
+  void remove(const std::string& key) {
+    journal.remove(key);
+    states.push_back(states.back());
+    states.back().erase(key);
+  }
+};
+
+// A watch that goes on from what it knows, or begins anew, knows all in the end.
+void since(const v1::Generation& generation) {
+  static const Past past;
+  const uint64_t count = past.states.size() - 1;
+  Journal::Position reader{.told = generation.counter()};
+  Rows known;
+  if (past.journal.reaches_back_to(reader)) {
+    require(reader.told <= count);
+    known = past.states[reader.told];
+  } else {
+    reader = past.journal.beginning();
+  }
+  past.journal.tell(reader, [&](const Journal::Change& c) {
+    if (c.row == nullptr) return known.erase(c.key) == 1;
+    known[c.key] = *c.row;
+    return true;
+  });
+  require(known == past.states.back() && reader.told == count);
+}
+
+void connections(const v1::ConnectionFilter& filter, const std::string& token) {
+  taken(to_engine(filter));
+  page(token);
+}
+
+void apply(const v1::ApplyObjectsRequest& q) {
   require(taken(to_condition(q.condition())) == v1::ApplyObjectsRequest::Condition_IsValid(q.condition()));
+  manifests(q.manifests());
+}
+
+void remove(const v1::DeleteObjectsRequest& q) {
+  for (const v1::ObjectRef& ref : q.objects()) taken(to_key(ref, "objects"));
+  manifests(q.manifests());
 }
 
 // Two SourceFilters: pages end within them and between them.
@@ -95,25 +192,45 @@ void denied(v1::ListDeniedPrefixesRequest q) {
   require(rows == whole.prefixes_size());
 }
 
+template <typename Request>
+void decode(const google::protobuf::Message& m, void (*decoder)(const Request&)) {
+  if (const auto* q = google::protobuf::DynamicCastToGenerated<Request>(&m)) decoder(*q);
+}
+
+// What the server does with the request before it asks the daemon.
+void decode(const google::protobuf::Message& m) {
+  decode<v1::GetServiceRequest>(m, service);
+  decode<v1::GetBackendRequest>(m, backend);
+  decode<v1::WatchServicesRequest>(m, [](const auto& q) { since(q.since()); });
+  decode<v1::WatchBackendsRequest>(m, [](const auto& q) { since(q.since()); });
+  decode<v1::ListConnectionsRequest>(m, [](const auto& q) { connections(q.filter(), q.page_token()); });
+  decode<v1::CountConnectionsRequest>(m, [](const auto& q) { connections(q.filter(), q.page_token()); });
+  decode<v1::ListDeniedPrefixesRequest>(m, [](const auto& q) { denied(q); });
+  decode<v1::TraceRequest>(m, [](const auto& q) { taken(to_engine(q)); });
+  decode<v1::GetObjectRequest>(m, [](const auto& q) { taken(to_key(q.object(), "object")); });
+  decode<v1::ApplyObjectsRequest>(m, apply);
+  decode<v1::DeleteObjectsRequest>(m, remove);
+  decode<v1::SetBackendWeightRequest>(
+      m, [](const auto& q) { override_of(q.namespace_(), q.name(), q.address(), q.weight()); });
+  decode<v1::ResetBackendWeightRequest>(m,
+                                        [](const auto& q) { override_of(q.namespace_(), q.name(), q.address(), 0); });
+}
+
 }  // namespace
 }  // namespace guideway::mgmt
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
-  using namespace guideway;
   using namespace guideway::mgmt;
   if (size == 0) return 0;
   const std::string rest(reinterpret_cast<const char*>(bytes) + 1, size - 1);
-  if (bytes[0] == 'm') manifests(rest);
-  if (bytes[0] == 'p') page(rest);
-  if (v1::ConnectionFilter filter; bytes[0] == 'f' && parsed(filter, rest)) taken(to_engine(filter));
-  if (v1::ListConnectionsRequest q; bytes[0] == 'c' && parsed(q, rest)) taken(to_engine(q.filter()));
-  if (v1::ObjectRef ref; bytes[0] == 'o' && parsed(ref, rest)) taken(to_key(ref, "object"));
-  if (v1::TraceRequest q; bytes[0] == 't' && parsed(q, rest)) taken(to_engine(q));
-  if (v1::SetBackendWeightRequest q; bytes[0] == 'w' && parsed(q, rest)) weight(q);
-  if (v1::GetBackendRequest q; bytes[0] == 'b' && parsed(q, rest)) taken(to_backend(q));
-  if (v1::ApplyObjectsRequest q; bytes[0] == 'a' && parsed(q, rest)) condition(q);
-  if (v1::DeleteObjectsRequest q; bytes[0] == 'd' && parsed(q, rest))
-    for (const v1::ObjectRef& ref : q.objects()) taken(to_key(ref, "objects"));
-  if (v1::ListDeniedPrefixesRequest q; bytes[0] == 'n' && parsed(q, rest)) denied(q);
+  if (bytes[0] == 'm') {
+    manifests(rest);
+    return 0;
+  }
+  const auto& api = *guideway::v1::GetStatusRequest::descriptor()->file()->service(0);
+  const auto* type = api.method(static_cast<uint8_t>(bytes[0] - 'A') % api.method_count())->input_type();
+  const std::unique_ptr<google::protobuf::Message> q(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
+  if (parsed(*q, rest)) decode(*q);
   return 0;
 }
