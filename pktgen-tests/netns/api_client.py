@@ -186,7 +186,8 @@ class Shows(ApiTest):
             ({**udp, "fragment": T.FRAGMENT_LATER, "fragment_id": 8}, "--fragment later --id 8", ip + 4, "0008"),
             (echo, "", l4, "0800"),
             (sctp, "", l4 + 12, "01")]
-        cases += [({**sctp, "sctp_chunk": T.SctpChunk.Value("SCTP_CHUNK_" + chunk.upper())}, f"--chunk {chunk}", l4 + 12, kind)
+        cases += [({**sctp, "sctp_chunk": T.SctpChunk.Value("SCTP_CHUNK_" + chunk.upper())},
+                   f"--chunk {chunk}", l4 + 12, kind)
                   for chunk, kind in (("init", "01"), ("data", "00"), ("shutdown", "07"), ("abort", "06"))]
         cases += [({**udp, "icmp_error": T.IcmpError.Value("ICMP_ERROR_" + error.upper().replace("-", "_"))},
                    f"--icmp-error {error}", l4, kind)
@@ -204,7 +205,8 @@ class Shows(ApiTest):
                 leaves = mine.outcome in (api.TraceResponse.OUTCOME_FORWARDED, api.TraceResponse.OUTCOME_ANSWERED)
                 theirs = cli("trace", name, *ends, *words.split(), codes=[0 if leaves else 3])
                 self.assertEqual(mine, json_format.ParseDict(theirs, api.TraceResponse()))
-        for field, value in (("queue", 64), ("port", "none0"), ("icmp_source", "10.77.1.77"), ("fragment_id", 7), ("size", 9)):
+        for field, value in (("queue", 64), ("port", "none0"), ("icmp_source", "10.77.1.77"), ("fragment_id", 7),
+                             ("size", 9)):
             error = self.fails(CODE.INVALID_ARGUMENT, self.stub.Trace, T(**{**udp, field: value}))
             self.assertEqual(fields_of(error), [field])
 
@@ -252,8 +254,9 @@ class Shows(ApiTest):
         self.assertEqual(list(shown.problems), [])
         for text in ('kind: "GatewayConfig"', f'name: "{name}"', "198.51.100.1", "2001:db8:100::1"):
             self.assertIn(text, shown.manifest)
-        # What is shown says the same as what was written.
-        error = self.fails(CODE.FAILED_PRECONDITION, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests=shown.manifest))
+        # What is shown is well-formed, and that file's.
+        error = self.fails(CODE.FAILED_PRECONDITION, self.stub.ApplyObjects,
+                           api.ApplyObjectsRequest(manifests=shown.manifest))
         self.assertIn("manifests/gateway.yaml", error.details())
         self.fails(CODE.NOT_FOUND, self.stub.GetObject,
                    api.GetObjectRequest(object=api.ObjectRef(kind="GatewayConfig", name="none")))
@@ -348,7 +351,8 @@ class Writes(ApiTest):
 
         def leave_none():
             for w in self.stub.GetStatus(api.GetStatusRequest()).backend_weights:
-                self.stub.ResetBackendWeight(api.ResetBackendWeightRequest(namespace=w.namespace, name=w.name, address=w.address))
+                self.stub.ResetBackendWeight(api.ResetBackendWeightRequest(
+                    namespace=w.namespace, name=w.name, address=w.address))
 
         self.apply(self.objects)
         self.addCleanup(leave_none)

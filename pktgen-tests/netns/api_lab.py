@@ -44,8 +44,8 @@ asked = set()  # fields of the requests, as fields_set names them
 
 
 def fields_set(message, name=""):
-    """Names of the fields that are set, those of messages within too: "GetObjectRequest.object.kind". Of an enum each value is
-    one: "TraceRequest.fragment=FRAGMENT_FIRST"."""
+    """Names of the fields that are set, those of messages within too: "GetObjectRequest.object.kind". Of an enum each value
+    is one: "TraceRequest.fragment=FRAGMENT_FIRST"."""
     name = name or message.DESCRIPTOR.name
     for field, value in message.ListFields():
         within = f"{name}.{field.name}"
