@@ -60,6 +60,26 @@ is_dropped() {
   lab_wait_until 3 counted "$1" "$2" || fail "$1: $2 was counted $before times before, $after times after"
 }
 
+# All kinds that the command line has.
+IFS=', ' read -ra errors <<<"$("$LAB_BUILD/mgmt/guideway" trace --help | sed -n 's/^ *--icmp-error KIND:{\(.*\)}$/\1/p')"
+[ ${#errors[@]} -ge 4 ] || fail "the help of trace doesn't tell the kinds of ICMP errors: ${errors[*]}"
+router() { case $1 in *:*) echo fd77:1::77 ;; *) echo 10.77.1.77 ;; esac; }
+# `sctp_service MODE NUMBER`: SCTP at port 80 of the VIPs with this number.
+sctp_service() {
+  local family
+  printf '%s\n' '---' 'apiVersion: v1' 'kind: Service' \
+    "metadata: {name: sctp-$1, namespace: lab, annotations: {guideway.io/forwarding-mode: $1}}" \
+    'spec: {type: LoadBalancer, loadBalancerClass: guideway.io/gateway, ports: [{name: sctp, port: 80, protocol: SCTP, targetPort: 80}]}' \
+    "status: {loadBalancer: {ingress: [{ip: 192.0.2.$2}, {ip: \"2001:db8::$2\"}]}}"
+  for family in 4 6; do
+    local -n addresses=LAB_ADDRESS$family
+    printf '%s\n' '---' 'apiVersion: discovery.k8s.io/v1' 'kind: EndpointSlice' \
+      "metadata: {name: sctp-$1-$family, namespace: lab, labels: {kubernetes.io/service-name: sctp-$1}}" \
+      "addressType: IPv$family" "endpoints: [{addresses: [\"${addresses[web1]}\"]}, {addresses: [\"${addresses[web2]}\"]}]" \
+      'ports: [{name: sctp, port: 80, protocol: SCTP}]'
+  done
+}
+
 for mode in "${LAB_MODES[@]}" "${LAB_MIXED[@]}"; do
   for vip in "${LAB_VIP4[$mode]}" "${LAB_VIP6[$mode]}"; do
     say "$mode $vip"
@@ -78,10 +98,35 @@ for mode in "${LAB_MODES[@]}" "${LAB_MIXED[@]}"; do
     trace udp "$vip" 7
     equal "the entry of UDP to $vip" true "$(told '.passes[-1].stages[] | .track // empty | .found')"
     comes_true "UDP to $vip once more"
-    # A router before the client can't pass what the server has sent.
-    trace udp "$vip" 7 --icmp-error too-big
-    comes_true "an ICMP error to $vip"
+    # A router before the client, or the client itself, can't pass or take what the server has sent.
+    for error in "${errors[@]}"; do
+      trace udp "$vip" 7 --icmp-error "$error"
+      comes_true "an ICMP error, $error, to $vip"
+    done
+    # In nat the router becomes the SNAT address: by its size the error is another than those before.
+    trace udp "$vip" 7 --icmp-error time-exceeded --icmp-from "$(router "$vip")" --size 120
+    comes_true "an ICMP error of a router to $vip"
   done
+done
+
+say "SCTP"
+lab_cli apply -f - <<EOF >/dev/null
+$(sctp_service dsr-ipip 96)
+$(sctp_service nat 97)
+EOF
+for vip in 192.0.2.96 2001:db8::96 192.0.2.97 2001:db8::97; do
+  port=$((port + 1))
+  has_a_way() { trace sctp "$vip" 80; [ "$(told .outcome)" = OUTCOME_FORWARDED ]; }
+  lab_wait_until 5 has_a_way || fail "an INIT to $vip isn't to be forwarded: $traced"
+  equal "the entry of a new association" false "$(told '.passes[-1].stages[] | .track // empty | .found')"
+  comes_true "an INIT to $vip"
+  trace sctp "$vip" 80 --chunk data --size 600
+  equal "the entry of an association" true "$(told '.passes[-1].stages[] | .track // empty | .found')"
+  comes_true "DATA to $vip"
+  trace sctp "$vip" 80 --icmp-error unreachable
+  comes_true "an ICMP error about SCTP to $vip"
+  trace sctp "$vip" 80 --chunk shutdown
+  comes_true "a SHUTDOWN to $vip"
 done
 
 say "from one worker to the other"
