@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the command line shows of a gateway that works, held against what is sent through it: top, describe, log-level.
+# What the command line shows of a gateway that works, held against what is sent through it: top, describe, log-level; and
+# that every command shows the same in each format.
 . "$(dirname "$0")/prologue.sh"
 
 needs_gateway
@@ -60,3 +61,54 @@ set_endpoint web2 True True False
 all_back() { [ "$(servers_behind "$vip" 40)" = "web1 web2 web3" ]; }
 lab_wait_until 5 all_back || fail "web2 doesn't come back"
 equal "commits told at last" "$told" "$(commits)"
+
+say "every command, in each format"
+manifest=$LAB_RUN/filter.yaml
+printf '%s\n' 'apiVersion: guideway.io/v1alpha1' 'kind: SourceFilter' 'metadata: {name: some}' \
+  'spec: {deniedCIDRs: [203.0.113.0/24, "2001:db8:dead::/48"]}' >"$manifest"
+lab_cli apply -f "$manifest" >/dev/null
+other=$LAB_RUN/other.yaml
+sed 's/113/114/' "$manifest" >"$other"
+commands=(status gateway services 'services describe lab/nat' backends drops connections 'connections --count' filters
+  'filters prefixes' 'filters prefixes --address 203.0.113.7' "apply --dry-run -f $other" "apply -f $manifest" "diff -f $other"
+  "diff -f $manifest" "delete --dry-run -f $manifest" 'delete SourceFilter none --ignore-not-found' 'drain 10.77.2.11'
+  'weight 10.77.2.11 7' 'top --once --interval 0.1' "trace tcp 10.77.1.2:5 $vip:80" "trace tcp 10.77.1.2:5 $vip:80 --ttl 1"
+  "trace icmp 10.77.1.2 $vip" 'log-level' 'log-level daemon info' doctor)
+elsewhere=' undrain upgrade-engine '  # done only once, as below; needs systemd (vm/)
+for command in $("$LAB_BUILD/mgmt/guideway" --help | sed -n '/^Subcommands:/,/^$/s/^  \([^ ]*\) .*/\1/p'); do
+  [[ " ${commands[*]}$elsewhere" == *" $command "* ]] || fail "guideway $command is tried in no format"
+done
+# `printed FORMAT COMMAND...`: into a file; the exit code is told.
+printed() {
+  local format=$1 code=0
+  shift
+  lab_cli "$@" -o "$format" >"$LAB_RUN/printed.$format" 2>"$LAB_RUN/printed.error" || code=$?
+  printf '%s\n' "$code"
+}
+# What counts and ages may do so in between.
+formats_agree() {
+  local first codes=
+  first=$(printed table "$@")
+  for format in wide json yaml; do codes+=" $(printed "$format" "$@")"; done
+  differ="exit codes $first$codes: $(cat "$LAB_RUN/printed.error")"
+  [ "$codes" = " $first $first $first" ] || return 1
+  differ=$(/usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/netns/same_content.py" "$LAB_RUN/printed.json" "$LAB_RUN/printed.yaml" 2>&1)
+}
+for command in "${commands[@]}"; do
+  # shellcheck disable=SC2086
+  lab_wait_until 5 formats_agree $command || fail "guideway $command: $differ"
+  case $command in
+  "diff -f $manifest" | *--ignore-not-found) ;;  # nothing is there to be told
+  *) for format in table wide; do [ -s "$LAB_RUN/printed.$format" ] || fail "guideway $command -o $format prints nothing"; done ;;
+  esac
+  # All columns of the table, and perhaps more.
+  equal "what guideway $command -o wide lacks of the table's head" '' "$(comm -23 \
+    <(head -n 1 "$LAB_RUN/printed.table" | grep -oE '[A-Z][A-Z-]+ ' | sort -u) \
+    <(head -n 1 "$LAB_RUN/printed.wide" | grep -oE '[A-Z][A-Z-]+ ' | sort -u))"
+done
+for format in json yaml; do
+  lab_cli drain 10.77.2.11 >/dev/null
+  equal "the exit code of undrain -o $format" 0 "$(printed $format undrain 10.77.2.11)"
+done
+/usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/netns/same_content.py" "$LAB_RUN/printed.json" "$LAB_RUN/printed.yaml" ||
+  fail "undrain tells in YAML something else than in JSON"
