@@ -18,7 +18,7 @@ ip netns exec "$LAB_PREFIX-client" /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/n
 lab_wait_until 5 grep -q ready "$caught.client" || fail "frames.py doesn't start"
 
 client() { case $1 in *:*) echo fd77:1::2 ;; *) echo 10.77.1.2 ;; esac; }
-port=41000  # of the client: another flow each time
+port=21000  # of the client: another flow each time, and none of those that its kernel gives (32768 and above)
 # `trace PROTOCOL VIP [PORT] [ARGUMENT...]`: the trace of a packet of the client's, in `traced` as JSON; its code in `code`.
 trace() {
   local protocol=$1 vip=$2 to=$3
