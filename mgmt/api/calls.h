@@ -20,8 +20,7 @@ class Calls {
  public:
   static constexpr size_t kThreads = 16;
   static constexpr size_t kOfConnection = 64;  // under way: waiting, at work, or with an answer that isn't read
-  static constexpr size_t kUnread =
-      32 << 20;  // bytes of answers; a connection that has none unread is served beyond it
+  static constexpr size_t kUnread = 32 << 20;  // bytes of answers; who has none unread is served beyond it
 
   Calls();
   ~Calls() { stop(); }

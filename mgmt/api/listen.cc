@@ -15,7 +15,7 @@ namespace guideway::mgmt {
 namespace {
 
 constexpr size_t kMaxBytes = 256 << 20;  // of requests and answers under way
-constexpr int kMaxThreads = 64;          // one for each call but watches
+constexpr int kMaxThreads = 64;          // one for each write of objects and each stream of reflection
 constexpr int kMaxCalls = 320;           // of a connection
 // What is larger gRPC refuses before anybody is told of it; what is larger than a request may be we refuse, and log.
 constexpr int kMaxReceived = kMaxRequest + (2 << 20);
