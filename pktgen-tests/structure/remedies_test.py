@@ -11,6 +11,8 @@ import re
 import sys
 import tempfile
 
+from tree import sources
+
 SOURCE = re.compile(r"(?<!_test)\.(cc|h)$")
 COMMENT = re.compile(r"//.*")
 LINE = re.compile(r"\bspdlog::(warn|error|critical)\(")
@@ -39,19 +41,10 @@ def without_remedy(source, line):
     return None
 
 
-def sources(root):
-    for where, names, files in os.walk(root):
-        inside = os.path.relpath(where, root)
-        names[:] = [n for n in names if not n.startswith((".", "build"))]
-        if inside == ".":
-            continue  # no source lies at the root
-        yield from (f"{inside}/{name}" for name in files if SOURCE.search(name))
-
-
 def check(root):
     """The violations, as sentences, and how many files were read."""
     wrong, count = [], 0
-    for source in sorted(sources(root)):
+    for source in sorted(sources(root, SOURCE)):
         count += 1
         with open(os.path.join(root, source), encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
