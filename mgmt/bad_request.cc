@@ -13,26 +13,6 @@ constexpr size_t kMaxField = 120;
 constexpr size_t kMaxDescription = 240;
 constexpr size_t kMaxText = 1'200;
 
-absl::Status all_known(const google::protobuf::Message& request) {
-  const auto& reflection = *request.GetReflection();
-  if (const auto& unknown = reflection.GetUnknownFields(request); !unknown.empty())
-    return bad_request(std::string(request.GetDescriptor()->name()),
-                       "field number " + std::to_string(unknown.field(0).number()) +
-                           " is unknown to guidewayd " GUIDEWAY_VERSION ": leave it out, or upgrade guidewayd");
-  std::vector<const google::protobuf::FieldDescriptor*> fields;
-  reflection.ListFields(request, &fields);
-  for (const auto* f : fields) {
-    if (f->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
-    const int n = f->is_repeated() ? reflection.FieldSize(request, f) : 1;
-    for (int i = 0; i < n; ++i) {
-      const auto& m =
-          f->is_repeated() ? reflection.GetRepeatedMessage(request, f, i) : reflection.GetMessage(request, f);
-      if (absl::Status s = all_known(m); !s.ok()) return s;
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 std::string shortened(const std::string& text, size_t longest) {
@@ -65,11 +45,24 @@ absl::Status bad_request(const std::vector<FieldViolation>& violations) {
   return s;
 }
 
-absl::Status acceptable(const google::protobuf::Message& request) {
-  if (const size_t size = request.ByteSizeLong(); size > kMaxRequest)
-    return absl::ResourceExhaustedError("the request has " + std::to_string(size) + " bytes, more than " +
-                                        std::to_string(kMaxRequest) + ": ask for less at a time");
-  return all_known(request);
+absl::Status all_known(const google::protobuf::Message& request) {
+  const auto& reflection = *request.GetReflection();
+  if (const auto& unknown = reflection.GetUnknownFields(request); !unknown.empty())
+    return bad_request(std::string(request.GetDescriptor()->name()),
+                       "field number " + std::to_string(unknown.field(0).number()) +
+                           " is unknown to guidewayd " GUIDEWAY_VERSION ": leave it out, or upgrade guidewayd");
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(request, &fields);
+  for (const auto* f : fields) {
+    if (f->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    const int n = f->is_repeated() ? reflection.FieldSize(request, f) : 1;
+    for (int i = 0; i < n; ++i) {
+      const auto& m =
+          f->is_repeated() ? reflection.GetRepeatedMessage(request, f, i) : reflection.GetMessage(request, f);
+      if (absl::Status s = all_known(m); !s.ok()) return s;
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace guideway::mgmt

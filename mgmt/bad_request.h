@@ -25,10 +25,9 @@ inline absl::Status bad_request(std::string field, std::string text) {
   return bad_request({{std::move(field), std::move(text)}});
 }
 
-// What every request is asked first: is it too large (ResourceExhausted), and has it a field, however deep, that the
-// API's description that this program was built with doesn't have (a bad_request(): what it asks for would be lost)?
-absl::Status acceptable(const google::protobuf::Message& request);
-constexpr size_t kMaxRequest = 4 << 20;  // bytes
+// A bad_request() if it has a field, however deep, that the API's description that this program was built with doesn't
+// have: what it asks for would be lost.
+absl::Status all_known(const google::protobuf::Message& request);
 
 // At most so many bytes, and "…" where something was left out; `text` is UTF-8.
 std::string shortened(const std::string& text, size_t longest);

@@ -37,11 +37,11 @@ TEST_CASE("bad request: an error has a size that arrives", "[api]") {
 TEST_CASE("bad request: fields that nobody knows", "[api]") {
   v1::DeleteObjectsRequest request;
   request.add_objects()->set_name("web");
-  CHECK(acceptable(request).ok());
+  CHECK(all_known(request).ok());
   for (google::protobuf::Message* m : {static_cast<google::protobuf::Message*>(&request),
                                        static_cast<google::protobuf::Message*>(request.add_objects())}) {
     m->GetReflection()->MutableUnknownFields(m)->AddVarint(99, 1);
-    const absl::Status s = acceptable(request);
+    const absl::Status s = all_known(request);
     CHECK(absl::IsInvalidArgument(s));
     CHECK(s.message().find("field number 99 is unknown") != std::string::npos);
     CHECK(details_of(s).field_violations(0).field() == m->GetDescriptor()->name());

@@ -100,12 +100,13 @@ class OnTerminal {
 
 // The answer to a unary call, as bytes of its message; "" if there was none, and `end` says why.
 std::string call_raw(const std::string& server, const std::string& method, const std::string& request,
-                     grpc::Status* end = nullptr) {
+                     grpc::Status* end = nullptr, const std::function<void(grpc::ClientContext&)>& prepare = nullptr) {
   const auto channel = grpc::CreateChannel(server, grpc::InsecureChannelCredentials());
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
   context.set_wait_for_ready(true);
+  if (prepare) prepare(context);
   grpc::CompletionQueue queue;
   const grpc::Slice slice(request);
   grpc::ByteBuffer in(&slice, 1);
@@ -133,7 +134,7 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
                                        slice_yaml("web", {{"10.0.0.1", "ready"}, {"10.0.0.2", "terminating"}}) +
                                        service_yaml("bad", "198.51.100.300"));
   Running daemon(p.start());
-  const std::string table = p.cli_until({"services"}, "502160");  // by the other connection, a moment later
+  const std::string table = p.cli_until({"services"}, "Programmed   2170   502160");  // a moment later
   INFO(table);
   CHECK(contains(table,
                  "demo        web    198.51.100.1:80   TCP        nat    1       2       Programmed   2170   502160"));
@@ -812,27 +813,49 @@ TEST_CASE("end to end: the log names who called over the Unix socket, in JSON in
   CHECK(found == 2);
 }
 
-TEST_CASE("end to end: what is too large, no message or no method is refused with a sentence, and logged with a name") {
+TEST_CASE("end to end: what is too large, no message or no method is refused in words, and logged with a name") {
   Site p;
   Running daemon(p.start());
-  v1::ApplyObjectsRequest large;
-  large.set_manifests(std::string(5 << 20, '#'));
-  const std::string api = std::string("/") + v1::Appliance::service_full_name() + "/";
-  for (const auto& [method, bytes, code, sentence] :
-       {std::tuple("ApplyObjects", large.SerializeAsString(), grpc::StatusCode::RESOURCE_EXHAUSTED,
-                   "the request has 524288"),
-        {"ApplyObjects", std::string("\xff\xff\xff"), grpc::StatusCode::INVALID_ARGUMENT,
-         "the request's bytes aren't those of a message that /guideway.v1.Appliance/ApplyObjects takes"},
-        {"Nothing", std::string(), grpc::StatusCode::UNIMPLEMENTED, "has no method /guideway.v1.Appliance/Nothing"}}) {
+  const auto manifests = [](size_t bytes) {
+    v1::ApplyObjectsRequest request;
+    request.set_manifests(std::string(bytes, '#'));
+    return request.SerializeAsString();
+  };
+  const auto header = [](size_t bytes) {
+    return [bytes](grpc::ClientContext& c) { c.AddMetadata("x", std::string(bytes, 'x')); };
+  };
+  const auto compressed = [](grpc::ClientContext& c) { c.set_compression_algorithm(GRPC_COMPRESS_GZIP); };
+  using enum grpc::StatusCode;
+  struct Case {
+    std::string method, request;
+    std::function<void(grpc::ClientContext&)> prepare;
+    grpc::StatusCode code;
+    std::string sentence;
+    std::string logged = absl::StatusCodeToString(static_cast<absl::StatusCode>(code)) + ": " + sentence;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {"ApplyObjects", manifests(5 << 20), {}, RESOURCE_EXHAUSTED, "the request has 524288"},
+           {"GetStatus", manifests(100 << 20), {}, RESOURCE_EXHAUSTED, "the request has 104857"},
+           {"WatchServices", manifests(5 << 20), {}, RESOURCE_EXHAUSTED, "the request has 524288"},
+           // More than gRPC holds: it answers by itself.
+           {"DeleteObjects", manifests(300 << 20), {}, RESOURCE_EXHAUSTED, "", "ABORTED: the request didn't"},
+           {"ListDrops", "", header(20'000), RESOURCE_EXHAUSTED, "the call's headers have 20"},
+           {"Trace", "", header(200'000), RESOURCE_EXHAUSTED, "the call's headers have 200"},
+           {"GetObject", "\xff\xff\xff", {}, INVALID_ARGUMENT, "GetObjectRequest: the request's bytes aren't such"},
+           {"WatchBackends", "\xff", {}, INVALID_ARGUMENT, "WatchBackendsRequest: the request's bytes aren't such"},
+           {"GetService", manifests(1'000), compressed, INVALID_ARGUMENT,
+            "GetServiceRequest: the request's bytes aren't"},
+           {"Nothing", "", {}, UNIMPLEMENTED, "guidewayd " GUIDEWAY_VERSION " has no method /guideway.v1"}}) {
     grpc::Status end;
-    call_raw(p.listen, api + method, bytes, &end);
-    CHECK(end.error_code() == code);
-    CHECK(contains(end.error_message(), sentence));
-    const std::string log = *read_whole_file(p.dir / "daemon.log");
+    call_raw(p.listen, std::string("/") + v1::Appliance::service_full_name() + "/" + c.method, c.request, &end,
+             c.prepare);
+    INFO(c.method << ": " << end.error_message());
+    CHECK(end.error_code() == c.code);
+    CHECK(contains(end.error_message(), c.sentence));
+    const std::string log = wait_for(p.dir / "daemon.log", c.method + " failed for ");
     INFO(log);
-    const std::string line = log.substr(log.rfind(std::string(method) + " failed for "));
-    CHECK(contains(line, "(uid " + std::to_string(::geteuid()) + ", pid " + std::to_string(::getpid()) + "): "));
-    CHECK(contains(line, sentence));
+    CHECK(contains(log.substr(log.find(c.method + " failed for ")),
+                   "(uid " + std::to_string(::geteuid()) + ", pid " + std::to_string(::getpid()) + "): " + c.logged));
   }
 }
 

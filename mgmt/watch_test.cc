@@ -370,7 +370,8 @@ TEST_CASE("watch: the CLI shows rows as they change, and waits for a daemon that
 
   // Away for a while: what changed meanwhile is shown, what didn't isn't shown again.
   CHECK(daemon.stop() == 0);
-  CHECK(contains(wait_for(services, "has gone"), "guideway: guidewayd has gone (guidewayd is stopping): waiting"));
+  CHECK(contains(wait_for(services, "ended the watch"),
+                 "guideway: guidewayd ended the watch (guidewayd is stopping): waiting"));
   p.erase("web");
   p.serve("new", 3, "ready");
   Running second(p.start());

@@ -42,8 +42,6 @@ std::string shown(std::string_view name) {
   return shortened(absl::Utf8SafeCHexEscape({name.data(), std::min(name.size(), kMaxShown)}), kMaxShown);
 }
 
-bool is_ours(std::string_view method) { return described(method) != nullptr; }
-
 bool only_reads(std::string_view method) {
   const auto* m = described(method);
   return m != nullptr && m->options().idempotency_level() == MethodOptions::NO_SIDE_EFFECTS;

@@ -23,17 +23,6 @@ std::string common_name(const grpc::ServerContextBase& context) {
   return names.empty() ? "" : shown({names[0].data(), names[0].size()});
 }
 
-// What gRPC refuses itself, it refuses without a word: a request that it can't parse as INTERNAL or UNIMPLEMENTED, by
-// the kind of method, and so too one that never came, for the caller had gone.
-grpc::Status in_words(const grpc::Status& s, std::string_view method, const grpc::ServerContextBase& context) {
-  const std::string name = shown(method);
-  if (s.error_code() != grpc::StatusCode::INTERNAL && s.error_code() != grpc::StatusCode::UNIMPLEMENTED) return s;
-  if (context.IsCancelled()) return {grpc::StatusCode::CANCELLED, "the caller has gone"};
-  if (!is_ours(method))
-    return {s.error_code(), "guidewayd " GUIDEWAY_VERSION " has no method " + name + ": is it older than its client?"};
-  return {grpc::StatusCode::INVALID_ARGUMENT, "the request's bytes aren't those of a message that " + name + " takes"};
-}
-
 class CallLog final : public hooks::Interceptor {
  public:
   explicit CallLog(hooks::ServerRpcInfo* call) : call_(call) {}
@@ -42,12 +31,8 @@ class CallLog final : public hooks::Interceptor {
     // At once: when the call ends, its descriptor may be another connection's.
     if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::POST_RECV_INITIAL_METADATA))
       local_ = local_caller(call_->server_context()->peer());
-    if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::PRE_SEND_STATUS)) {
-      grpc::Status s = methods->GetSendStatus();
-      if (!s.ok() && s.error_message().empty())
-        methods->ModifySendStatus(s = in_words(s, call_->method(), *call_->server_context()));
-      log(s);
-    }
+    if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::PRE_SEND_STATUS))
+      log(methods->GetSendStatus());
     methods->Proceed();
   }
 

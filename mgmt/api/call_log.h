@@ -8,8 +8,7 @@
 namespace guideway::mgmt {
 
 // For the server that is to be built: a line for each call that changes something, and for each that fails, with the
-// caller's name: the certificate's CN over TCP, the user's over a Unix socket. And what gRPC refuses by itself gets a
-// sentence.
+// caller's name: the certificate's CN over TCP, the user's over a Unix socket.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> call_log();
 
 }  // namespace guideway::mgmt

@@ -5,63 +5,73 @@
 namespace guideway::mgmt {
 namespace {
 
-grpc::Status stopping() { return {grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"}; }
-
-grpc::Status too_many(const std::string& what) {
-  return {grpc::StatusCode::RESOURCE_EXHAUSTED, "this connection has " + what + ": read those first"};
+absl::Status too_many(const std::string& what) {
+  return absl::ResourceExhaustedError("this connection has " + what + ": read those first");
 }
-
-// One that ended as it began.
-struct Refused : grpc::ServerUnaryReactor {
-  explicit Refused(const grpc::Status& why) { Finish(why); }
-  void OnDone() override { delete this; }
-};
 
 }  // namespace
 
-class Calls::Call final : public grpc::ServerUnaryReactor {
+class Calls::OneAnswer final : public Call {
  public:
-  Call(Calls& all, std::string peer, const grpc::ByteBuffer& response, std::function<grpc::Status()> answer)
-      : all_(all), answer_(std::move(answer)), peer(std::move(peer)), response(response) {}
-  grpc::Status answer() { return answer_(); }
+  OneAnswer(Calls& all, const grpc::CallbackServerContext& context, std::string peer, const Answer& answer)
+      : Call(context), peer(std::move(peer)), all_(all), context_(context), answer_(answer) {}
+
+  absl::Status answer() { return cancelled() ? gone() : answer_(context_, request_, response_); }
+  size_t size() const { return response_.Length(); }
+  // After which it may be gone.
+  void finish(const absl::Status& s) {
+    if (s.ok())
+      StartWriteAndFinish(&response_, {}, grpc::Status::OK);
+    else
+      Finish(to_grpc(s));
+  }
+
+  const std::string peer;
+  size_t unread = 0;  // bytes; guarded by the mutex of Calls
+
+ private:
+  void begin(grpc::ByteBuffer request) override {
+    request_ = std::move(request);
+    all_.enqueue(*this);
+  }
   void OnDone() override {
     all_.end(*this);
     delete this;
   }
 
- private:
   Calls& all_;
-  std::function<grpc::Status()> answer_;
-
- public:
-  const std::string peer;
-  const grpc::ByteBuffer& response;
-  size_t unread = 0;  // bytes; guarded by the mutex of Calls
+  const grpc::CallbackServerContext& context_;
+  const Answer& answer_;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer response_;
 };
 
 Calls::Calls() {
   for (size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
 }
 
-grpc::ServerUnaryReactor* Calls::begin(const grpc::CallbackServerContext& context, const grpc::ByteBuffer& response,
-                                       std::function<grpc::Status()> answer) {
+grpc::ServerGenericBidiReactor* Calls::begin(const grpc::CallbackServerContext& context, const Answer& answer) {
   std::string peer = context.peer();
+  {
+    const std::lock_guard lock(mutex_);
+    Connection& connection = connections_[peer];
+    if (connection.calls < kOfConnection) {
+      ++connection.calls;
+      return new OneAnswer(*this, context, std::move(peer), answer);
+    }
+  }
+  return new Refusal(too_many(std::to_string(kOfConnection) + " calls under way"));
+}
+
+void Calls::enqueue(OneAnswer& call) {
   std::unique_lock lock(mutex_);
-  if (stopped_) {
-    lock.unlock();
-    return new Refused(stopping());
+  if (!stopped_) {
+    waiting_.push_back(&call);
+    wake_.notify_one();
+    return;
   }
-  Connection& connection = connections_[peer];
-  if (connection.calls >= kOfConnection) {
-    lock.unlock();
-    return new Refused(too_many(std::to_string(kOfConnection) + " calls under way"));
-  }
-  ++connection.calls;
-  auto* call = new Call(*this, std::move(peer), response, std::move(answer));
-  waiting_.push_back(call);
   lock.unlock();
-  wake_.notify_one();
-  return call;
+  call.finish(stopping());
 }
 
 void Calls::work() {
@@ -69,18 +79,18 @@ void Calls::work() {
   while (true) {
     wake_.wait(lock, [this] { return stopped_ || !waiting_.empty(); });
     if (stopped_) return;
-    Call* const call = waiting_.front();
+    OneAnswer* const call = waiting_.front();
     waiting_.pop_front();
     lock.unlock();
-    const grpc::Status status = admit(*call, call->answer());
-    call->Finish(status);  // after which it may be gone
+    absl::Status status = call->answer();
+    if (status.ok()) status = admit(*call);
+    call->finish(status);
     lock.lock();
   }
 }
 
-grpc::Status Calls::admit(Call& call, grpc::Status status) {
-  if (!status.ok()) return status;
-  const size_t bytes = call.response.Length();
+absl::Status Calls::admit(OneAnswer& call) {
+  const size_t bytes = call.size();
   const std::lock_guard lock(mutex_);
   Connection& connection = connections_[call.peer];
   if (connection.unread > 0 && unread_ + bytes > kUnread)
@@ -88,10 +98,10 @@ grpc::Status Calls::admit(Call& call, grpc::Status status) {
   call.unread = bytes;
   connection.unread += bytes;
   unread_ += bytes;
-  return status;
+  return absl::OkStatus();
 }
 
-void Calls::end(const Call& call) {
+void Calls::end(const OneAnswer& call) {
   const std::lock_guard lock(mutex_);
   const auto connection = connections_.find(call.peer);
   connection->second.unread -= call.unread;
@@ -100,14 +110,14 @@ void Calls::end(const Call& call) {
 }
 
 void Calls::stop() {
-  std::deque<Call*> left;
+  std::deque<OneAnswer*> left;
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
     left.swap(waiting_);
   }
   wake_.notify_all();
-  for (Call* call : left) call->Finish(stopping());
+  for (OneAnswer* call : left) call->finish(stopping());
   for (std::thread& t : threads_) t.join();
   threads_.clear();
 }

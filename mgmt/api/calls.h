@@ -1,5 +1,5 @@
-// Calls under way. A few threads work on them, and gRPC sends the answers: a client that doesn't read holds memory, and
-// of that not much, but no thread that others wait for.
+// Calls under way that have one answer. A few threads work on them, and gRPC sends the answers: a client that doesn't
+// read holds memory, and of that not much, but no thread that others wait for.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -14,20 +14,26 @@
 #include <thread>
 #include <vector>
 
+#include "mgmt/api/call.h"
+
 namespace guideway::mgmt {
 
 class Calls {
  public:
   static constexpr size_t kThreads = 16;
-  static constexpr size_t kOfConnection = 64;  // under way: waiting, at work, or with an answer that isn't read
+  static constexpr size_t kOfConnection = 64;  // under way: coming, waiting, at work, or with an answer that isn't read
   static constexpr size_t kUnread = 32 << 20;  // bytes of answers; who has none unread is served beyond it
+
+  // Fills the response, on one of our threads. What is kept of a call while it waits are bytes: a message takes ten
+  // times as much.
+  using Answer = std::function<absl::Status(const grpc::CallbackServerContext& context, grpc::ByteBuffer& request,
+                                            grpc::ByteBuffer& response)>;
 
   Calls();
   ~Calls() { stop(); }
 
-  // `answer` fills the response on one of our threads. A connection that has too many under way is refused.
-  grpc::ServerUnaryReactor* begin(const grpc::CallbackServerContext& context, const grpc::ByteBuffer& response,
-                                  std::function<grpc::Status()> answer);
+  // A connection that has too many under way is refused. `answer` outlives the call.
+  grpc::ServerGenericBidiReactor* begin(const grpc::CallbackServerContext& context, const Answer& answer);
   // What waits is refused, and so is what comes.
   void stop();
 
@@ -36,15 +42,16 @@ class Calls {
     size_t calls = 0;
     size_t unread = 0;  // bytes
   };
-  class Call;
+  class OneAnswer;
 
+  void enqueue(OneAnswer& call);
   void work();
-  grpc::Status admit(Call& call, grpc::Status status);
-  void end(const Call& call);
+  absl::Status admit(OneAnswer& call);
+  void end(const OneAnswer& call);
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
-  std::deque<Call*> waiting_;
+  std::deque<OneAnswer*> waiting_;
   std::map<std::string, Connection> connections_;  // that have calls under way, by gRPC's name for the peer
   size_t unread_ = 0;                              // bytes of all
   bool stopped_ = false;

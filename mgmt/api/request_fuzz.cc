@@ -1,6 +1,6 @@
 // What the API makes of a request's fields, whatever a client sends: it is taken, or refused with the field's name. The
 // first byte picks one of the service's methods: 'A' is its first; 'm' is a manifest alone, which mutates better than
-// one in a message. A method that nothing here knows is parsed, and asked whether it is acceptable().
+// one in a message. A method that nothing here knows is parsed, and asked whether it is all_known().
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
@@ -35,10 +35,10 @@ bool taken(const absl::StatusOr<T>& r) {
   return taken(r.status());
 }
 
-// Whether the bytes are such a message. What acceptable() lets pass has nothing to be discarded.
+// Whether the bytes are such a message. What all_known() lets pass has nothing to be discarded.
 bool parsed(google::protobuf::Message& q, const std::string& bytes) {
   if (!q.ParseFromString(bytes)) return false;
-  const bool known = taken(acceptable(q));
+  const bool known = taken(all_known(q));
   const size_t size = q.ByteSizeLong();
   q.DiscardUnknownFields();
   require(known == (q.ByteSizeLong() == size));

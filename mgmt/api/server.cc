@@ -1,20 +1,24 @@
 #include "mgmt/api/server.h"
 
-#include <absl/strings/match.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <map>
+#include <string>
 
 #include "log/level.h"
+#include "mgmt/api/access.h"
 #include "mgmt/api/appliance.grpc.pb.h"
+#include "mgmt/api/call.h"
 #include "mgmt/api/call_log.h"
 #include "mgmt/api/calls.h"
 #include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
-#include "mgmt/api/error_details.pb.h"
 #include "mgmt/api/filters.h"
 #include "mgmt/api/objects.h"
 #include "mgmt/api/reflection_limit.h"
@@ -30,40 +34,26 @@ namespace {
 constexpr uint32_t kPage = 100;
 constexpr uint32_t kMaxPage = 1'000;
 constexpr int kMaxParts = 512;
-constexpr size_t kMaxSentence = 2'000;  // bytes of an error's, which go into trailers
 
-// Both count their codes alike; payloads go along as details.
-grpc::Status to_grpc(const absl::Status& s) {
-  google::rpc::Status details;
-  s.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
-    if (!absl::StartsWith(type, "type.googleapis.com/")) return;  // the log's own
-    auto& detail = *details.add_details();
-    detail.set_type_url(std::string(type));
-    detail.set_value(std::string(payload));
-  });
-  const auto code = static_cast<grpc::StatusCode>(s.code());
-  if (details.details().empty()) return {code, shortened(std::string(s.message()), kMaxSentence)};
-  details.set_code(code);
-  details.set_message(std::string(s.message()));
-  return {code, std::string(s.message()), details.SerializeAsString()};
-}
+// As gRPC names a method of ours.
+std::string path(const char* method) { return std::string("/") + v1::Appliance::service_full_name() + "/" + method; }
 
-absl::Status gone() { return absl::CancelledError("the caller has gone"); }
+// gRPC's reflection lists what is registered, which a generic service isn't: this is, by a method without a name.
+class Listed final : public grpc::Service {
+ public:
+  Listed() {
+    AddMethod(new grpc::internal::RpcServiceMethod(
+        nameless_.c_str(), grpc::internal::RpcMethod::NORMAL_RPC,
+        new grpc::internal::ErrorMethodHandler<grpc::StatusCode::UNIMPLEMENTED>("the method's name is missing")));
+  }
 
-// Those whose requests may be of megabytes have a thread of gRPC's each: so it doesn't read more of them than it has
-// threads. The others are taken as they come, and none holds a thread until its answer is read.
-using A = v1::Appliance;
-using Base = A::WithRawCallbackMethod_CountConnections<A::WithRawCallbackMethod_GetBackend<
-    A::WithRawCallbackMethod_GetGatewayConfig<A::WithRawCallbackMethod_GetLogLevels<A::WithRawCallbackMethod_GetObject<
-        A::WithRawCallbackMethod_GetService<A::WithRawCallbackMethod_GetStatus<A::WithRawCallbackMethod_ListBackends<
-            A::WithRawCallbackMethod_ListConnections<A::WithRawCallbackMethod_ListDeniedPrefixes<
-                A::WithRawCallbackMethod_ListDrops<A::WithRawCallbackMethod_ListServices<
-                    A::WithRawCallbackMethod_ListSourceFilters<A::WithRawCallbackMethod_ResetBackendWeight<
-                        A::WithRawCallbackMethod_SetBackendWeight<A::WithRawCallbackMethod_SetLogLevel<
-                            A::WithRawCallbackMethod_Trace<A::WithCallbackMethod_WatchBackends<
-                                A::WithCallbackMethod_WatchServices<A::Service>>>>>>>>>>>>>>>>>>>;
+ private:
+  const std::string nameless_ = path("");
+};
 
-class ApplianceService final : public Base {
+// The bytes of requests and answers, taken by hand and by the method's name: so a call is ours from its headers on,
+// whatever its request turns out to be, and no thread waits for a client.
+class ApplianceService final : public grpc::CallbackGenericService {
   using Self = ApplianceService;
 
  public:
@@ -77,64 +67,30 @@ class ApplianceService final : public Base {
 
  private:
   using Context = grpc::CallbackServerContext;
-  using Bytes = grpc::ByteBuffer;
-  using Reactor = grpc::ServerUnaryReactor;
+  using Method = std::function<grpc::ServerGenericBidiReactor*(const Context&)>;
 
-  Reactor* GetStatus(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::get_status); }
-  Reactor* ListServices(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::list_services);
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
+    const std::string& method = context->method();
+    if (const auto s = bounded_headers(*context); !s.ok()) return new Refusal(s);
+    if (const auto found = methods_.find(method); found != methods_.end()) return found->second(*context);
+    return new Refusal(absl::UnimplementedError("guidewayd " GUIDEWAY_VERSION " has no method " + shown(method) +
+                                                ": is it older than its client?"));
   }
-  Reactor* GetService(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::get_service); }
-  Reactor* ListBackends(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::list_backends);
-  }
-  Reactor* GetBackend(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::get_backend); }
-  Reactor* ListDrops(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::list_drops); }
-  Reactor* ListSourceFilters(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::list_source_filters);
-  }
-  Reactor* ListDeniedPrefixes(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::list_denied_prefixes);
-  }
-  Reactor* ListConnections(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::list_connections);
-  }
-  Reactor* CountConnections(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::count_connections);
-  }
-  Reactor* Trace(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::trace); }
-  Reactor* GetGatewayConfig(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::get_gateway_config);
-  }
-  Reactor* GetObject(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::get_object); }
-  Reactor* SetBackendWeight(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::set_backend_weight);
-  }
-  Reactor* ResetBackendWeight(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::reset_backend_weight);
-  }
-  Reactor* GetLogLevels(Context* c, const Bytes* q, Bytes* r) override {
-    return call(*c, *q, *r, &Self::get_log_levels);
-  }
-  Reactor* SetLogLevel(Context* c, const Bytes* q, Bytes* r) override { return call(*c, *q, *r, &Self::set_log_level); }
 
-  // What is kept of a call are its bytes: a message takes ten times as much.
   template <typename Request, typename Response>
-  Reactor* call(const Context& context, const Bytes& request, Bytes& response,
-                absl::Status (Self::*answer)(const Context&, const Request&, Response&)) {
-    return calls_.begin(context, response, [this, &context, &request, &response, answer] {
-      if (context.IsCancelled() || !request.Valid()) return to_grpc(gone());  // perhaps before it has asked
+  Method one(absl::Status (Self::*answer)(const Context&, const Request&, Response&)) {
+    const Calls::Answer bytes = [this, answer](const Context& context, grpc::ByteBuffer& request,
+                                               grpc::ByteBuffer& response) {
       Request q;
+      absl::Status s = parse(request, q);
+      request.Clear();
+      if (!s.ok()) return s;
       Response r;
-      Bytes bytes = request;
-      if (!grpc::SerializationTraits<Request>::Deserialize(&bytes, &q).ok())
-        return to_grpc(
-            bad_request(std::string(q.GetDescriptor()->name()), "the request's bytes aren't such a message"));
-      absl::Status s = acceptable(q);
-      if (s.ok()) s = (this->*answer)(context, q, r);
-      bool own = false;
-      return s.ok() ? grpc::SerializationTraits<Response>::Serialize(r, &response, &own) : to_grpc(s);
-    });
+      s = (this->*answer)(context, q, r);
+      if (s.ok()) response = bytes_of(r);
+      return s;
+    };
+    return [this, bytes](const Context& context) { return calls_.begin(context, bytes); };
   }
 
   template <typename Response>
@@ -162,16 +118,6 @@ class ApplianceService final : public Base {
     const auto s = daemon_.take_snapshot(Question::kCounters);
     return s.ok() ? fill(**s, *key, r) : s.status();
   }
-  grpc::ServerWriteReactor<v1::WatchServicesResponse>* WatchServices(grpc::CallbackServerContext*,
-                                                                     const v1::WatchServicesRequest* q) override {
-    if (const auto s = acceptable(*q); !s.ok()) return new RefusedWatch<v1::WatchServicesResponse>(to_grpc(s));
-    return watches_.services(*q);
-  }
-  grpc::ServerWriteReactor<v1::WatchBackendsResponse>* WatchBackends(grpc::CallbackServerContext*,
-                                                                     const v1::WatchBackendsRequest* q) override {
-    if (const auto s = acceptable(*q); !s.ok()) return new RefusedWatch<v1::WatchBackendsResponse>(to_grpc(s));
-    return watches_.backends(*q);
-  }
   absl::Status list_drops(const Context&, const v1::ListDropsRequest&, v1::ListDropsResponse& r) {
     const auto taken = daemon_.take_snapshot(Question::kStatus);
     if (!taken.ok()) return taken.status();
@@ -196,8 +142,7 @@ class ApplianceService final : public Base {
   // Part by part, as the engine gives them, until `take` has enough, all is told, or so many parts are that the caller
   // had better ask again.
   template <typename Request, typename Response, typename Take>
-  absl::Status list(const grpc::CallbackServerContext& context, const Request& q, uint32_t rows, Response& r,
-                    Take take) {
+  absl::Status list(const Context& context, const Request& q, uint32_t rows, Response& r, Take take) {
     engine::ConnectionsRequest request;
     request.set_rows(rows);
     auto filter = to_engine(q.filter());
@@ -256,27 +201,23 @@ class ApplianceService final : public Base {
     if (object.ok()) fill(*object, r);
     return object.status();
   }
-  grpc::Status ApplyObjects(grpc::ServerContext*, const v1::ApplyObjectsRequest* q,
-                            v1::ApplyObjectsResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
-    const auto condition = to_condition(q->condition());
-    if (!condition.ok()) return to_grpc(condition.status());
-    const auto result = daemon_.api().apply(q->manifests(), *condition, q->dry_run());
-    if (!result.ok()) return to_grpc(result.status());
-    fill(*result, *r);
-    if (!q->dry_run()) r->set_pending(daemon_.engine_trouble());
-    return grpc::Status::OK;
+  absl::Status apply_objects(const Context&, const v1::ApplyObjectsRequest& q, v1::ApplyObjectsResponse& r) {
+    const auto condition = to_condition(q.condition());
+    if (!condition.ok()) return condition.status();
+    const auto result = daemon_.api().apply(q.manifests(), *condition, q.dry_run());
+    if (!result.ok()) return result.status();
+    fill(*result, r);
+    if (!q.dry_run()) r.set_pending(daemon_.engine_trouble());
+    return absl::OkStatus();
   }
-  grpc::Status DeleteObjects(grpc::ServerContext*, const v1::DeleteObjectsRequest* q,
-                             v1::DeleteObjectsResponse* r) override {
-    if (const auto s = acceptable(*q); !s.ok()) return to_grpc(s);
-    auto keys = keys_of(*q);
-    if (!keys.ok()) return to_grpc(keys.status());
-    const auto removed = daemon_.api().remove(std::move(*keys), q->ignore_missing(), q->dry_run());
-    if (!removed.ok()) return to_grpc(removed.status());
-    fill(*removed, *r);
-    if (!q->dry_run()) r->set_pending(daemon_.engine_trouble());
-    return grpc::Status::OK;
+  absl::Status delete_objects(const Context&, const v1::DeleteObjectsRequest& q, v1::DeleteObjectsResponse& r) {
+    auto keys = keys_of(q);
+    if (!keys.ok()) return keys.status();
+    const auto removed = daemon_.api().remove(std::move(*keys), q.ignore_missing(), q.dry_run());
+    if (!removed.ok()) return removed.status();
+    fill(*removed, r);
+    if (!q.dry_run()) r.set_pending(daemon_.engine_trouble());
+    return absl::OkStatus();
   }
   absl::StatusOr<std::vector<ObjectKey>> keys_of(const v1::DeleteObjectsRequest& q) {
     std::vector<ObjectKey> keys;
@@ -337,6 +278,29 @@ class ApplianceService final : public Base {
 
   Daemon& daemon_;
   Watches watches_;
+  const std::map<std::string, Method> methods_ = {
+      {path("GetStatus"), one(&Self::get_status)},
+      {path("ListServices"), one(&Self::list_services)},
+      {path("GetService"), one(&Self::get_service)},
+      {path("ListBackends"), one(&Self::list_backends)},
+      {path("GetBackend"), one(&Self::get_backend)},
+      {path("WatchServices"), [this](const Context& context) { return watches_.services(context); }},
+      {path("WatchBackends"), [this](const Context& context) { return watches_.backends(context); }},
+      {path("ListDrops"), one(&Self::list_drops)},
+      {path("ListSourceFilters"), one(&Self::list_source_filters)},
+      {path("ListDeniedPrefixes"), one(&Self::list_denied_prefixes)},
+      {path("ListConnections"), one(&Self::list_connections)},
+      {path("CountConnections"), one(&Self::count_connections)},
+      {path("Trace"), one(&Self::trace)},
+      {path("GetGatewayConfig"), one(&Self::get_gateway_config)},
+      {path("GetObject"), one(&Self::get_object)},
+      {path("ApplyObjects"), one(&Self::apply_objects)},
+      {path("DeleteObjects"), one(&Self::delete_objects)},
+      {path("SetBackendWeight"), one(&Self::set_backend_weight)},
+      {path("ResetBackendWeight"), one(&Self::reset_backend_weight)},
+      {path("GetLogLevels"), one(&Self::get_log_levels)},
+      {path("SetLogLevel"), one(&Self::set_log_level)},
+  };
   Calls calls_;
 };
 
@@ -344,6 +308,7 @@ class ApplianceService final : public Base {
 
 struct ApiServer::Impl {
   explicit Impl(Daemon& daemon) : service(daemon) {}
+  Listed listed;
   ApplianceService service;
   std::unique_ptr<grpc::Server> server;
   Listeners listeners;
@@ -367,7 +332,8 @@ absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const ListenOptions&
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  builder.RegisterService(&impl->service);
+  builder.RegisterService(&impl->listed);
+  builder.RegisterCallbackGenericService(&impl->service);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(call_log());
   interceptors.push_back(reflection_limit());

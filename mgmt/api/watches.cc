@@ -79,29 +79,44 @@ class Watches::Watch {
   virtual void end() = 0;
 };
 
-template <typename Response>
-class Watches::WatchOf final : public Watch, public grpc::ServerWriteReactor<Response> {
+template <typename Request, typename Response>
+class Watches::WatchOf final : public Watch, public Call {
  public:
-  WatchOf(Watches& all, const Feed& feed, const v1::Generation* since) : all_(all), feed_(feed) {
-    if (since != nullptr && since->instance() == feed.instance)
-      position_.told = since->counter();
-    else
-      begin_anew();
-  }
+  WatchOf(Watches& all, const grpc::CallbackServerContext& context, const Feed& feed)
+      : Call(context), all_(all), feed_(feed) {}
 
   bool prepare() override {
     if (writing_ || ending_) return false;
     if (!feed_.journal.reaches_back_to(position_)) begin_anew();
     return writing_ = fill_response();
   }
-  void write() override { this->StartWrite(&response_); }
+  void write() override { StartWrite(&message_); }
   bool prepare_end() override {
     const bool first = !std::exchange(ending_, true);
     return writing_ ? false : first;
   }
-  void end() override { this->Finish({grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"}); }
+  void end() override { Finish(to_grpc(cancelled() ? gone() : stopping())); }
 
  private:
+  void begin(grpc::ByteBuffer bytes) override {
+    Request request;
+    absl::Status s = parse(bytes, request);
+    if (s.ok()) {
+      const std::lock_guard lock(all_.mutex_);
+      s = ending_ ? gone() : all_.room();
+      if (s.ok()) {
+        if (request.has_since() && request.since().instance() == feed_.instance)
+          position_.told = request.since().counter();
+        else
+          begin_anew();
+        all_.watches_.insert(this);
+        all_.watched_ = true;
+      }
+    }
+    if (!s.ok()) return Finish(to_grpc(s));
+    all_.changed();  // its first message comes with the next look
+  }
+
   // What the client knew is void.
   void begin_anew() {
     position_ = feed_.journal.beginning();
@@ -110,26 +125,27 @@ class Watches::WatchOf final : public Watch, public grpc::ServerWriteReactor<Res
 
   // False: the client knows everything.
   bool fill_response() {
-    response_.Clear();
+    Response response;
     size_t bytes = 0;
     bool last = true;
     feed_.journal.tell(position_, [&](const Journal::Change& c) {
       if (bytes >= kMessageBytes) return last = false;
       if (c.row != nullptr) {
-        response_.add_changed()->ParseFromString(*c.row);
+        response.add_changed()->ParseFromString(*c.row);
         bytes += c.row->size();
       } else {
-        response_.add_removed()->ParseFromString(c.key);
+        response.add_removed()->ParseFromString(c.key);
         bytes += c.key.size();
       }
       return true;
     });
     if (complete_ && !reset_ && bytes == 0) return false;
-    response_.set_reset(std::exchange(reset_, false));
-    response_.set_last(last);
-    response_.mutable_generation()->set_instance(feed_.instance);
-    response_.mutable_generation()->set_counter(position_.told);
+    response.set_reset(std::exchange(reset_, false));
+    response.set_last(last);
+    response.mutable_generation()->set_instance(feed_.instance);
+    response.mutable_generation()->set_counter(position_.told);
     complete_ = last;
+    message_ = bytes_of(response);
     return true;
   }
 
@@ -150,7 +166,7 @@ class Watches::WatchOf final : public Watch, public grpc::ServerWriteReactor<Res
     bool over = false;
     {
       const std::lock_guard lock(all_.mutex_);
-      over = prepare_end();
+      over = prepare_end() && all_.watches_.contains(this);
     }
     if (over) end();
   }
@@ -165,7 +181,7 @@ class Watches::WatchOf final : public Watch, public grpc::ServerWriteReactor<Res
 
   Watches& all_;
   const Feed& feed_;
-  Response response_;
+  grpc::ByteBuffer message_;
   Journal::Position position_;
   bool reset_ = false;     // the next message says so
   bool complete_ = false;  // the last message was the last of its batch
@@ -181,31 +197,20 @@ Watches::Watches(Daemon& daemon)
 
 Watches::~Watches() { stop(); }
 
-template <typename Response>
-grpc::ServerWriteReactor<Response>* Watches::watch(const Feed& feed, const v1::Generation* since) {
-  using Refused = RefusedWatch<Response>;
-  WatchOf<Response>* watch = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return new Refused({grpc::StatusCode::UNAVAILABLE, "guidewayd is stopping"});
-    if (watches_.size() >= kLimit)
-      return new Refused({grpc::StatusCode::RESOURCE_EXHAUSTED,
-                          "there are " + std::to_string(kLimit) +
-                              " watches already, as many as guidewayd serves: end some, or list instead"});
-    watch = new WatchOf<Response>(*this, feed, since);
-    watches_.insert(watch);
-    watched_ = true;
-  }
-  changed();  // its first message comes with the next look
-  return watch;
+Call* Watches::services(const grpc::CallbackServerContext& context) {
+  return new WatchOf<v1::WatchServicesRequest, v1::WatchServicesResponse>(*this, context, services_);
 }
 
-grpc::ServerWriteReactor<v1::WatchServicesResponse>* Watches::services(const v1::WatchServicesRequest& request) {
-  return watch<v1::WatchServicesResponse>(services_, request.has_since() ? &request.since() : nullptr);
+Call* Watches::backends(const grpc::CallbackServerContext& context) {
+  return new WatchOf<v1::WatchBackendsRequest, v1::WatchBackendsResponse>(*this, context, backends_);
 }
 
-grpc::ServerWriteReactor<v1::WatchBackendsResponse>* Watches::backends(const v1::WatchBackendsRequest& request) {
-  return watch<v1::WatchBackendsResponse>(backends_, request.has_since() ? &request.since() : nullptr);
+// With the mutex.
+absl::Status Watches::room() const {
+  if (stopped_) return stopping();
+  if (watches_.size() < kLimit) return absl::OkStatus();
+  return absl::ResourceExhaustedError("there are " + std::to_string(kLimit) +
+                                      " watches already, as many as guidewayd serves: end some, or list instead");
 }
 
 void Watches::changed() {

@@ -3,8 +3,6 @@
 // holds the count that it has told and one message, and no thread. Does nothing while nobody watches.
 #pragma once
 
-#include <grpcpp/support/server_callback.h>
-
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -18,17 +16,11 @@
 #include <vector>
 
 #include "mgmt/api/appliance.pb.h"
+#include "mgmt/api/call.h"
 #include "mgmt/api/journal.h"
 #include "mgmt/daemon.h"
 
 namespace guideway::mgmt {
-
-// One that ended as it began.
-template <typename Response>
-struct RefusedWatch : grpc::ServerWriteReactor<Response> {
-  explicit RefusedWatch(const grpc::Status& why) { this->Finish(why); }
-  void OnDone() override { delete this; }
-};
 
 class Watches {
  public:
@@ -39,9 +31,9 @@ class Watches {
   explicit Watches(Daemon& daemon);
   ~Watches();
 
-  // A watch, which ends itself; above the limit one that has ended.
-  grpc::ServerWriteReactor<v1::WatchServicesResponse>* services(const v1::WatchServicesRequest& request);
-  grpc::ServerWriteReactor<v1::WatchBackendsResponse>* backends(const v1::WatchBackendsRequest& request);
+  // A watch, which ends itself: at once if it would be beyond the limit.
+  Call* services(const grpc::CallbackServerContext& context);
+  Call* backends(const grpc::CallbackServerContext& context);
 
   // There may be other VIPs, backends or states. From any thread; never waits for watches or the daemon.
   void changed();
@@ -54,11 +46,10 @@ class Watches {
     Journal journal{kTombstones};
   };
   class Watch;
-  template <typename Response>
+  template <typename Request, typename Response>
   class WatchOf;
-  template <typename Response>
-  grpc::ServerWriteReactor<Response>* watch(const Feed& feed, const v1::Generation* since);
 
+  absl::Status room() const;
   void run();
   bool wait();
   void look();

@@ -118,10 +118,11 @@ class Rows {
   Columns columns_;
 };
 
-// What a daemon that stops or restarts, or a network, ends a call with.
+// What a daemon that stops, restarts or has too much to hold, or a network, ends a call with.
 bool may_pass(const grpc::Status& s) {
   return s.error_code() == grpc::StatusCode::UNAVAILABLE || s.error_code() == grpc::StatusCode::CANCELLED ||
-         s.error_code() == grpc::StatusCode::INTERNAL || s.error_code() == grpc::StatusCode::UNKNOWN;
+         s.error_code() == grpc::StatusCode::INTERNAL || s.error_code() == grpc::StatusCode::UNKNOWN ||
+         s.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
 }
 
 template <typename Request, typename Response>
@@ -145,7 +146,8 @@ int watch(Client& client, Method<Request, Response> method) {
     });
     if (s.ok()) return kFailed;  // nobody takes what is printed
     if (!connected || !may_pass(s)) return client.fail(s);
-    if (wait == kFirstWait) std::cerr << "guideway: guidewayd has gone (" << s.error_message() << "): waiting for it\n";
+    if (wait == kFirstWait)
+      std::cerr << "guideway: guidewayd ended the watch (" << s.error_message() << "): waiting for it\n";
     std::this_thread::sleep_for(wait);
     wait = std::min(wait * 2, kLongestWait);
   }

@@ -495,7 +495,7 @@ class Writes(ApiTest):
         self.fails(CODE.RESOURCE_EXHAUSTED, self.stub.ApplyObjects, api.ApplyObjectsRequest(manifests="#" * (5 << 20)))
         raw = self.channel.unary_unary("/guideway.v1.Appliance/ApplyObjects")
         error = self.fails(CODE.INVALID_ARGUMENT, raw, b"\xff\xff\xff")
-        self.assertIn("the request's bytes aren't those of a message", error.details())
+        self.assertIn("the request's bytes aren't such a message", error.details())
         error = self.fails(CODE.UNIMPLEMENTED, self.channel.unary_unary("/guideway.v1.Appliance/Nothing"), b"")
         self.assertIn("has no method", error.details())
         self.assertEqual(self.generation().counter, before)

@@ -207,7 +207,7 @@ class Crowd(ApiTest):
         self.assertLess(peak - rest, 150)  # 32 MB of answers, and what is at work
 
     def test_of_those_who_keep_reflection_open(self):
-        """A hundred streams that say nothing: writes, which the same threads take, go on."""
+        """A hundred streams that say nothing, each of which would hold a thread."""
         end = threading.Event()
 
         def silence():
@@ -225,6 +225,30 @@ class Crowd(ApiTest):
             finally:
                 end.set()
                 self.stub.DeleteObjects(api.DeleteObjectsRequest(manifests=self.objects, ignore_missing=True))
+
+    def test_of_those_whose_requests_are_far_too_large(self):
+        """Two at a time, of 60 MB each; and a megabyte that would be a gigabyte, were it unpacked."""
+        large, packed = b"\n" * 60_000_000, bytes(1_000_000_000)
+        forget_peak()
+        rest = memory("VmRSS")
+
+        def send(request, compression, times):
+            with connection(("grpc.max_send_message_length", -1)) as channel:
+                apply = channel.unary_unary("/guideway.v1.Appliance/ApplyObjects")
+                for _ in range(times):
+                    with self.assertRaises(grpc.RpcError) as error:
+                        apply(request, timeout=60, compression=compression)
+                    yield error.exception.code()
+
+        with Onlooker() as onlooker, concurrent.futures.ThreadPoolExecutor() as pool:
+            ends = [pool.submit(list, send(large, None, 5)) for _ in range(2)]
+            ends.append(pool.submit(list, send(packed, grpc.Compression.Gzip, 1)))
+            codes = collections.Counter(code for e in ends for code in e.result())
+        peak = memory("VmHWM")
+        print(f"requests of 60 MB: the daemon took {peak:.0f} MB at most, {rest:.0f} MB before; {onlooker}")
+        self.assertEqual(onlooker.failed, [])
+        self.assertEqual(codes, {CODE.RESOURCE_EXHAUSTED: 10, CODE.INVALID_ARGUMENT: 1})
+        self.assertLess(peak - rest, 250)
 
     def test_of_writers_of_large_manifests(self):
         """200 at once, of 3 MB each, on connections of their own: those that are too many are refused."""

@@ -1,0 +1,80 @@
+#include "mgmt/api/call.h"
+
+#include <absl/strings/match.h>
+#include <google/protobuf/message.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/proto_buffer_reader.h>
+#include <grpcpp/support/proto_buffer_writer.h>
+
+#include <string>
+#include <utility>
+
+#include "mgmt/api/error_details.pb.h"
+#include "mgmt/bad_request.h"
+
+namespace guideway::mgmt {
+namespace {
+
+constexpr size_t kMaxSentence = 2'000;  // bytes of an error's, which go into trailers
+
+absl::Status too_large(const std::string& what, size_t bytes, size_t most) {
+  return absl::ResourceExhaustedError(what + " " + std::to_string(bytes) + " bytes, more than " + std::to_string(most));
+}
+
+}  // namespace
+
+void Call::OnReadDone(bool ok) {
+  // gRPC doesn't tell who ended it: the caller, or itself, for it holds no more bytes of requests (listen.cc).
+  if (!ok && cancelled())
+    return Finish(
+        to_grpc(absl::AbortedError("the request didn't come whole: the caller has gone, or it is too large")));
+  if (!ok) return Finish(to_grpc(absl::InvalidArgumentError("the call has no request")));
+  if (request_.Length() > kMaxRequest)
+    return Finish(to_grpc(too_large("the request has", request_.Length(), kMaxRequest)));
+  begin(std::exchange(request_, {}));
+}
+
+Refusal::Refusal(const absl::Status& why) { Finish(to_grpc(why)); }
+
+absl::Status bounded_headers(const grpc::CallbackServerContext& context) {
+  size_t bytes = 0;
+  for (const auto& [name, value] : context.client_metadata()) bytes += name.size() + value.size();
+  return bytes > kMaxHeaders ? too_large("the call's headers have", bytes, kMaxHeaders) : absl::OkStatus();
+}
+
+absl::Status parse(grpc::ByteBuffer& bytes, google::protobuf::Message& message) {
+  grpc::ProtoBufferReader reader(&bytes);
+  if (!reader.status().ok() || !message.ParseFromZeroCopyStream(&reader))
+    return bad_request(std::string(message.GetDescriptor()->name()),
+                       "the request's bytes aren't such a message; compressed ones aren't taken");
+  return all_known(message);
+}
+
+grpc::ByteBuffer bytes_of(const google::protobuf::Message& message) {
+  const auto size = static_cast<int>(message.ByteSizeLong());
+  grpc::ByteBuffer bytes;
+  grpc::ProtoBufferWriter writer(&bytes, grpc::kProtoBufferWriterMaxBufferLength, size);
+  message.SerializeToZeroCopyStream(&writer);
+  return bytes;
+}
+
+absl::Status gone() { return absl::CancelledError("the caller has gone"); }
+
+absl::Status stopping() { return absl::UnavailableError("guidewayd is stopping"); }
+
+grpc::Status to_grpc(const absl::Status& s) {
+  google::rpc::Status details;
+  s.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    if (!absl::StartsWith(type, "type.googleapis.com/")) return;  // the log's own
+    auto& detail = *details.add_details();
+    detail.set_type_url(std::string(type));
+    detail.set_value(std::string(payload));
+  });
+  const auto code = static_cast<grpc::StatusCode>(s.code());
+  if (details.details().empty()) return {code, shortened(std::string(s.message()), kMaxSentence)};
+  details.set_code(code);
+  details.set_message(std::string(s.message()));
+  return {code, std::string(s.message()), details.SerializeAsString()};
+}
+
+}  // namespace guideway::mgmt
