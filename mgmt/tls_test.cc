@@ -292,7 +292,14 @@ TEST_CASE("tls: certificates are read again when they change", "[tls]") {
   write_file(p.dir / "gateway.crt", good);
   CHECK(p.as("alice", {"status"}, out) == 0);
 
-  // Another authority for all: whom it doesn't vouch for is refused, also on the connection that stands.
+  // Another authority for all: whom it doesn't vouch for is refused, also on the connection that stands, and watches no
+  // more.
+  const std::string watched = p.dir / "watch.out";
+  const pid_t watch = spawn("GUIDEWAY",
+                            {"--server", "tcp:" + p.address(), "--tls-cert", p.dir / "alice.crt", "--tls-key",
+                             p.dir / "alice.key", "--tls-ca", p.dir / "ca.crt", "services", "--watch"},
+                            watched);
+  wait_for(watched, "NAMESPACE");
   p.authority("new");
   p.certify("erin", "/O=guideway:viewers/CN=erin", "new");
   p.certify("fresh", "/CN=gw1", "new", "9", "gateway.ext");
@@ -304,6 +311,9 @@ TEST_CASE("tls: certificates are read again when they change", "[tls]") {
   CHECK(contains(p.log(), "certificates changed"));
   CHECK(standing->GetState(false) == GRPC_CHANNEL_READY);
   CHECK(call(standing, kReads).error_code() == grpc::StatusCode::UNAUTHENTICATED);
+  CHECK(exit_code(watch) == 1);
+  CHECK(contains(*read_whole_file(watched), "guideway: the certificate with the name 'alice' isn't accepted"));
+  CHECK(contains(p.log(), "WatchServices failed for 'alice': UNAUTHENTICATED: the certificate"));
 }
 
 TEST_CASE("tls: a client's certificate may come with those between it and the authority", "[tls]") {

@@ -25,7 +25,7 @@ absl::Status too_large(const std::string& what, size_t bytes, size_t most) {
 
 void Call::OnReadDone(bool ok) {
   // gRPC doesn't tell who ended it: the caller, or itself, for it holds no more bytes of requests (listen.cc).
-  if (!ok && cancelled())
+  if (!ok && context_.IsCancelled())
     return Finish(
         to_grpc(absl::AbortedError("the request didn't come whole: the caller has gone, or it is too large")));
   if (!ok) return Finish(to_grpc(absl::InvalidArgumentError("the call has no request")));

@@ -18,8 +18,8 @@ constexpr size_t kMaxHeaders = 16 << 10;  // bytes, names and values
 
 class Call : public grpc::ServerGenericBidiReactor {
  protected:
-  explicit Call(const grpc::CallbackServerContext& context) : context_(context) { StartRead(&request_); }
-  bool cancelled() const { return context_.IsCancelled(); }
+  explicit Call(const grpc::GenericCallbackServerContext& context) : context_(context) { StartRead(&request_); }
+  const grpc::GenericCallbackServerContext& context() const { return context_; }
 
  private:
   // On a thread of gRPC's.
@@ -27,7 +27,7 @@ class Call : public grpc::ServerGenericBidiReactor {
 
   void OnReadDone(bool ok) final;
 
-  const grpc::CallbackServerContext& context_;
+  const grpc::GenericCallbackServerContext& context_;
   grpc::ByteBuffer request_;
 };
 

@@ -13,10 +13,10 @@ absl::Status too_many(const std::string& what) {
 
 class Calls::OneAnswer final : public Call {
  public:
-  OneAnswer(Calls& all, const grpc::CallbackServerContext& context, std::string peer, const Answer& answer)
-      : Call(context), peer(std::move(peer)), all_(all), context_(context), answer_(answer) {}
+  OneAnswer(Calls& all, const grpc::GenericCallbackServerContext& context, std::string peer, const Answer& answer)
+      : Call(context), peer(std::move(peer)), all_(all), answer_(answer) {}
 
-  absl::Status answer() { return cancelled() ? gone() : answer_(context_, request_, response_); }
+  absl::Status answer() { return context().IsCancelled() ? gone() : answer_(context(), request_, response_); }
   size_t size() const { return response_.Length(); }
   // After which it may be gone.
   void finish(const absl::Status& s) {
@@ -40,7 +40,6 @@ class Calls::OneAnswer final : public Call {
   }
 
   Calls& all_;
-  const grpc::CallbackServerContext& context_;
   const Answer& answer_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
@@ -50,7 +49,7 @@ Calls::Calls() {
   for (size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
 }
 
-grpc::ServerGenericBidiReactor* Calls::begin(const grpc::CallbackServerContext& context, const Answer& answer) {
+grpc::ServerGenericBidiReactor* Calls::begin(const grpc::GenericCallbackServerContext& context, const Answer& answer) {
   std::string peer = context.peer();
   {
     const std::lock_guard lock(mutex_);

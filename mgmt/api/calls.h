@@ -33,7 +33,7 @@ class Calls {
   ~Calls() { stop(); }
 
   // A connection that has too many under way is refused. `answer` outlives the call.
-  grpc::ServerGenericBidiReactor* begin(const grpc::CallbackServerContext& context, const Answer& answer);
+  grpc::ServerGenericBidiReactor* begin(const grpc::GenericCallbackServerContext& context, const Answer& answer);
   // What waits is refused, and so is what comes.
   void stop();
 

@@ -7,7 +7,6 @@
 #include <set>
 
 #include "log/trouble.h"
-#include "mgmt/api/tls_credentials.h"
 #include "mgmt/bad_request.h"
 #include "net/address.h"
 
@@ -66,8 +65,14 @@ absl::StatusOr<Listeners> Listeners::prepare(const ListenOptions& options) {
   return out;
 }
 
+// All have the same files and roles.
+Judge Listeners::judge() const {
+  if (!tcp_.empty()) return tcp_[0].tls.judge;
+  return [](const grpc::ServerContextBase&, std::string_view) { return absl::OkStatus(); };
+}
+
 absl::StatusOr<std::unique_ptr<grpc::Server>> Listeners::start(grpc::ServerBuilder& builder) {
-  for (Tcp& t : tcp_) builder.AddListeningPort(t.address, t.credentials, &t.port);
+  for (Tcp& t : tcp_) builder.AddListeningPort(t.address, t.tls.credentials, &t.port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // Whoever asks more than this at once is refused, or waits; 256 watches are among a connection's calls.
   builder.SetResourceQuota(grpc::ResourceQuota("api").Resize(kMaxBytes).SetMaxThreads(kMaxThreads));

@@ -10,6 +10,7 @@
 
 #include "mgmt/api/access.h"
 #include "mgmt/api/local_listener.h"
+#include "mgmt/api/tls_credentials.h"
 #include "mgmt/tls/certificates.h"
 
 namespace guideway::mgmt {
@@ -26,13 +27,16 @@ class Listeners {
   // InvalidArgument: the options are wrong.
   static absl::StatusOr<Listeners> prepare(const ListenOptions& options);
 
+  // Of calls over any of them, as tls_credentials() has it.
+  Judge judge() const;
+
   // The server that listens at all of them. It must outlive these.
   absl::StatusOr<std::unique_ptr<grpc::Server>> start(grpc::ServerBuilder& builder);
 
  private:
   struct Tcp {
     std::string address;  // with its port
-    std::shared_ptr<grpc::ServerCredentials> credentials;
+    TlsCredentials tls;
     int port = 0;  // bound; 0: it couldn't be
   };
   std::vector<std::unique_ptr<LocalListener>> local_;

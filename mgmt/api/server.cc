@@ -57,7 +57,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
   using Self = ApplianceService;
 
  public:
-  explicit ApplianceService(Daemon& daemon) : daemon_(daemon), watches_(daemon) {}
+  ApplianceService(Daemon& daemon, Judge judge) : daemon_(daemon), watches_(daemon, std::move(judge)) {}
   Watches& watches() { return watches_; }
   // No call is answered any more, but those under way.
   void stop() {
@@ -67,7 +67,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
 
  private:
   using Context = grpc::CallbackServerContext;
-  using Method = std::function<grpc::ServerGenericBidiReactor*(const Context&)>;
+  using Method = std::function<grpc::ServerGenericBidiReactor*(const grpc::GenericCallbackServerContext&)>;
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
     const std::string& method = context->method();
@@ -90,7 +90,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
       if (s.ok()) response = bytes_of(r);
       return s;
     };
-    return [this, bytes](const Context& context) { return calls_.begin(context, bytes); };
+    return [this, bytes](const auto& context) { return calls_.begin(context, bytes); };
   }
 
   template <typename Response>
@@ -284,8 +284,8 @@ class ApplianceService final : public grpc::CallbackGenericService {
       {path("GetService"), one(&Self::get_service)},
       {path("ListBackends"), one(&Self::list_backends)},
       {path("GetBackend"), one(&Self::get_backend)},
-      {path("WatchServices"), [this](const Context& context) { return watches_.services(context); }},
-      {path("WatchBackends"), [this](const Context& context) { return watches_.backends(context); }},
+      {path("WatchServices"), [this](const auto& context) { return watches_.services(context); }},
+      {path("WatchBackends"), [this](const auto& context) { return watches_.backends(context); }},
       {path("ListDrops"), one(&Self::list_drops)},
       {path("ListSourceFilters"), one(&Self::list_source_filters)},
       {path("ListDeniedPrefixes"), one(&Self::list_denied_prefixes)},
@@ -307,7 +307,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
 }  // namespace
 
 struct ApiServer::Impl {
-  explicit Impl(Daemon& daemon) : service(daemon) {}
+  Impl(Daemon& daemon, Listeners l) : service(daemon, l.judge()), listeners(std::move(l)) {}
   Listed listed;
   ApplianceService service;
   std::unique_ptr<grpc::Server> server;
@@ -326,8 +326,7 @@ ApiServer::~ApiServer() {
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::start(const ListenOptions& listen, Daemon& daemon) {
   auto listeners = Listeners::prepare(listen);
   if (!listeners.ok()) return listeners.status();
-  auto impl = std::make_unique<Impl>(daemon);
-  impl->listeners = std::move(*listeners);
+  auto impl = std::make_unique<Impl>(daemon, std::move(*listeners));
   // Both are of the process, and looked at when a server is built: grpc.health.v1, and the API's own description.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

@@ -19,14 +19,22 @@ std::string_view view(const grpc_slice& s) {
   return {reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(s)), GRPC_SLICE_LENGTH(s)};
 }
 
-// What gRPC's core asks about certificates and calls. Lives as long as its credentials, which outlive ours.
+std::string_view view(const grpc::string_ref& s) { return {s.data(), s.size()}; }
+
+std::string_view property(const grpc_auth_context* connection, const char* name) {
+  auto it = grpc_auth_context_find_properties_by_name(connection, name);
+  const grpc_auth_property* p = grpc_auth_property_iterator_next(&it);
+  return p != nullptr ? std::string_view(p->value, p->value_length) : std::string_view();
+}
+
+// What is asked about certificates and calls, by gRPC's core above all, whose credentials outlive ours.
 class Gate {
  public:
   Gate(TlsFiles files, Roles roles) : files_(std::move(files)), roles_(std::move(roles)) {}
 
   // Of connections, one after the other: an address has one socket, which accepts on one thread at a time.
   static grpc_ssl_certificate_config_reload_status fetch(void* gate, grpc_ssl_server_certificate_config** config) {
-    return static_cast<Gate*>(gate)->fetch(config);
+    return (*static_cast<std::shared_ptr<Gate>*>(gate))->fetch(config);
   }
   // Of calls, on any thread.
   static void process(void* gate, grpc_auth_context* connection, const grpc_metadata* metadata, size_t n,
@@ -34,10 +42,18 @@ class Gate {
     std::string_view method;
     for (size_t i = 0; i < n; ++i)
       if (view(metadata[i].key) == ":path") method = view(metadata[i].value);
-    const absl::Status s = static_cast<Gate*>(gate)->judge(connection, method);
+    const absl::Status s = (*static_cast<std::shared_ptr<Gate>*>(gate))->admit(connection, method);
     done(call, nullptr, 0, nullptr, 0, static_cast<grpc_status_code>(s.code()), std::string(s.message()).c_str());
   }
-  static void destroy(void* gate) { delete static_cast<Gate*>(gate); }
+  static void destroy(void* gate) { delete static_cast<std::shared_ptr<Gate>*>(gate); }
+
+  // `between`: what the client sent along with its certificate.
+  absl::Status judge(std::string_view certificate, std::string_view between, std::string_view method) {
+    const auto caller = subject_of(certificate);
+    // gRPC lets nobody in without one.
+    if (!caller) return absl::UnauthenticatedError("the connection has no certificate");
+    return may_call(roles_, *caller, authorities()->objection(certificate, between), method);
+  }
 
  private:
   grpc_ssl_certificate_config_reload_status fetch(grpc_ssl_server_certificate_config** config) {
@@ -65,30 +81,22 @@ class Gate {
     authorities_ = std::make_shared<const Authorities>(in_use_.ca);
   }
 
-  absl::Status judge(grpc_auth_context* connection, std::string_view method) {
+  absl::Status admit(const grpc_auth_context* connection, std::string_view method) {
     const std::string_view certificate = property(connection, GRPC_X509_PEM_CERT_PROPERTY_NAME);
-    const auto caller = subject_of(certificate);
-    // gRPC lets nobody in without one.
-    if (!caller) return absl::UnauthenticatedError("the connection has no certificate");
-    const std::string objection =
-        authorities()->objection(certificate, property(connection, GRPC_X509_PEM_CERT_CHAIN_PROPERTY_NAME));
-    const absl::Status s = may_call(roles_, *caller, objection, method);
+    const absl::Status s = judge(certificate, property(connection, GRPC_X509_PEM_CERT_CHAIN_PROPERTY_NAME), method);
     if (s.ok()) return s;
+    const auto caller = subject_of(certificate);
     const std::string path = shown(method);
     const std::string code = absl::StatusCodeToString(s.code());
     const std::string why(s.message());
     // Of strangers, who have any number of names, in all as many as of one.
-    log::write(
-        spdlog::level::warn, "refused " + path + ": " + why,
-        {{"method", path.substr(path.rfind('/') + 1)}, {"caller", shown(caller->name)}, {"code", code}, {"error", why}},
-        objection.empty() ? "" : "refused a stranger");
+    log::write(spdlog::level::warn, "refused " + path + ": " + why,
+               {{"method", path.substr(path.rfind('/') + 1)},
+                {"caller", caller ? shown(caller->name) : ""},
+                {"code", code},
+                {"error", why}},
+               absl::IsUnauthenticated(s) ? "refused a stranger" : "");
     return s;
-  }
-
-  static std::string_view property(grpc_auth_context* connection, const char* name) {
-    auto it = grpc_auth_context_find_properties_by_name(connection, name);
-    const grpc_auth_property* p = grpc_auth_property_iterator_next(&it);
-    return p != nullptr ? std::string_view(p->value, p->value_length) : std::string_view();
   }
 
   std::shared_ptr<const Authorities> authorities() {
@@ -118,7 +126,7 @@ class Gate {
 // all.
 class MutualTls final : public grpc::ServerCredentials {
  public:
-  explicit MutualTls(Gate* gate)
+  explicit MutualTls(std::shared_ptr<Gate>* gate)  // which it takes
       : credentials_(grpc_ssl_server_credentials_create_with_options(
             grpc_ssl_server_credentials_create_options_using_config_fetcher(
                 GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_BUT_DONT_VERIFY, Gate::fetch, gate))) {
@@ -137,9 +145,17 @@ class MutualTls final : public grpc::ServerCredentials {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> tls_credentials(const TlsFiles& files, const Roles& roles) {
+absl::StatusOr<TlsCredentials> tls_credentials(const TlsFiles& files, const Roles& roles) {
   if (const auto read = read_identity(files); !read.ok()) return read.status();
-  return std::make_shared<MutualTls>(new Gate(files, roles));
+  const auto gate = std::make_shared<Gate>(files, roles);
+  const auto judge = [gate](const grpc::ServerContextBase& call, std::string_view method) {
+    const auto connection = call.auth_context();
+    const auto certificate = connection->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+    const auto between = connection->FindPropertyValues(GRPC_X509_PEM_CERT_CHAIN_PROPERTY_NAME);
+    if (certificate.empty()) return absl::OkStatus();
+    return gate->judge(view(certificate[0]), between.empty() ? "" : view(between[0]), method);
+  };
+  return TlsCredentials{std::make_shared<MutualTls>(new std::shared_ptr<Gate>(gate)), judge};
 }
 
 }  // namespace guideway::mgmt

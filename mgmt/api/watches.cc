@@ -15,6 +15,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLookEvery{50};
+constexpr milliseconds kJudgeEvery{5000};
 constexpr int kLoopShare = 10;           // looking takes at most about a tenth of the daemon's loop
 constexpr milliseconds kTryAgain{1000};  // after the daemon hadn't the time
 
@@ -74,6 +75,8 @@ class Watches::Watch {
   // Whether there is a message to be written: then write() is called next, without the mutex.
   virtual bool prepare() = 0;
   virtual void write() = 0;
+  // Whether who watches may do so no more, and end() is to be called next, without the mutex.
+  virtual bool judge() = 0;
   // Whether end() is to be called next, without the mutex; otherwise the write that is under way does it.
   virtual bool prepare_end() = 0;
   virtual void end() = 0;
@@ -82,7 +85,7 @@ class Watches::Watch {
 template <typename Request, typename Response>
 class Watches::WatchOf final : public Watch, public Call {
  public:
-  WatchOf(Watches& all, const grpc::CallbackServerContext& context, const Feed& feed)
+  WatchOf(Watches& all, const grpc::GenericCallbackServerContext& context, const Feed& feed)
       : Call(context), all_(all), feed_(feed) {}
 
   bool prepare() override {
@@ -95,7 +98,14 @@ class Watches::WatchOf final : public Watch, public Call {
     const bool first = !std::exchange(ending_, true);
     return writing_ ? false : first;
   }
-  void end() override { Finish(to_grpc(cancelled() ? gone() : stopping())); }
+  bool judge() override {
+    if (ending_) return false;  // and the context is another thread's
+    const absl::Status s = all_.judge_(context(), context().method());
+    if (s.ok()) return false;
+    why_ = s;
+    return prepare_end();
+  }
+  void end() override { Finish(to_grpc(context().IsCancelled() ? gone() : why_)); }
 
  private:
   void begin(grpc::ByteBuffer bytes) override {
@@ -187,21 +197,23 @@ class Watches::WatchOf final : public Watch, public Call {
   bool complete_ = false;  // the last message was the last of its batch
   bool writing_ = false;
   bool ending_ = false;
+  absl::Status why_ = stopping();  // it ends, unless the caller ends it
 };
 
-Watches::Watches(Daemon& daemon)
+Watches::Watches(Daemon& daemon, Judge judge)
     : daemon_(daemon),
+      judge_(std::move(judge)),
       services_{.instance = random_instance()},
       backends_{.instance = random_instance()},
       thread_([this] { run(); }) {}
 
 Watches::~Watches() { stop(); }
 
-Call* Watches::services(const grpc::CallbackServerContext& context) {
+Call* Watches::services(const grpc::GenericCallbackServerContext& context) {
   return new WatchOf<v1::WatchServicesRequest, v1::WatchServicesResponse>(*this, context, services_);
 }
 
-Call* Watches::backends(const grpc::CallbackServerContext& context) {
+Call* Watches::backends(const grpc::GenericCallbackServerContext& context) {
   return new WatchOf<v1::WatchBackendsRequest, v1::WatchBackendsResponse>(*this, context, backends_);
 }
 
@@ -239,19 +251,37 @@ void Watches::stop() {
 }
 
 void Watches::run() {
-  while (wait()) look();
+  while (wait()) {
+    judge();
+    look();
+  }
 }
 
-// Until something has changed that somebody wants to know, and it is time; false: it's the end.
+// Until something has changed that somebody wants to know, or it is time to judge who that is; false: it's the end.
 bool Watches::wait() {
   std::unique_lock lock(wake_mutex_);
-  wake_.wait(lock, [this] { return stopping_ || (changed_ && watched_); });
+  wake_.wait_for(lock, kJudgeEvery, [this] { return stopping_ || (changed_ && watched_); });
   wake_.wait_until(lock, next_look_, [this] { return stopping_; });
-  changed_ = false;
   return !stopping_;
 }
 
+void Watches::judge() {
+  if (!watched_ || Clock::now() < next_judgement_) return;
+  next_judgement_ = Clock::now() + kJudgeEvery;
+  std::vector<Watch*> to_end;
+  {
+    const std::lock_guard lock(mutex_);
+    for (Watch* w : watches_)
+      if (w->judge()) to_end.push_back(w);
+  }
+  for (Watch* w : to_end) w->end();
+}
+
 void Watches::look() {
+  {
+    const std::lock_guard lock(wake_mutex_);
+    if (!watched_ || !std::exchange(changed_, false)) return;
+  }
   const auto begin = Clock::now();
   const auto vips = daemon_.take_vips();
   const auto took = Clock::now() - begin;

@@ -1,6 +1,7 @@
-// WatchServices and WatchBackends: the lists, then what changes in them. One thread asks the daemon when something has
-// changed, at most some times a second, and finds the rows that are other than before, once for all watches. A watch
-// holds the count that it has told and one message, and no thread. Does nothing while nobody watches.
+// WatchServices and WatchBackends: the lists, then what changes in them, as long as the caller may see that. One thread
+// asks the daemon when something has changed, at most some times a second, and finds the rows that are other than
+// before, once for all watches. A watch holds the count that it has told and one message, and no thread. Does nothing
+// while nobody watches.
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,7 @@
 #include "mgmt/api/appliance.pb.h"
 #include "mgmt/api/call.h"
 #include "mgmt/api/journal.h"
+#include "mgmt/api/tls_credentials.h"
 #include "mgmt/daemon.h"
 
 namespace guideway::mgmt {
@@ -28,12 +30,12 @@ class Watches {
   static constexpr size_t kTombstones = 10'000;      // of each kind
   static constexpr size_t kMessageBytes = 64 << 10;  // of rows, and one row more
 
-  explicit Watches(Daemon& daemon);
+  Watches(Daemon& daemon, Judge judge);
   ~Watches();
 
   // A watch, which ends itself: at once if it would be beyond the limit.
-  Call* services(const grpc::CallbackServerContext& context);
-  Call* backends(const grpc::CallbackServerContext& context);
+  Call* services(const grpc::GenericCallbackServerContext& context);
+  Call* backends(const grpc::GenericCallbackServerContext& context);
 
   // There may be other VIPs, backends or states. From any thread; never waits for watches or the daemon.
   void changed();
@@ -52,11 +54,13 @@ class Watches {
   absl::Status room() const;
   void run();
   bool wait();
+  void judge();
   void look();
   void update(const std::vector<Snapshot::Vip>& vips);
   void tell(const Snapshot::Vip* old, const Snapshot::Vip* now);
 
   Daemon& daemon_;
+  const Judge judge_;
 
   std::mutex wake_mutex_;  // guards what follows, and is never held for long
   std::condition_variable wake_;
@@ -71,6 +75,8 @@ class Watches {
   Feed services_;
   Feed backends_;
   std::map<std::string_view, Snapshot::Vip> told_;  // what the journals know, by Entry::name
+
+  std::chrono::steady_clock::time_point next_judgement_;  // the thread's
 
   std::thread thread_;
 };
