@@ -1,8 +1,7 @@
 #include "mgmt/cli/doctor.h"
 
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
 #include <linux/capability.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -383,20 +382,11 @@ std::string show(const std::vector<Finding>& findings, const Style& style) {
 }
 
 std::string to_json(const std::vector<Finding>& findings) {
-  google::protobuf::Struct all;
-  auto& list = *(*all.mutable_fields())["findings"].mutable_list_value();
-  for (const Finding& f : findings) {
-    auto& fields = *list.add_values()->mutable_struct_value()->mutable_fields();
-    fields["severity"].set_string_value(name_of(f.severity));
-    fields["subject"].set_string_value(f.subject);
-    fields["text"].set_string_value(f.text);
-    fields["remedy"].set_string_value(f.remedy);
-  }
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  std::string text;
-  static_cast<void>(google::protobuf::util::MessageToJsonString(all, &text, options));
-  return text;
+  auto list = nlohmann::ordered_json::array();
+  for (const Finding& f : findings)
+    list.push_back({{"severity", name_of(f.severity)}, {"subject", f.subject}, {"text", f.text}, {"remedy", f.remedy}});
+  return nlohmann::ordered_json{{"findings", list}}.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) +
+         "\n";
 }
 
 }  // namespace guideway::mgmt
