@@ -835,26 +835,33 @@ TEST_CASE("end to end: what is too large, no message or no method is refused in 
   };
   for (const Case& c : std::initializer_list<Case>{
            {"ApplyObjects", manifests(5 << 20), {}, RESOURCE_EXHAUSTED, "the request has 524288"},
-           {"GetStatus", manifests(100 << 20), {}, RESOURCE_EXHAUSTED, "the request has 104857"},
+           {"GetStatus", manifests(66'000), {}, RESOURCE_EXHAUSTED, "the request has 660"},
            {"WatchServices", manifests(5 << 20), {}, RESOURCE_EXHAUSTED, "the request has 524288"},
+           {"ListServices",
+            manifests(100 << 20),
+            {},
+            RESOURCE_EXHAUSTED,
+            "larger than max",
+            "INVALID_ARGUMENT: the request is"},
            // More than gRPC holds: it answers by itself.
-           {"DeleteObjects", manifests(300 << 20), {}, RESOURCE_EXHAUSTED, "", "ABORTED: the request didn't"},
-           {"ListDrops", "", header(20'000), RESOURCE_EXHAUSTED, "the call's headers have 20"},
-           {"Trace", "", header(200'000), RESOURCE_EXHAUSTED, "the call's headers have 200"},
+           {"DeleteObjects", manifests(300 << 20), {}, RESOURCE_EXHAUSTED, "", "ABORTED: the request broke off"},
+           {"ListDrops", "", header(17'000), RESOURCE_EXHAUSTED, "the call's headers have 17"},
+           {"Trace", "", header(60'000), RESOURCE_EXHAUSTED, "the call's headers have 60"},
            {"GetObject", "\xff\xff\xff", {}, INVALID_ARGUMENT, "GetObjectRequest: the request's bytes aren't such"},
            {"WatchBackends", "\xff", {}, INVALID_ARGUMENT, "WatchBackendsRequest: the request's bytes aren't such"},
            {"GetService", manifests(1'000), compressed, INVALID_ARGUMENT,
             "GetServiceRequest: the request's bytes aren't"},
            {"Nothing", "", {}, UNIMPLEMENTED, "guidewayd " GUIDEWAY_VERSION " has no method /guideway.v1"}}) {
     grpc::Status end;
-    call_raw(p.listen, std::string("/") + v1::Appliance::service_full_name() + "/" + c.method, c.request, &end,
-             c.prepare);
+    const std::string path = std::string("/") + v1::Appliance::service_full_name() + "/" + c.method;
+    call_raw(p.listen, path, c.request, &end, c.prepare);
     INFO(c.method << ": " << end.error_message());
     CHECK(end.error_code() == c.code);
     CHECK(contains(end.error_message(), c.sentence));
-    const std::string log = wait_for(p.dir / "daemon.log", c.method + " failed for ");
+    const std::string says = (c.code == UNIMPLEMENTED ? path : c.method) + " failed for ";
+    const std::string log = wait_for(p.dir / "daemon.log", says);
     INFO(log);
-    CHECK(contains(log.substr(log.find(c.method + " failed for ")),
+    CHECK(contains(log.substr(log.find(says)),
                    "(uid " + std::to_string(::geteuid()) + ", pid " + std::to_string(::getpid()) + "): " + c.logged));
   }
 }

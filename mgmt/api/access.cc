@@ -47,6 +47,8 @@ bool only_reads(std::string_view method) {
   return m != nullptr && m->options().idempotency_level() == MethodOptions::NO_SIDE_EFFECTS;
 }
 
+bool is_ours(std::string_view method) { return described(method) != nullptr; }
+
 bool for_anybody(std::string_view method) {
   return method.starts_with("/grpc.health.v1.Health/") || method.starts_with("/grpc.reflection.");
 }

@@ -2,6 +2,7 @@
 
 #include <absl/strings/match.h>
 #include <google/protobuf/message.h>
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/proto_buffer_writer.h>
@@ -24,20 +25,21 @@ absl::Status too_large(const std::string& what, size_t bytes, size_t most) {
 }  // namespace
 
 void Call::OnReadDone(bool ok) {
-  // gRPC doesn't tell who ended it: the caller, or itself, for it holds no more bytes of requests (listen.cc).
-  if (!ok && context_.IsCancelled())
-    return Finish(
-        to_grpc(absl::AbortedError("the request didn't come whole: the caller has gone, or it is too large")));
-  if (!ok) return Finish(to_grpc(absl::InvalidArgumentError("the call has no request")));
-  if (request_.Length() > kMaxRequest)
-    return Finish(to_grpc(too_large("the request has", request_.Length(), kMaxRequest)));
-  begin(std::exchange(request_, {}));
+  // gRPC has an answer of its own for these: what follows is for the log, above all.
+  if (!ok && grpc_call_failed_before_recv_message(context_.c_call()) != 0)
+    return Finish(to_grpc(
+        absl::AbortedError("the request broke off: the caller has gone, or requests take too much memory together")));
+  if (!ok)
+    return Finish(to_grpc(absl::InvalidArgumentError("the request is missing, incomplete or larger than " +
+                                                     std::to_string(kMaxReceived) + " bytes")));
+  if (incoming_.Length() > largest_) return Finish(to_grpc(too_large("the request has", incoming_.Length(), largest_)));
+  begin(std::exchange(incoming_, {}));
 }
 
 Refusal::Refusal(const absl::Status& why) { Finish(to_grpc(why)); }
 
-absl::Status bounded_headers(const grpc::CallbackServerContext& context) {
-  size_t bytes = 0;
+absl::Status bounded_headers(const CallContext& context) {
+  size_t bytes = context.method().size();
   for (const auto& [name, value] : context.client_metadata()) bytes += name.size() + value.size();
   return bytes > kMaxHeaders ? too_large("the call's headers have", bytes, kMaxHeaders) : absl::OkStatus();
 }

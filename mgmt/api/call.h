@@ -13,22 +13,32 @@ class Message;
 
 namespace guideway::mgmt {
 
-constexpr size_t kMaxRequest = 4 << 20;   // bytes
-constexpr size_t kMaxHeaders = 16 << 10;  // bytes, names and values
+// Bytes, at most. What has more than kMaxReceived gRPC refuses, and we hear only that it didn't come.
+constexpr size_t kMaxManifests = 4 << 20;  // of requests that carry such
+constexpr size_t kMaxRequest = 64 << 10;   // of all others
+constexpr size_t kMaxReceived = 6 << 20;
+constexpr size_t kMaxHeaders = 16 << 10;  // names and values, the method's name among them
+
+using CallContext = grpc::GenericCallbackServerContext;
 
 class Call : public grpc::ServerGenericBidiReactor {
+ public:
+  // Once; until then what has come of the request waits in the socket, but for the first 64 KB.
+  void read() { StartRead(&incoming_); }
+
  protected:
-  explicit Call(const grpc::GenericCallbackServerContext& context) : context_(context) { StartRead(&request_); }
-  const grpc::GenericCallbackServerContext& context() const { return context_; }
+  Call(CallContext& context, size_t largest) : context_(context), largest_(largest) {}
+  const CallContext& context() const { return context_; }
 
  private:
-  // On a thread of gRPC's.
+  // The request has come, on a thread of gRPC's.
   virtual void begin(grpc::ByteBuffer request) = 0;
 
   void OnReadDone(bool ok) final;
 
-  const grpc::GenericCallbackServerContext& context_;
-  grpc::ByteBuffer request_;
+  CallContext& context_;
+  const size_t largest_;  // bytes
+  grpc::ByteBuffer incoming_;
 };
 
 // One that ends as it begins.
@@ -39,7 +49,7 @@ class Refusal final : public grpc::ServerGenericBidiReactor {
 };
 
 // ResourceExhausted: the caller's are larger than kMaxHeaders.
-absl::Status bounded_headers(const grpc::CallbackServerContext& context);
+absl::Status bounded_headers(const CallContext& context);
 
 // bad_request() if the bytes are no such message, or not all_known().
 absl::Status parse(grpc::ByteBuffer& bytes, google::protobuf::Message& message);

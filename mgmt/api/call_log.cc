@@ -41,7 +41,7 @@ class CallLog final : public hooks::Interceptor {
     const std::string_view path = call_->method();
     if (s.error_code() == grpc::StatusCode::CANCELLED) return;  // by the caller: how watches end
     if (s.ok() && (only_reads(path) || for_anybody(path))) return;
-    const std::string method = shown(path.substr(path.rfind('/') + 1));
+    const std::string method = shown(is_ours(path) ? path.substr(path.rfind('/') + 1) : path);
     const std::string caller = local_ ? to_string(*local_) : common_name(*call_->server_context());
     const std::string shown = local_ ? caller : "'" + caller + "'";
     if (s.ok())

@@ -13,8 +13,8 @@ absl::Status too_many(const std::string& what) {
 
 class Calls::OneAnswer final : public Call {
  public:
-  OneAnswer(Calls& all, const grpc::GenericCallbackServerContext& context, std::string peer, const Answer& answer)
-      : Call(context), peer(std::move(peer)), all_(all), answer_(answer) {}
+  OneAnswer(Calls& all, CallContext& context, std::string peer, const Answer& answer)
+      : Call(context, all.largest_request_), peer(std::move(peer)), all_(all), answer_(answer) {}
 
   absl::Status answer() { return context().IsCancelled() ? gone() : answer_(context(), request_, response_); }
   size_t size() const { return response_.Length(); }
@@ -27,13 +27,16 @@ class Calls::OneAnswer final : public Call {
   }
 
   const std::string peer;
-  size_t unread = 0;  // bytes; guarded by the mutex of Calls
+  // Guarded by the mutex of Calls:
+  bool under_way = false;
+  size_t unread = 0;  // bytes
 
  private:
   void begin(grpc::ByteBuffer request) override {
     request_ = std::move(request);
     all_.enqueue(*this);
   }
+  void OnCancel() override { all_.withdraw(*this); }
   void OnDone() override {
     all_.end(*this);
     delete this;
@@ -45,21 +48,39 @@ class Calls::OneAnswer final : public Call {
   grpc::ByteBuffer response_;
 };
 
-Calls::Calls() {
+Calls::Calls(size_t largest_request, size_t at_once) : largest_request_(largest_request), at_once_(at_once) {
   for (size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
 }
 
-grpc::ServerGenericBidiReactor* Calls::begin(const grpc::GenericCallbackServerContext& context, const Answer& answer) {
+grpc::ServerGenericBidiReactor* Calls::begin(CallContext& context, const Answer& answer) {
   std::string peer = context.peer();
+  OneAnswer* call = nullptr;
   {
     const std::lock_guard lock(mutex_);
+    if (stopped_) return new Refusal(stopping());
     Connection& connection = connections_[peer];
-    if (connection.calls < kOfConnection) {
-      ++connection.calls;
-      return new OneAnswer(*this, context, std::move(peer), answer);
-    }
+    if (connection.calls >= kOfConnection)
+      return new Refusal(too_many(std::to_string(kOfConnection) + " calls under way"));
+    ++connection.calls;
+    call = new OneAnswer(*this, context, std::move(peer), answer);
+    unread_calls_.push_back(call);
   }
-  return new Refusal(too_many(std::to_string(kOfConnection) + " calls under way"));
+  read_next();
+  return call;
+}
+
+// If one more may come. Nobody but its read ends a call that is taken out here.
+void Calls::read_next() {
+  OneAnswer* next = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (unread_calls_.empty() || under_way_ == at_once_) return;
+    next = unread_calls_.front();
+    unread_calls_.pop_front();
+    next->under_way = true;
+    ++under_way_;
+  }
+  next->read();
 }
 
 void Calls::enqueue(OneAnswer& call) {
@@ -83,7 +104,9 @@ void Calls::work() {
     lock.unlock();
     absl::Status status = call->answer();
     if (status.ok()) status = admit(*call);
+    const bool room = release(*call);
     call->finish(status);
+    if (room) read_next();
     lock.lock();
   }
 }
@@ -100,12 +123,32 @@ absl::Status Calls::admit(OneAnswer& call) {
   return absl::OkStatus();
 }
 
-void Calls::end(const OneAnswer& call) {
+// The caller has gone: whose request isn't even read ends here.
+void Calls::withdraw(OneAnswer& call) {
+  std::unique_lock lock(mutex_);
+  if (std::erase(unread_calls_, &call) == 0) return;
+  lock.unlock();
+  call.finish(gone());
+}
+
+// Whether that makes room for another one.
+bool Calls::release(OneAnswer& call) {
   const std::lock_guard lock(mutex_);
-  const auto connection = connections_.find(call.peer);
-  connection->second.unread -= call.unread;
-  unread_ -= call.unread;
-  if (--connection->second.calls == 0) connections_.erase(connection);
+  if (!std::exchange(call.under_way, false)) return false;
+  --under_way_;
+  return true;
+}
+
+void Calls::end(OneAnswer& call) {
+  const bool room = release(call);  // its request didn't come
+  {
+    const std::lock_guard lock(mutex_);
+    const auto connection = connections_.find(call.peer);
+    connection->second.unread -= call.unread;
+    unread_ -= call.unread;
+    if (--connection->second.calls == 0) connections_.erase(connection);
+  }
+  if (room) read_next();
 }
 
 void Calls::stop() {
@@ -114,6 +157,8 @@ void Calls::stop() {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
     left.swap(waiting_);
+    left.insert(left.end(), unread_calls_.begin(), unread_calls_.end());
+    unread_calls_.clear();
   }
   wake_.notify_all();
   for (OneAnswer* call : left) call->finish(stopping());

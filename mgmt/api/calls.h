@@ -24,16 +24,17 @@ class Calls {
   static constexpr size_t kOfConnection = 64;  // under way: coming, waiting, at work, or with an answer that isn't read
   static constexpr size_t kUnread = 32 << 20;  // bytes of answers; who has none unread is served beyond it
 
-  // Fills the response, on one of our threads. What is kept of a call while it waits are bytes: a message takes ten
+  // Fills the response, on one of our threads. What is kept of a call while it waits are bytes: a message takes many
   // times as much.
-  using Answer = std::function<absl::Status(const grpc::CallbackServerContext& context, grpc::ByteBuffer& request,
-                                            grpc::ByteBuffer& response)>;
+  using Answer =
+      std::function<absl::Status(const CallContext& context, grpc::ByteBuffer& request, grpc::ByteBuffer& response)>;
 
-  Calls();
+  // A request has at most so many bytes, and so many of them come, wait or are worked on at a time: others aren't read.
+  Calls(size_t largest_request, size_t at_once);
   ~Calls() { stop(); }
 
   // A connection that has too many under way is refused. `answer` outlives the call.
-  grpc::ServerGenericBidiReactor* begin(const grpc::GenericCallbackServerContext& context, const Answer& answer);
+  grpc::ServerGenericBidiReactor* begin(CallContext& context, const Answer& answer);
   // What waits is refused, and so is what comes.
   void stop();
 
@@ -44,16 +45,24 @@ class Calls {
   };
   class OneAnswer;
 
+  void read_next();
   void enqueue(OneAnswer& call);
   void work();
   absl::Status admit(OneAnswer& call);
-  void end(const OneAnswer& call);
+  void withdraw(OneAnswer& call);
+  bool release(OneAnswer& call);
+  void end(OneAnswer& call);
+
+  const size_t largest_request_;
+  const size_t at_once_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
-  std::deque<OneAnswer*> waiting_;
+  std::deque<OneAnswer*> unread_calls_;            // whose requests nobody has begun to read
+  std::deque<OneAnswer*> waiting_;                 // for a thread
+  size_t under_way_ = 0;                           // of at_once_
   std::map<std::string, Connection> connections_;  // that have calls under way, by gRPC's name for the peer
-  size_t unread_ = 0;                              // bytes of all
+  size_t unread_ = 0;                              // bytes of answers, of all
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };

@@ -7,17 +7,17 @@
 #include <set>
 
 #include "log/trouble.h"
-#include "mgmt/bad_request.h"
+#include "mgmt/api/call.h"
 #include "net/address.h"
 
 namespace guideway::mgmt {
 namespace {
 
 constexpr size_t kMaxBytes = 256 << 20;  // of requests and answers under way
-constexpr int kMaxThreads = 64;          // of gRPC's own: one for each stream of reflection
-constexpr int kMaxCalls = 320;           // of a connection
+constexpr int kMaxThreads = 16;          // of gRPC's own: one for each stream of reflection, which are 8
+constexpr int kMaxCalls = 384;           // of a connection
 // What is larger gRPC refuses, and nobody is told of it; we refuse what has more than kMaxHeaders, and log it.
-constexpr int kMaxReceivedHeaders = 256 << 10;
+constexpr int kMaxReceivedHeaders = 64 << 10;
 
 // A number, not a name: an address has one socket, a name may have several.
 bool is_address_and_port(std::string_view text) {
@@ -74,13 +74,14 @@ Judge Listeners::judge() const {
 absl::StatusOr<std::unique_ptr<grpc::Server>> Listeners::start(grpc::ServerBuilder& builder) {
   for (Tcp& t : tcp_) builder.AddListeningPort(t.address, t.tls.credentials, &t.port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Whoever asks more than this at once is refused, or waits; 256 watches are among a connection's calls.
+  // Whoever asks more than this at once is refused, or waits; 256 watches and twice 64 answers are a connection's
+  // calls.
   builder.SetResourceQuota(grpc::ResourceQuota("api").Resize(kMaxBytes).SetMaxThreads(kMaxThreads));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
   // What is compressed is refused (call.cc): gRPC would unpack a megabyte into a gigabyte before anybody is asked.
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxReceivedHeaders);
-  builder.SetMaxReceiveMessageSize(-1);  // gRPC would read it to its end, too, before it judges its size
+  builder.SetMaxReceiveMessageSize(kMaxReceived);
   // Who says nothing, or vanished without a word, is let go; and clients may look after us likewise. Milliseconds.
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);

@@ -62,14 +62,15 @@ class ApplianceService final : public grpc::CallbackGenericService {
   // No call is answered any more, but those under way.
   void stop() {
     watches_.stop();
-    calls_.stop();
+    questions_.stop();
+    manifests_.stop();
   }
 
  private:
-  using Context = grpc::CallbackServerContext;
-  using Method = std::function<grpc::ServerGenericBidiReactor*(const grpc::GenericCallbackServerContext&)>;
+  using Context = CallContext;
+  using Method = std::function<grpc::ServerGenericBidiReactor*(CallContext&)>;
 
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
+  grpc::ServerGenericBidiReactor* CreateReactor(CallContext* context) override {
     const std::string& method = context->method();
     if (const auto s = bounded_headers(*context); !s.ok()) return new Refusal(s);
     if (const auto found = methods_.find(method); found != methods_.end()) return found->second(*context);
@@ -78,7 +79,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
   }
 
   template <typename Request, typename Response>
-  Method one(absl::Status (Self::*answer)(const Context&, const Request&, Response&)) {
+  Method one(Calls& calls, absl::Status (Self::*answer)(const Context&, const Request&, Response&)) {
     const Calls::Answer bytes = [this, answer](const Context& context, grpc::ByteBuffer& request,
                                                grpc::ByteBuffer& response) {
       Request q;
@@ -90,7 +91,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
       if (s.ok()) response = bytes_of(r);
       return s;
     };
-    return [this, bytes](const auto& context) { return calls_.begin(context, bytes); };
+    return [&calls, bytes](CallContext& context) { return calls.begin(context, bytes); };
   }
 
   template <typename Response>
@@ -278,30 +279,31 @@ class ApplianceService final : public grpc::CallbackGenericService {
 
   Daemon& daemon_;
   Watches watches_;
+  Calls manifests_{kMaxManifests, 16};
+  Calls questions_{kMaxRequest, 1'000};  // and small changes
   const std::map<std::string, Method> methods_ = {
-      {path("GetStatus"), one(&Self::get_status)},
-      {path("ListServices"), one(&Self::list_services)},
-      {path("GetService"), one(&Self::get_service)},
-      {path("ListBackends"), one(&Self::list_backends)},
-      {path("GetBackend"), one(&Self::get_backend)},
-      {path("WatchServices"), [this](const auto& context) { return watches_.services(context); }},
-      {path("WatchBackends"), [this](const auto& context) { return watches_.backends(context); }},
-      {path("ListDrops"), one(&Self::list_drops)},
-      {path("ListSourceFilters"), one(&Self::list_source_filters)},
-      {path("ListDeniedPrefixes"), one(&Self::list_denied_prefixes)},
-      {path("ListConnections"), one(&Self::list_connections)},
-      {path("CountConnections"), one(&Self::count_connections)},
-      {path("Trace"), one(&Self::trace)},
-      {path("GetGatewayConfig"), one(&Self::get_gateway_config)},
-      {path("GetObject"), one(&Self::get_object)},
-      {path("ApplyObjects"), one(&Self::apply_objects)},
-      {path("DeleteObjects"), one(&Self::delete_objects)},
-      {path("SetBackendWeight"), one(&Self::set_backend_weight)},
-      {path("ResetBackendWeight"), one(&Self::reset_backend_weight)},
-      {path("GetLogLevels"), one(&Self::get_log_levels)},
-      {path("SetLogLevel"), one(&Self::set_log_level)},
+      {path("GetStatus"), one(questions_, &Self::get_status)},
+      {path("ListServices"), one(questions_, &Self::list_services)},
+      {path("GetService"), one(questions_, &Self::get_service)},
+      {path("ListBackends"), one(questions_, &Self::list_backends)},
+      {path("GetBackend"), one(questions_, &Self::get_backend)},
+      {path("WatchServices"), [this](CallContext& context) { return watches_.services(context); }},
+      {path("WatchBackends"), [this](CallContext& context) { return watches_.backends(context); }},
+      {path("ListDrops"), one(questions_, &Self::list_drops)},
+      {path("ListSourceFilters"), one(questions_, &Self::list_source_filters)},
+      {path("ListDeniedPrefixes"), one(questions_, &Self::list_denied_prefixes)},
+      {path("ListConnections"), one(questions_, &Self::list_connections)},
+      {path("CountConnections"), one(questions_, &Self::count_connections)},
+      {path("Trace"), one(questions_, &Self::trace)},
+      {path("GetGatewayConfig"), one(questions_, &Self::get_gateway_config)},
+      {path("GetObject"), one(questions_, &Self::get_object)},
+      {path("ApplyObjects"), one(manifests_, &Self::apply_objects)},
+      {path("DeleteObjects"), one(manifests_, &Self::delete_objects)},
+      {path("SetBackendWeight"), one(questions_, &Self::set_backend_weight)},
+      {path("ResetBackendWeight"), one(questions_, &Self::reset_backend_weight)},
+      {path("GetLogLevels"), one(questions_, &Self::get_log_levels)},
+      {path("SetLogLevel"), one(questions_, &Self::set_log_level)},
   };
-  Calls calls_;
 };
 
 }  // namespace

@@ -78,15 +78,14 @@ class Watches::Watch {
   // Whether who watches may do so no more, and end() is to be called next, without the mutex.
   virtual bool judge() = 0;
   // Whether end() is to be called next, without the mutex; otherwise the write that is under way does it.
-  virtual bool prepare_end() = 0;
+  virtual bool prepare_end(const absl::Status& why) = 0;
   virtual void end() = 0;
 };
 
 template <typename Request, typename Response>
 class Watches::WatchOf final : public Watch, public Call {
  public:
-  WatchOf(Watches& all, const grpc::GenericCallbackServerContext& context, const Feed& feed)
-      : Call(context), all_(all), feed_(feed) {}
+  WatchOf(Watches& all, CallContext& context, const Feed& feed) : Call(context, kMaxRequest), all_(all), feed_(feed) {}
 
   bool prepare() override {
     if (writing_ || ending_) return false;
@@ -94,18 +93,17 @@ class Watches::WatchOf final : public Watch, public Call {
     return writing_ = fill_response();
   }
   void write() override { StartWrite(&message_); }
-  bool prepare_end() override {
-    const bool first = !std::exchange(ending_, true);
-    return writing_ ? false : first;
+  bool prepare_end(const absl::Status& why) override {
+    if (std::exchange(ending_, true)) return false;
+    why_ = why;
+    return !writing_;
   }
   bool judge() override {
     if (ending_) return false;  // and the context is another thread's
     const absl::Status s = all_.judge_(context(), context().method());
-    if (s.ok()) return false;
-    why_ = s;
-    return prepare_end();
+    return !s.ok() && prepare_end(s);
   }
-  void end() override { Finish(to_grpc(context().IsCancelled() ? gone() : why_)); }
+  void end() override { Finish(to_grpc(why_)); }
 
  private:
   void begin(grpc::ByteBuffer bytes) override {
@@ -113,7 +111,8 @@ class Watches::WatchOf final : public Watch, public Call {
     absl::Status s = parse(bytes, request);
     if (s.ok()) {
       const std::lock_guard lock(all_.mutex_);
-      s = ending_ ? gone() : all_.room();
+      if (ending_) s = gone();
+      if (all_.stopped_) s = stopping();
       if (s.ok()) {
         if (request.has_since() && request.since().instance() == feed_.instance)
           position_.told = request.since().counter();
@@ -176,13 +175,14 @@ class Watches::WatchOf final : public Watch, public Call {
     bool over = false;
     {
       const std::lock_guard lock(all_.mutex_);
-      over = prepare_end() && all_.watches_.contains(this);
+      over = prepare_end(gone()) && all_.watches_.contains(this);
     }
     if (over) end();
   }
   void OnDone() override {
     {
       const std::lock_guard lock(all_.mutex_);
+      --all_.open_;
       all_.watches_.erase(this);
       all_.watched_ = !all_.watches_.empty();
     }
@@ -197,7 +197,7 @@ class Watches::WatchOf final : public Watch, public Call {
   bool complete_ = false;  // the last message was the last of its batch
   bool writing_ = false;
   bool ending_ = false;
-  absl::Status why_ = stopping();  // it ends, unless the caller ends it
+  absl::Status why_ = gone();  // it ends
 };
 
 Watches::Watches(Daemon& daemon, Judge judge)
@@ -209,20 +209,27 @@ Watches::Watches(Daemon& daemon, Judge judge)
 
 Watches::~Watches() { stop(); }
 
-Call* Watches::services(const grpc::GenericCallbackServerContext& context) {
-  return new WatchOf<v1::WatchServicesRequest, v1::WatchServicesResponse>(*this, context, services_);
+template <typename Request, typename Response>
+grpc::ServerGenericBidiReactor* Watches::watch(CallContext& context, const Feed& feed) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (open_ >= kLimit)
+      return new Refusal(
+          absl::ResourceExhaustedError("there are " + std::to_string(kLimit) +
+                                       " watches already, as many as guidewayd serves: end some, or list instead"));
+    ++open_;
+  }
+  auto* watch = new WatchOf<Request, Response>(*this, context, feed);
+  watch->read();
+  return watch;
 }
 
-Call* Watches::backends(const grpc::GenericCallbackServerContext& context) {
-  return new WatchOf<v1::WatchBackendsRequest, v1::WatchBackendsResponse>(*this, context, backends_);
+grpc::ServerGenericBidiReactor* Watches::services(CallContext& context) {
+  return watch<v1::WatchServicesRequest, v1::WatchServicesResponse>(context, services_);
 }
 
-// With the mutex.
-absl::Status Watches::room() const {
-  if (stopped_) return stopping();
-  if (watches_.size() < kLimit) return absl::OkStatus();
-  return absl::ResourceExhaustedError("there are " + std::to_string(kLimit) +
-                                      " watches already, as many as guidewayd serves: end some, or list instead");
+grpc::ServerGenericBidiReactor* Watches::backends(CallContext& context) {
+  return watch<v1::WatchBackendsRequest, v1::WatchBackendsResponse>(context, backends_);
 }
 
 void Watches::changed() {
@@ -245,7 +252,7 @@ void Watches::stop() {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
     for (Watch* w : watches_)
-      if (w->prepare_end()) to_end.push_back(w);
+      if (w->prepare_end(stopping())) to_end.push_back(w);
   }
   for (Watch* w : to_end) w->end();
 }

@@ -33,9 +33,9 @@ class Watches {
   Watches(Daemon& daemon, Judge judge);
   ~Watches();
 
-  // A watch, which ends itself: at once if it would be beyond the limit.
-  Call* services(const grpc::GenericCallbackServerContext& context);
-  Call* backends(const grpc::GenericCallbackServerContext& context);
+  // A watch, which ends itself; above the limit one that has ended.
+  grpc::ServerGenericBidiReactor* services(CallContext& context);
+  grpc::ServerGenericBidiReactor* backends(CallContext& context);
 
   // There may be other VIPs, backends or states. From any thread; never waits for watches or the daemon.
   void changed();
@@ -51,7 +51,8 @@ class Watches {
   template <typename Request, typename Response>
   class WatchOf;
 
-  absl::Status room() const;
+  template <typename Request, typename Response>
+  grpc::ServerGenericBidiReactor* watch(CallContext& context, const Feed& feed);
   void run();
   bool wait();
   void judge();
@@ -68,8 +69,9 @@ class Watches {
   bool stopping_ = false;
   std::chrono::steady_clock::time_point next_look_;
 
-  std::mutex mutex_;  // guards what follows
-  std::set<Watch*> watches_;
+  std::mutex mutex_;                   // guards what follows
+  std::set<Watch*> watches_;           // that have begun
+  size_t open_ = 0;                    // these, and those whose requests come
   std::atomic<bool> watched_ = false;  // whether there are any; also read without the mutex
   bool stopped_ = false;
   Feed services_;
