@@ -93,7 +93,13 @@ std::string show(const google::protobuf::RepeatedPtrField<v1::Problem>& problems
 }
 
 std::string show(const v1::GetStatusResponse& r, const Style& style) {
-  std::string out = show(r.problems(), style);
+  auto problems = r.problems();
+  if (!r.engine().connected()) {
+    v1::Problem& p = *problems.Add();
+    p.set_object("guideway-engine");
+    p.set_text("isn't connected: what happens to packets is unknown");
+  }
+  std::string out = show(problems, style);
   out += "Daemon:      " + r.version() + ", up " + duration(r.uptime_seconds()) + "\n";
   out += "Manifests:   " + number(static_cast<uint64_t>(r.files_size())) + " files in " + r.manifest_directory() +
          ": " + number(r.services()) + " services, " + number(r.vips()) + " VIPs, " + number(r.endpoint_slices()) +

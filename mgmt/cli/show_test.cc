@@ -43,11 +43,12 @@ TEST_CASE("what isn't as it should be has a colour, and nothing else", "[show]")
 
   services.mutable_services(0)->set_state(v1::VipRow::STATE_REFUSED);
   backends.mutable_backends(0)->set_state(v1::BackendRow::STATE_NOT_READY);
-  status.mutable_engine()->set_connected(false);
   status.add_problems()->set_text("mend it");
   CHECK(show(services, coloured).find("\x1b[31mRefused\x1b[0m") != std::string::npos);
   CHECK(show(backends, coloured).find("\x1b[33mnot-ready\x1b[0m") != std::string::npos);
   CHECK(show(status, coloured).find("\x1b[31mPROBLEMS (1):\x1b[0m") != std::string::npos);
+  status.mutable_engine()->set_connected(false);
+  CHECK(show(status, coloured).find("\x1b[31mPROBLEMS (2):\x1b[0m") != std::string::npos);
   CHECK(show(status, coloured).find("\x1b[31mEngine:      NOT CONNECTED") != std::string::npos);
 }
 

@@ -321,6 +321,7 @@ engine::Generation EngineLink::desired() const {
 EngineLink::EntryState EngineLink::state_of(const Entry& entry) const {
   if (const auto r = refusals_.find(entry.name); r != refusals_.end() && r->second.frame == entry.frame)
     return EntryState::kRefused;
+  if (!hello_) return EntryState::kPending;  // who knows what becomes of an engine that is gone
   const auto it = engine_.find(entry.name);
   const bool same = it != engine_.end() && (it->second.get() == &entry || it->second->frame == entry.frame);
   return same ? EntryState::kApplied : EntryState::kPending;

@@ -103,6 +103,19 @@ TEST_CASE("link: after a lost connection everything is sent again") {
   CHECK(rig.wait([](const Snapshot& s) { return s.hello.has_value(); })->engine_trouble.empty());
 }
 
+TEST_CASE("link: nothing is said to be in force while there is no engine") {
+  Rig rig;
+  rig.manifest("a.yaml", web(1));
+  REQUIRE(rig.start().ok());
+  const auto is = [](EngineLink::EntryState state) {
+    return [state](const Snapshot& s) { return s.vips.size() == 1 && s.vips[0].state == state; };
+  };
+  CHECK(is(EngineLink::EntryState::kApplied)(*rig.wait(is(EngineLink::EntryState::kApplied))));
+  std::filesystem::remove(rig.engine.path());
+  rig.engine.hang_up();
+  CHECK(is(EngineLink::EntryState::kPending)(*rig.wait(is(EngineLink::EntryState::kPending))));
+}
+
 std::string filter(const std::string& name, const std::string& cidrs) {
   return "apiVersion: guideway.io/v1alpha1\nkind: SourceFilter\nmetadata: {name: " + name + "}\nspec: {deniedCIDRs: [" +
          cidrs + "]}\n";
