@@ -715,6 +715,14 @@ TEST_CASE("end to end: wrong command lines") {
   CHECK(p.cli({"--version"}, out) == 0);
   CHECK(contains(out, GUIDEWAY_VERSION));
   CHECK(exit_code(spawn("GUIDEWAYD", {}, p.dir / "out")) == 2);
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"nonsense"}, {"nonsense", "services"}}) {
+    CHECK(p.cli(words, out) == 2);
+    CHECK(contains(out, "guideway: there is no command 'nonsense': guideway --help lists them"));
+  }
+  CHECK(p.cli({"services", "nonsense"}, out) == 2);
+  CHECK(contains(out, "not expected: nonsense"));
+  CHECK(exit_code(spawn("GUIDEWAY", {"help", "services", "describe"}, p.dir / "out")) == 0);
+  CHECK(contains(*read_whole_file(p.dir / "out"), "Usage: guideway services describe [OPTIONS]"));
   CHECK(exit_code(spawn("GUIDEWAYD", {"--help"}, p.dir / "out")) == 0);
   CHECK(exit_code(spawn("GUIDEWAYD", {"--manifests", p.dir / "m", "--listen", "0.0.0.0:1"}, p.dir / "out")) == 2);
 }

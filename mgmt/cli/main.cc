@@ -2,7 +2,10 @@
 
 #include <grpc/support/log.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 #include "mgmt/cli/commands.h"
 
@@ -37,6 +40,25 @@ See also:
   guidewayd(8), guideway-engine(8)
 )";
 
+// That CLI11 calls an unexpected argument, or doesn't mention; "" if that isn't it. A word after a command isn't one.
+std::string unknown_command(const CLI::App& app, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (!app.get_subcommands([&](const CLI::App* command) { return command->get_name() == word; }).empty()) return "";
+    if (!word.starts_with('-') && std::ranges::count(app.remaining(), word) != 0) return word;
+  }
+  return "";
+}
+
+// "help services describe" asks what "services describe --help" does.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words[0] == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  return words;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -60,9 +82,12 @@ int main(int argc, char** argv) {
   add_log_level(app, client);
   add_upgrade_engine(app, client);
   app.footer(kFooter);  // after the commands, which would have it too
+  const auto words = words_of(argc, argv);
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& e) {
+    if (const std::string word = unknown_command(app, words); e.get_exit_code() != 0 && !word.empty())
+      return wrong_usage("there is no command '" + word + "': guideway --help lists them");
     return app.exit(e) == 0 ? 0 : kUsage;
   }
   return client.exit_code;
