@@ -100,10 +100,10 @@ void add_connections(CLI::App& app, Client& client) {
       ->type_name("ADDRESS[:PORT]");
   sub->add_option("--backend", c->backend, "Those that a backend serves")->type_name("ADDRESS");
   sub->add_option("--protocol", c->protocol, "tcp, udp or sctp")
-      ->check(CLI::IsMember({"tcp", "udp", "sctp"}))
+      ->transform(CLI::IsMember({"tcp", "udp", "sctp"}, CLI::ignore_case))
       ->type_name("PROTOCOL");
   sub->add_option("--state", c->states, "Those in a state; may be given several times")
-      ->check(CLI::IsMember({"udp", "setup", "established", "closing", "closed"}))
+      ->transform(CLI::IsMember({"udp", "setup", "established", "closing", "closed"}, CLI::ignore_case))
       ->allow_extra_args(false)
       ->type_name("STATE");
   CLI::Option* limit = sub->add_option("--limit", c->limit, "Show at most so many")

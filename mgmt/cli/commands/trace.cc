@@ -115,7 +115,7 @@ void add_trace(CLI::App& app, Client& client) {
                      "is neither sent nor counted");
   sub->add_option("protocol", o->protocol, "tcp, udp, sctp, or icmp for an echo request")
       ->required()
-      ->check(CLI::IsMember(words(kProtocols)))
+      ->transform(CLI::IsMember(words(kProtocols), CLI::ignore_case))
       ->type_name("PROTOCOL");
   sub->add_option("from", o->source, "Where it comes from; an IPv6 address in brackets")
       ->required()
@@ -127,24 +127,24 @@ void add_trace(CLI::App& app, Client& client) {
       ->type_name("N");
   sub->add_option("--flags", o->flags, "TCP's flags, as syn or fin|ack; by default syn")
       ->delimiter('|')
-      ->check(CLI::IsMember(words(kFlags)))
+      ->transform(CLI::IsMember(words(kFlags), CLI::ignore_case))
       ->allow_extra_args(false)
       ->type_name("FLAG[|FLAG...]");
   sub->add_option("--chunk", o->chunk, "SCTP's chunk; by default init")
-      ->check(CLI::IsMember(words(kChunks)))
+      ->transform(CLI::IsMember(words(kChunks), CLI::ignore_case))
       ->type_name("CHUNK");
   sub->add_option("--size", o->size, "Bytes of IP; by default the headers alone")->type_name("N");
   sub->add_option("--ttl", o->ttl, "TTL or hop limit; by default 64")->type_name("N");
   sub->add_flag("--no-df", o->no_df, "IPv4 that may be fragmented");
   CLI::Option* fragment =
       sub->add_option("--fragment", o->fragment, "A fragment of a datagram: the first, or a later one")
-          ->check(CLI::IsMember(words(kFragments)))
+          ->transform(CLI::IsMember(words(kFragments), CLI::ignore_case))
           ->type_name("WHICH");
   sub->add_option("--id", o->id, "The datagram's, which all its fragments have")->needs(fragment)->type_name("N");
   CLI::Option* error =
       sub->add_option("--icmp-error", o->icmp_error,
                       "Instead of the packet, an ICMP error about one that came back from where it goes")
-          ->check(CLI::IsMember(words(kErrors)))
+          ->transform(CLI::IsMember(words(kErrors), CLI::ignore_case))
           ->type_name("KIND");
   sub->add_option("--icmp-from", o->icmp_source, "Router that the error comes from; by default the packet's source")
       ->needs(error)
