@@ -68,7 +68,7 @@ class Examination {
       hint("AF_XDP",
            "this kernel has no such sockets (CONFIG_XDP_SOCKETS): ports af_xdp:… can't be opened; boot one of Debian's",
            kNewerKernel);
-    if (!host_.bpffs && !status_.engine().connected())
+    if (!host_.bpffs && !host_.engine && !status_.engine().connected())  // one that runs has pinned it somewhere
       hint("bpffs", "no BPF file system is mounted where an engine would pin its XDP program",
            "mount -t bpf bpf /sys/fs/bpf");
     if (!host_.bpf_jit)

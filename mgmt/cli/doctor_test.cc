@@ -327,6 +327,19 @@ TEST_CASE("doctor: without daemon or engine the host is looked at all the same",
   CHECK(show(p.examine(), {}).starts_with("problem   engine: guidewayd isn't connected to it: no socket\n"));
 }
 
+TEST_CASE("doctor: with only the daemon down nothing is said of what an engine would need", "[doctor]") {
+  Patient p;
+  p.status = {};
+  p.services = {};
+  p.trouble = "guidewayd can't be reached: is it running?";
+  p.host.bpffs = false;
+  p.host.hugepages_2mb_free = 0;
+  const auto findings = p.examine();
+  INFO(show(findings, {}));
+  CHECK(std::ranges::count_if(findings, [](const Finding& f) { return f.severity != Severity::kFine; }) == 1);
+  CHECK(findings.front().subject == "daemon");
+}
+
 TEST_CASE("doctor: findings as JSON", "[doctor]") {
   const std::string json = to_json({{Severity::kHint, "a \"b\"", "text", "remedy"}, {}});
   INFO(json);
