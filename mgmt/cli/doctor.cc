@@ -28,7 +28,7 @@ class Examination {
       : host_(host), status_(status), engine_(status.engine().status()), services_(services) {}
 
   void daemon(const std::string& trouble) {
-    if (!trouble.empty()) return problem("daemon", trouble, "systemctl start guidewayd");
+    if (!trouble.empty()) return away(trouble);
     if (status_.problems().empty())
       fine("desired state", "all of it is in force");
     else
@@ -241,6 +241,17 @@ class Examination {
   }
 
  private:
+  // The daemon can't be asked. Why a socket can't be used, gRPC says in the system's words.
+  void away(const std::string& trouble) {
+    const auto says = [&](const char* text) { return trouble.find(text) != std::string::npos; };
+    if (says("Permission denied") && !host_.user.empty())
+      return problem("daemon", trouble, "sudo usermod -aG guideway " + host_.user + " && newgrp guideway");
+    if (!host_.daemon) return problem("daemon", trouble, "systemctl start guidewayd");
+    if (says("No such file or directory") || says("Connection refused"))
+      return problem("daemon", trouble + "; guidewayd runs here and serves elsewhere: --server must be as its --listen",
+                     "ps -o args -C guidewayd");
+    problem("daemon", trouble + "; guidewayd runs here, and its log may say why", "journalctl -n 20 -u guidewayd");
+  }
   // What an engine would lack that root starts from here.
   void privileges_here() {
     if (!host_.root)

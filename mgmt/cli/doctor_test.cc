@@ -78,9 +78,9 @@ TEST_CASE("doctor: nothing is wrong with a healthy host", "[doctor]") {
 
 // A shell takes it, it begins with a program, and there is nothing left to be filled in.
 bool can_be_pasted(const std::string& remedy) {
-  static const std::set<std::string> kPrograms{"apt",  "echo",   "editor",    "ethtool",    "guideway",
-                                               "ip",   "lscpu",  "mount",     "nsenter",    "sed",
-                                               "sudo", "sysctl", "systemctl", "timedatectl"};
+  static const std::set<std::string> kPrograms{"apt",        "echo",   "editor",    "ethtool",    "guideway", "ip",
+                                               "journalctl", "lscpu",  "mount",     "nsenter",    "ps",       "sed",
+                                               "sudo",       "sysctl", "systemctl", "timedatectl"};
   static const std::regex kPlaceholder("\\b[A-Z]{2,}\\b");
   ::setenv("REMEDY", remedy.c_str(), 1);
   return kPrograms.contains(remedy.substr(0, remedy.find(' '))) && !std::regex_search(remedy, kPlaceholder) &&
@@ -325,6 +325,41 @@ TEST_CASE("doctor: without daemon or engine the host is looked at all the same",
   p.trouble.clear();
   p.status.mutable_engine()->set_trouble("no socket");
   CHECK(show(p.examine(), {}).starts_with("problem   engine: guidewayd isn't connected to it: no socket\n"));
+}
+
+TEST_CASE("doctor: a daemon that can't be asked has the remedy of why it can't", "[doctor]") {
+  struct Away {
+    std::string trouble;
+    bool runs;
+    std::string text;
+    std::string remedy;
+  };
+  const std::string denied = "x.sock: Permission denied";
+  const std::string absent = "x.sock: No such file or directory";
+  const std::string refused = "x.sock: Connection refused";
+  const std::string group = "sudo usermod -aG guideway alice && newgrp guideway";
+  const std::string start = "systemctl start guidewayd";
+  const std::string where = "ps -o args -C guidewayd";
+  const auto away = GENERATE_COPY(values<Away>({{denied, true, denied, group},
+                                                {denied, false, denied, group},
+                                                {absent, false, absent, start},
+                                                {absent, true, "--server must be as its --listen", where},
+                                                {refused, false, refused, start},
+                                                {refused, true, "--server must be as its --listen", where},
+                                                {"it hung up", true, "log", "journalctl -n 20 -u guidewayd"}}));
+  Patient p;
+  p.status = {};
+  p.services = {};
+  p.trouble = away.trouble;
+  p.host.daemon = away.runs;
+  p.host.user = "alice";
+  const Finding f = p.examine().front();
+  INFO(f.text);
+  CHECK(f.severity == Severity::kProblem);
+  CHECK(f.subject == "daemon");
+  CHECK(f.text.find(away.text) != std::string::npos);
+  CHECK(f.remedy == away.remedy);
+  CHECK(can_be_pasted(f.remedy));
 }
 
 TEST_CASE("doctor: with only the daemon down nothing is said of what an engine would need", "[doctor]") {

@@ -6,6 +6,7 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
@@ -208,17 +209,26 @@ std::optional<uint64_t> capabilities_in(const std::string& status_file, const st
   return std::nullopt;
 }
 
-// Whoever may look at others' /proc finds it; a process of another network namespace isn't this host's gateway.
-std::optional<ProcessFacts> look_for_engine(const std::string& root) {
+// The directories in /proc of a program's processes in this network namespace. Of others' processes not everyone may
+// see the namespace: `unknown`, whether these count.
+std::vector<std::string> processes_of(const std::string& program, bool unknown, const std::string& root) {
+  std::vector<std::string> found;
   std::error_code error;
   const auto ours = std::filesystem::read_symlink(root + "/proc/self/ns/net", error);
-  if (ours.empty()) return std::nullopt;
   std::filesystem::directory_iterator at(root + "/proc", error);
   for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
     const std::string path = at->path();
-    if (first_line(path + "/comm") != "guideway-engine") continue;
+    if (first_line(path + "/comm") != program) continue;
     std::error_code unreadable;
-    if (std::filesystem::read_symlink(path + "/ns/net", unreadable) != ours) continue;
+    const auto space = std::filesystem::read_symlink(path + "/ns/net", unreadable);
+    if (space.empty() || ours.empty() ? unknown : space == ours) found.push_back(path);
+  }
+  return found;
+}
+
+// Whoever may look at others' /proc finds it; a process of another network namespace isn't this host's gateway.
+std::optional<ProcessFacts> look_for_engine(const std::string& root) {
+  for (const std::string& path : processes_of("guideway-engine", false, root)) {
     const auto capabilities = capabilities_in(path + "/status", "CapEff");
     if (!capabilities) return std::nullopt;
     ProcessFacts p{*capabilities, false};
@@ -228,6 +238,11 @@ std::optional<ProcessFacts> look_for_engine(const std::string& root) {
     return p;
   }
   return std::nullopt;
+}
+
+std::string name_of_user() {
+  const passwd* user = ::getpwuid(::geteuid());
+  return user != nullptr ? user->pw_name : "";
 }
 
 bool has_bpffs(const std::string& root) {
@@ -274,6 +289,8 @@ HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::ve
   for (const std::string& i : interfaces) h.interfaces[i] = look_at_interface(i, root);
   for (const uint32_t c : cores) h.cores[c] = look_at_core(c, root);
   h.engine = look_for_engine(root);
+  h.daemon = !processes_of("guidewayd", true, root).empty();
+  h.user = name_of_user();
   h.root = ::geteuid() == 0;
   h.bounding = capabilities_in(root + "/proc/self/status", "CapBnd").value_or(0);
   return h;

@@ -62,6 +62,8 @@ struct HostFacts {
   std::map<std::string, InterfaceFacts> interfaces;  // those asked for
   std::map<uint32_t, CoreFacts> cores;               // likewise
   std::optional<ProcessFacts> engine;                // if one runs here and may be seen
+  bool daemon = false;                               // guidewayd runs here
+  std::string user;                                  // whose process this is; empty: it has no name
   bool root = false;                                 // this is root's process
   uint64_t bounding = 0;                             // capabilities that a program started from here can have
 };

@@ -103,5 +103,14 @@ TEST_CASE("host: the engine of this network namespace", "[doctor]") {
   CHECK_FALSE(root.look().engine->seccomp);
 }
 
+TEST_CASE("host: a daemon in another network namespace isn't this host's", "[doctor]") {
+  Root root;
+  root.process("self", "guideway", "net:[1]", "");
+  root.process("10", "guidewayd", "net:[2]", "");
+  CHECK_FALSE(root.look().daemon);
+  root.file("proc/11/comm", "guidewayd\n");  // of another user, who doesn't show its namespace
+  CHECK(root.look().daemon);
+}
+
 }  // namespace
 }  // namespace guideway::mgmt

@@ -81,7 +81,11 @@ say "another network namespace than the engine's"
 { lab_cli doctor -o json || true; } | jq -e '[.findings[] | select(.text | test("no such interface here"))] | length == 2' >/dev/null ||
   fail "$(lab_cli doctor)"
 
-say "no daemon"
+say "a daemon that can't be asked"
+elsewhere() { lab_in gateway "$LAB_BUILD/mgmt/guideway" --server "unix:$LAB_HOME/nowhere.sock" doctor || true; }
+has 'guidewayd runs here and serves elsewhere' <<<"$(elsewhere)" || fail "$(elsewhere)"
 lab_stop daemon
 silent() { { doctor || true; } | has "^problem   daemon: guidewayd can't be reached"; }
 lab_wait_until 10 silent || fail "$(doctor)"
+equal "the remedy" "systemctl start guidewayd" "$(remedy_of "guidewayd can't be reached")"
+gone 'BPF file system' || fail "an engine runs, and has pinned: $(doctor)"
