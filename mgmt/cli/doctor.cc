@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "mgmt/cli/printable.h"
 #include "mgmt/cli/words.h"
@@ -18,14 +20,39 @@ using Severity = Finding::Severity;
 constexpr uint64_t kFewPages = 64;      // with fewer the engine doesn't begin
 constexpr uint32_t kShortRing = 1'024;  // descriptors
 
+constexpr uint32_t kPacket = 1'500;  // what a client may send, bytes of IP
+
+constexpr const char* kNoRoom =
+    "no room for an outer header around packets of 1,500 bytes: larger ones are cut, or their senders told; it needs ";
+constexpr const char* kAllTheWay = ", as does all the way to the backends";
 constexpr const char* kNewerKernel = "apt install linux-image-amd64";
 constexpr const char* kRestart = "systemctl restart guideway-engine";
 constexpr const char* kOtherOptions = "editor /etc/default/guideway-engine && systemctl restart guideway-engine";
 
+// What is put around packets, in bytes, by the address of the backend that they are sent to.
+std::map<net::IpAddress, uint32_t> outer_headers(const v1::ListServicesResponse& services,
+                                                 const v1::ListBackendsResponse& backends) {
+  std::map<std::tuple<std::string, uint32_t, v1::Protocol>, uint32_t> beyond_ip;
+  for (const auto& s : services.services()) {
+    const bool gue = s.mode() == v1::FORWARDING_MODE_DSR_GUE;
+    if (gue || s.mode() == v1::FORWARDING_MODE_DSR_IPIP) beyond_ip[{s.vip(), s.port(), s.protocol()}] = gue ? 8 : 0;
+  }
+  std::map<net::IpAddress, uint32_t> bytes;
+  for (const auto& b : backends.backends()) {
+    const auto service = beyond_ip.find({b.vip(), b.vip_port(), b.protocol()});
+    const auto address = net::parse_ip(b.address());
+    if (service == beyond_ip.end() || !address) continue;
+    uint32_t& n = bytes[*address];
+    n = std::max(n, (address->is_v4() ? 20 : 40) + service->second);
+  }
+  return bytes;
+}
+
 class Examination {
  public:
-  Examination(const HostFacts& host, const v1::GetStatusResponse& status, const v1::ListServicesResponse& services)
-      : host_(host), status_(status), engine_(status.engine().status()), services_(services) {}
+  Examination(const HostFacts& host, const v1::GetStatusResponse& status, const v1::ListServicesResponse& services,
+              const v1::ListBackendsResponse& backends)
+      : host_(host), status_(status), engine_(status.engine().status()), services_(services), backends_(backends) {}
 
   void daemon(const std::string& trouble) {
     if (!trouble.empty()) return away(trouble);
@@ -194,29 +221,32 @@ class Examination {
     if (std::ranges::none_of(findings_, same)) fine(subject, "nothing stands in the way");
   }
 
-  // What the modes in use may put around a packet of 1,500 bytes, whose backends may be of the other family. One port
-  // with room will be the one towards them.
+  // A client's packet of 1,500 bytes with its outer header around it, against the link by which the host routes the
+  // backend: so does the engine.
   void encapsulation() {
-    uint32_t outer = 0;
-    for (const auto& s : services_.services()) {
-      if (s.mode() == v1::FORWARDING_MODE_DSR_IPIP) outer = std::max(outer, 40U);
-      if (s.mode() == v1::FORWARDING_MODE_DSR_GUE) outer = std::max(outer, 48U);
+    std::map<std::string, std::pair<Egress, uint32_t>> needed;  // by interface, and the MTU that it needs
+    uint32_t unrouted = 0;                                      // what those need whose link isn't known
+    for (const auto& [address, bytes] : outer_headers(services_, backends_)) {
+      const auto way = host_.egress.find(address);
+      if (way == host_.egress.end() || port_of(way->second) == nullptr) {
+        unrouted = std::max(unrouted, kPacket + bytes);
+        continue;
+      }
+      auto& [egress, mtu] = needed[way->second.interface];
+      egress = way->second;
+      mtu = std::max(mtu, kPacket + bytes);
     }
-    const auto& ports = engine_.ports();
-    if (outer == 0 || ports.empty() ||
-        std::any_of(ports.begin(), ports.end(), [&](const v1::Port& p) { return p.mtu() >= 1'500 + outer; }))
-      return;
-    const uint32_t mtu = 1'500 + outer;
-    std::string remedy;
-    for (const auto& p : ports)
-      if (p.kind() == "af_xdp")
-        remedy += (remedy.empty() ? "" : "; ") + ("ip link set dev " + p.name() + " mtu " + number(mtu));
-    hint("encapsulation",
-         "no port has an MTU with room for it around packets of 1,500 bytes: larger ones are cut, or their senders "
-         "told; "
-         "the port towards the backends needs " +
-             number(mtu) + ", as does all the way there",
-         remedy.empty() ? "give the program at the ports' other end, and the engine's --port, that size" : remedy);
+    for (const auto& [name, need] : needed) {
+      const auto& [egress, mtu] = need;
+      if (egress.mtu >= mtu) continue;
+      // A VLAN's interface can't have more than that below it.
+      const bool below = !egress.below.empty() && port_of(egress)->mtu() < mtu;
+      hint("encapsulation",
+           name + " has an MTU of " + number(egress.mtu) + ", and the host routes backends by it: " + kNoRoom +
+               number(mtu) + kAllTheWay,
+           (below ? set_mtu(egress.below, mtu) + "; " : "") + set_mtu(name, mtu));
+    }
+    if (unrouted != 0) encapsulation_somewhere(unrouted);
   }
 
   void addresses() {
@@ -251,6 +281,29 @@ class Examination {
       return problem("daemon", trouble + "; guidewayd runs here and serves elsewhere: --server must be as its --listen",
                      "ps -o args -C guidewayd");
     problem("daemon", trouble + "; guidewayd runs here, and its log may say why", "journalctl -n 20 -u guidewayd");
+  }
+  // The host routes some of the backends by no port (a port of DPDK isn't the host's): it may be any.
+  void encapsulation_somewhere(uint32_t mtu) {
+    std::string names;
+    std::string remedy;
+    for (const auto& p : engine_.ports()) {
+      if (p.mtu() >= mtu) continue;
+      names += (names.empty() ? "" : ", ") + p.name() + " (MTU " + number(p.mtu()) + ")";
+      if (p.kind() == "af_xdp") remedy += (remedy.empty() ? "" : "; ") + set_mtu(p.name(), mtu);
+    }
+    if (names.empty()) return;
+    hint("encapsulation",
+         "the host routes some backends by no port; if they are behind " + names + ", there is " + kNoRoom +
+             number(mtu) + kAllTheWay,
+         remedy.empty() ? "give the program at the port's other end, and the engine's --port, that size" : remedy);
+  }
+  const v1::Port* port_of(const Egress& way) const {
+    for (const auto& p : engine_.ports())
+      if (p.kind() == "af_xdp" && (p.name() == way.interface || p.name() == way.below)) return &p;
+    return nullptr;
+  }
+  static std::string set_mtu(const std::string& name, uint32_t mtu) {
+    return "ip link set dev " + name + " mtu " + number(mtu);
   }
   // What an engine would lack that root starts from here.
   void privileges_here() {
@@ -355,6 +408,7 @@ class Examination {
   const v1::GetStatusResponse& status_;
   const v1::EngineStatus& engine_;
   const v1::ListServicesResponse& services_;
+  const v1::ListBackendsResponse& backends_;
   std::vector<Finding> findings_;
 };
 
@@ -365,9 +419,17 @@ const char* name_of(Severity s) {
 
 }  // namespace
 
+std::vector<net::IpAddress> encapsulated(const v1::ListServicesResponse& services,
+                                         const v1::ListBackendsResponse& backends) {
+  std::vector<net::IpAddress> addresses;
+  for (const auto& [address, bytes] : outer_headers(services, backends)) addresses.push_back(address);
+  return addresses;
+}
+
 std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse& status,
-                             const v1::ListServicesResponse& services, const std::string& trouble) {
-  Examination e(host, status, services);
+                             const v1::ListServicesResponse& services, const v1::ListBackendsResponse& backends,
+                             const std::string& trouble) {
+  Examination e(host, status, services, backends);
   e.daemon(trouble);
   e.kernel();
   e.neighbors();

@@ -22,9 +22,14 @@ struct Finding {
   std::string remedy;   // a command for the shell; a sentence where there is none; empty if it is fine
 };
 
+// The addresses of backends that packets are put into an outer header for: their way out is a fact to look for.
+std::vector<net::IpAddress> encapsulated(const v1::ListServicesResponse& services,
+                                         const v1::ListBackendsResponse& backends);
+
 // `trouble`: what Client::explain() says where the daemon doesn't answer; then the messages are empty.
 std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse& status,
-                             const v1::ListServicesResponse& services, const std::string& trouble);
+                             const v1::ListServicesResponse& services, const v1::ListBackendsResponse& backends,
+                             const std::string& trouble);
 
 // One line a finding and one its remedy, problems first; what is fine at the end.
 std::string show(const std::vector<Finding>& findings, const Style& style);

@@ -20,6 +20,7 @@ struct Patient {
   HostFacts host;
   v1::GetStatusResponse status;
   v1::ListServicesResponse services;
+  v1::ListBackendsResponse backends;
   std::string trouble;
 
   Patient() {
@@ -59,11 +60,29 @@ struct Patient {
     auto& s = *services.add_services();
     s.set_vip("192.0.2.10");
     s.set_mode(v1::FORWARDING_MODE_NAT);
+    add_backend("192.0.2.10", "10.0.0.20", "eth0");
+  }
+  // Routed by eth0 or another interface, if at all.
+  void add_backend(const std::string& vip, const std::string& address, const std::string& interface) {
+    auto& b = *backends.add_backends();
+    b.set_vip(vip);
+    b.set_address(address);
+    if (!interface.empty()) host.egress[net::parse_ip(address).value()] = {interface, 1'500, ""};
+  }
+  void set_mode(v1::ForwardingMode mode) { services.mutable_services(0)->set_mode(mode); }
+  // That has room for an outer header.
+  void add_port(const std::string& name, const std::string& kind) {
+    host.interfaces[name] = eth0();
+    auto& p = *engine().add_ports();
+    p = port();
+    p.set_name(name);
+    p.set_kind(kind);
+    p.set_mtu(1'600);
   }
   v1::EngineStatus& engine() { return *status.mutable_engine()->mutable_status(); }
   v1::Port& port() { return *engine().mutable_ports(0); }
   InterfaceFacts& eth0() { return host.interfaces["eth0"]; }
-  std::vector<Finding> examine() const { return mgmt::examine(host, status, services, trouble); }
+  std::vector<Finding> examine() const { return mgmt::examine(host, status, services, backends, trouble); }
 };
 
 TEST_CASE("doctor: nothing is wrong with a healthy host", "[doctor]") {
@@ -198,15 +217,38 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          w.set_remedy("ethtool -K eth0 tx off tso off gso off");
        }},
       {kHint, "port eth0", "strict", "conf/eth0/rp_filter=2", [](Patient& p) { p.eth0().rp_filter = 1; }},
-      {kHint, "encapsulation", "no port", "ip link set dev eth0 mtu 1540",
-       [](Patient& p) { p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_IPIP); }},
-      {kHint, "encapsulation", "no port", "ip link set dev eth0 mtu 1548; ip link set dev eth1 mtu 1548",
+      {kHint, "encapsulation", "eth0 has an MTU of 1500", "ip link set dev eth0 mtu 1520",
+       [](Patient& p) { p.set_mode(v1::FORWARDING_MODE_DSR_IPIP); }},
+      {kHint, "encapsulation", "it needs 1548", "ip link set dev eth0 mtu 1548",
+       [](Patient& p) {  // the most of what goes that way
+         p.set_mode(v1::FORWARDING_MODE_DSR_GUE);
+         p.add_backend("192.0.2.10", "2001:db8::20", "eth0");
+         p.add_backend("192.0.2.10", "10.0.0.21", "eth0");
+       }},
+      {kHint, "encapsulation", "eth0 has an MTU of 1500", "ip link set dev eth0 mtu 1528",
+       [](Patient& p) {  // that towards the clients has room
+         p.set_mode(v1::FORWARDING_MODE_DSR_GUE);
+         p.add_port("eth1", "af_xdp");
+       }},
+      {kHint, "encapsulation", "eth0.7 has an MTU of 1500",
+       "ip link set dev eth0 mtu 1520; ip link set dev eth0.7 mtu 1520",
        [](Patient& p) {
-         p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_GUE);
-         p.host.interfaces["eth1"] = p.eth0();
-         auto& eth1 = *p.engine().add_ports();
-         eth1 = p.port();
-         eth1.set_name("eth1");
+         p.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
+         p.host.egress.begin()->second = {"eth0.7", 1'500, "eth0"};
+       }},
+      {kHint, "encapsulation", "if they are behind eth0 (MTU 1500),", "ip link set dev eth0 mtu 1520",
+       [](Patient& p) {  // not routed by a port
+         p.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
+         p.add_port("eth1", "af_xdp");
+         p.host.egress.begin()->second.interface = "eth9";
+       }},
+      {kHint, "encapsulation", "if they are behind eth0 (MTU 1500), eth1 (MTU 1400),",
+       "ip link set dev eth0 mtu 1528; ip link set dev eth1 mtu 1528",
+       [](Patient& p) {
+         p.set_mode(v1::FORWARDING_MODE_DSR_GUE);
+         p.add_port("eth1", "af_xdp");
+         p.engine().mutable_ports(1)->set_mtu(1'400);
+         p.host.egress.clear();
        }},
       {kProblem, "VIP 192.0.2.10", "address of lo", "ip address del 192.0.2.10/24 dev lo",
        [](Patient& p) { p.host.addresses.push_back({net::parse_ip("192.0.2.10").value(), 24, "lo"}); }},
@@ -256,9 +298,9 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          memif.set_name("net_memif0");
          memif.set_kind("net_memif");
        }},
-      {kHint, "encapsulation", "no port", "other end",
+      {kHint, "encapsulation", "by no port", "other end",
        [](Patient& p) {
-         p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_IPIP);
+         p.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
          p.port().set_kind("net_memif");
        }},
   };
@@ -282,12 +324,21 @@ TEST_CASE("doctor: what looks wrong and isn't", "[doctor]") {
         w.set_subject("port eth0");
         w.set_remedy("ethtool -K eth0 tx off tso off gso off");
       },
-      [](Patient& p) {  // one port with room is that towards the backends
-        p.services.mutable_services(0)->set_mode(v1::FORWARDING_MODE_DSR_GUE);
-        auto& dpdk = *p.engine().add_ports();
-        dpdk.set_kind("net_ring");
-        dpdk.set_mtu(9'000);
-        dpdk.set_up(true);
+      [](Patient& p) {  // there is room on the way to the backends, though not on that to the clients
+        p.set_mode(v1::FORWARDING_MODE_DSR_GUE);
+        p.add_port("eth1", "af_xdp");
+        p.host.egress.begin()->second = {"eth1", 1'600, ""};
+      },
+      [](Patient& p) {  // nothing is put around these packets; another service has the mode
+        auto& other = *p.services.add_services();
+        other.set_vip("192.0.2.11");
+        other.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
+      },
+      [](Patient& p) {  // whichever port it is, it has room
+        p.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
+        p.port().set_mtu(1'600);
+        p.add_port("net_ring0", "net_ring");
+        p.host.egress.clear();
       },
       [](Patient& p) {  // not told in this namespace
         p.host.neighbors = 1'000;

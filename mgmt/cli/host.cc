@@ -24,6 +24,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "mgmt/cli/host_routes.h"
+
 namespace guideway::mgmt {
 namespace {
 
@@ -269,7 +271,7 @@ std::optional<bool> clock_synchronized() {
 }  // namespace
 
 HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::vector<uint32_t>& cores,
-                       const std::string& root) {
+                       const std::vector<net::IpAddress>& destinations, const std::string& root) {
   HostFacts h;
   utsname name{};
   if (::uname(&name) == 0) h.kernel = name.release;
@@ -288,6 +290,7 @@ HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::ve
   h.addresses = addresses_of_host();
   for (const std::string& i : interfaces) h.interfaces[i] = look_at_interface(i, root);
   for (const uint32_t c : cores) h.cores[c] = look_at_core(c, root);
+  h.egress = look_at_routes(destinations);
   h.engine = look_for_engine(root);
   h.daemon = !processes_of("guidewayd", true, root).empty();
   h.user = name_of_user();

@@ -30,6 +30,13 @@ struct InterfaceFacts {
   uint32_t rp_filter = 0;                // in force: the larger of the interface's and that of all
 };
 
+// The way out to some address.
+struct Egress {
+  std::string interface;
+  uint32_t mtu = 0;   // bytes of IP
+  std::string below;  // the interface that a VLAN's is on; else empty
+};
+
 struct HostAddress {
   net::IpAddress address;
   uint32_t length = 0;  // of its network's prefix
@@ -61,6 +68,7 @@ struct HostFacts {
   std::vector<HostAddress> addresses;
   std::map<std::string, InterfaceFacts> interfaces;  // those asked for
   std::map<uint32_t, CoreFacts> cores;               // likewise
+  std::map<net::IpAddress, Egress> egress;           // likewise, of those that are routed; by one of several hops
   std::optional<ProcessFacts> engine;                // if one runs here and may be seen
   bool daemon = false;                               // guidewayd runs here
   std::string user;                                  // whose process this is; empty: it has no name
@@ -70,6 +78,6 @@ struct HostFacts {
 
 // Files are read below `root`, for tests; what system calls tell is this host's whatever it is.
 HostFacts look_at_host(const std::vector<std::string>& interfaces, const std::vector<uint32_t>& cores,
-                       const std::string& root = "");
+                       const std::vector<net::IpAddress>& destinations, const std::string& root = "");
 
 }  // namespace guideway::mgmt

@@ -28,7 +28,7 @@ struct Root {
     std::filesystem::create_symlink(space, dir / ("proc/" + pid + "/ns/net"));
   }
   HostFacts look(const std::vector<std::string>& interfaces = {}, const std::vector<uint32_t>& cores = {}) const {
-    return look_at_host(interfaces, cores, dir / "");
+    return look_at_host(interfaces, cores, {}, dir / "");
   }
 };
 
@@ -62,6 +62,11 @@ TEST_CASE("host: what it doesn't tell stays unknown", "[doctor]") {
   CHECK_FALSE(h.interfaces.at("none0").present);
   CHECK(h.cores.at(5).siblings.empty());
   CHECK(h.cores.at(5).governor.empty());
+}
+
+TEST_CASE("host: what has no way out has none", "[doctor]") {
+  const auto own = net::parse_ip("127.0.0.1").value();
+  CHECK(look_at_host({}, {}, {own}).egress.empty());
 }
 
 TEST_CASE("host: cores", "[doctor]") {

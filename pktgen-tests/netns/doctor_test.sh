@@ -71,6 +71,11 @@ finds problem "port srv0" "it has $(receive_queues) receive queues, the engine s
 mends 'receive queues, the engine serves'
 equal "queues of srv0" 1 "$(receive_queues)"
 
+say "no room for an outer header on the way to the servers"
+lab_in gateway ip link set dev srv0 mtu 1500
+finds hint encapsulation 'srv0 has an MTU of 1500' || fail "$(doctor)"
+mends 'srv0 has an MTU of 1500'
+
 say "a port without a link"
 lab_in gateway ip link set dev srv0 down
 lab_wait_until 5 finds problem "port srv0" 'no link' || fail "$(doctor)"

@@ -14,12 +14,15 @@ int doctor(Client& client) {
   v1::ListServicesResponse services;
   grpc::Status s = client.ask(&v1::Appliance::Stub::GetStatus, {}, &status);
   if (s.ok()) s = client.ask(&v1::Appliance::Stub::ListServices, {}, &services);
+  v1::ListBackendsResponse backends;
+  if (s.ok()) s = client.ask(&v1::Appliance::Stub::ListBackends, {}, &backends);
   std::vector<std::string> interfaces;
   std::vector<uint32_t> cores;
   for (const auto& p : status.engine().status().ports())
     if (p.kind() == "af_xdp") interfaces.push_back(p.name());
   for (const auto& w : status.engine().status().workers()) cores.push_back(w.core());
-  const auto findings = examine(look_at_host(interfaces, cores), status, services, s.ok() ? "" : client.explain(s));
+  const HostFacts host = look_at_host(interfaces, cores, encapsulated(services, backends));
+  const auto findings = examine(host, status, services, backends, s.ok() ? "" : client.explain(s));
   const int code =
       client.for_people() ? client.print_text(show(findings, client.style())) : client.print_json(to_json(findings));
   const bool ill =
