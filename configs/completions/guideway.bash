@@ -10,7 +10,7 @@ _guideway() {
     if [[ ${#words[@]} -gt 0 && ( $word == : || ${words[-1]} == *: ) ]]; then words[-1]+=$word; else words+=("$word"); fi
   done
   current=${words[-1]}
-  mapfile -t reply < <(sh "$_guideway_words" "${words[@]:0:${#words[@]}-1}" | cut -f 1)
+  mapfile -t reply < <(sh "$_guideway_words" "${words[@]}" | cut -f 1)
   case ${reply[0]} in
   :directory)
     compopt -o filenames 2>/dev/null

@@ -4,7 +4,8 @@ set -g __guideway_words (dirname (status filename))/words.sh  # in our sources
 test -e $__guideway_words; or set -g __guideway_words (dirname (status filename))/../../guideway/words.sh  # installed
 
 function __guideway_complete
-    for line in (sh $__guideway_words (commandline -opc) 2>/dev/null)
+    set -l current (commandline -ct)
+    for line in (sh $__guideway_words (commandline -opc) "$current" 2>/dev/null)
         switch $line
             case :directory
                 __fish_complete_directories (commandline -ct)

@@ -5,7 +5,7 @@ _guideway() {
   local file=${functions_source[_guideway]:A:h}/words.sh                  # in our sources
   [[ -e $file ]] || file=${file:h}/../../guideway/words.sh  # installed
   local -a lines candidates
-  lines=("${(@f)$(sh $file "${(@Q)words[1,CURRENT-1]}" 2>/dev/null)}")
+  lines=("${(@f)$(sh $file "${(@Q)words[1,CURRENT]}" 2>/dev/null)}")
   case $lines[1] in
   '') return 1 ;;
   :directory) _files -/ ;;

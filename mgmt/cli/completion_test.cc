@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include "mgmt/testing/programs.h"
 #include "mgmt/testing/rig.h"
 
 namespace guideway::mgmt {
@@ -44,6 +45,9 @@ std::vector<Typed> typed(const TemporaryDirectory& dir) {
       {"guideway --server unix:/run/x backends --out", "--output"},
       {"guideway connections --service status --sta", "--state"},
       {"guideway log-level eng", "engine"},
+      {"guideway log-level engine deb", "debug"},
+      {"guideway --server unix:/run/x delete --server tcp:x Ga", "GatewayConfig"},
+      {"guideway trace tcp tc", ""},
       {"guidewayd --log-level i", "info"},
       {"guidewayd --manif", "--manifests"},
       {"guidewayd --manifests " + (dir / "mani"), dir / "manifests"},
@@ -66,6 +70,17 @@ TEST_CASE("completions of bash are what the programs' help says", "[completion]"
     CHECK(complete(line) == completed);
   }
   CHECK(complete("guideway status -o ''") == "table wide json yaml");
+  // Each positional in its place, options once a dash is typed.
+  CHECK(complete("guideway trace ''") == "icmp sctp tcp udp");
+  CHECK(complete("guideway trace tcp ''").empty());
+  CHECK(complete("guideway trace tcp 192.0.2.1:9 --si").starts_with("--size"));
+  CHECK(complete("guideway delete --dry-run Service ''").empty());
+  CHECK(complete("guideway log-level daemon ''") == "trace debug info warn error off");
+  CHECK(complete("guideway log-level -o json --server x daemon ''") == "trace debug info warn error off");
+  CHECK(complete("guideway ''").starts_with("status gateway "));
+  CHECK_FALSE(contains(complete("guideway ''"), " -"));
+  CHECK(complete("guideway -").starts_with("-h --help --version "));
+  CHECK(complete("guidewayd ''").starts_with("-h --help "));  // it has nothing else
   // A colon is a word of its own there.
   const std::string all = complete("guideway-engine --port ''");
   const std::string first = all.substr(0, all.find(' '));
