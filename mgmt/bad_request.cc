@@ -13,6 +13,30 @@ constexpr size_t kMaxField = 120;
 constexpr size_t kMaxDescription = 240;
 constexpr size_t kMaxText = 1'200;
 
+// `path`: where the message stands in the request, which has no path itself but its name.
+absl::Status all_known(const google::protobuf::Message& m, const std::string& path) {
+  const auto& reflection = *m.GetReflection();
+  if (const auto& unknown = reflection.GetUnknownFields(m); !unknown.empty())
+    return bad_request(path.empty() ? std::string(m.GetDescriptor()->name()) : path,
+                       "field number " + std::to_string(unknown.field(0).number()) +
+                           " is unknown to guidewayd " GUIDEWAY_VERSION ": leave it out, or upgrade guidewayd");
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(m, &fields);
+  for (const auto* f : fields) {
+    if (f->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    const std::string at = (path.empty() ? "" : path + ".") + std::string(f->name());
+    if (!f->is_repeated()) {
+      if (absl::Status s = all_known(reflection.GetMessage(m, f), at); !s.ok()) return s;
+      continue;
+    }
+    for (int i = 0; i < reflection.FieldSize(m, f); ++i) {
+      const auto& item = reflection.GetRepeatedMessage(m, f, i);
+      if (absl::Status s = all_known(item, at + "[" + std::to_string(i) + "]"); !s.ok()) return s;
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string shortened(const std::string& text, size_t longest) {
@@ -45,24 +69,6 @@ absl::Status bad_request(const std::vector<FieldViolation>& violations) {
   return s;
 }
 
-absl::Status all_known(const google::protobuf::Message& request) {
-  const auto& reflection = *request.GetReflection();
-  if (const auto& unknown = reflection.GetUnknownFields(request); !unknown.empty())
-    return bad_request(std::string(request.GetDescriptor()->name()),
-                       "field number " + std::to_string(unknown.field(0).number()) +
-                           " is unknown to guidewayd " GUIDEWAY_VERSION ": leave it out, or upgrade guidewayd");
-  std::vector<const google::protobuf::FieldDescriptor*> fields;
-  reflection.ListFields(request, &fields);
-  for (const auto* f : fields) {
-    if (f->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
-    const int n = f->is_repeated() ? reflection.FieldSize(request, f) : 1;
-    for (int i = 0; i < n; ++i) {
-      const auto& m =
-          f->is_repeated() ? reflection.GetRepeatedMessage(request, f, i) : reflection.GetMessage(request, f);
-      if (absl::Status s = all_known(m); !s.ok()) return s;
-    }
-  }
-  return absl::OkStatus();
-}
+absl::Status all_known(const google::protobuf::Message& request) { return all_known(request, ""); }
 
 }  // namespace guideway::mgmt

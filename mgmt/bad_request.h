@@ -26,7 +26,8 @@ inline absl::Status bad_request(std::string field, std::string text) {
 }
 
 // A bad_request() if it has a field, however deep, that the API's description that this program was built with doesn't
-// have: what it asks for would be lost.
+// have: what it asks for would be lost. It names what has the field, by the path ("objects[0]"); the request by its
+// type.
 absl::Status all_known(const google::protobuf::Message& request);
 
 // At most so many bytes, and "…" where something was left out; `text` is UTF-8.

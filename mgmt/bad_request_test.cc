@@ -2,6 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "mgmt/api/appliance.pb.h"
 #include "mgmt/api/error_details.pb.h"
 
@@ -38,13 +42,16 @@ TEST_CASE("bad request: fields that nobody knows", "[api]") {
   v1::DeleteObjectsRequest request;
   request.add_objects()->set_name("web");
   CHECK(all_known(request).ok());
-  for (google::protobuf::Message* m : {static_cast<google::protobuf::Message*>(&request),
-                                       static_cast<google::protobuf::Message*>(request.add_objects())}) {
+  v1::ListConnectionsRequest list;
+  using Places = std::vector<std::pair<google::protobuf::Message*, std::string>>;
+  for (const auto& [m, field] : Places{{&request, "DeleteObjectsRequest"},
+                                       {request.add_objects(), "objects[1]"},
+                                       {list.mutable_filter(), "filter"}}) {
     m->GetReflection()->MutableUnknownFields(m)->AddVarint(99, 1);
-    const absl::Status s = all_known(request);
+    const absl::Status s = field == "filter" ? all_known(list) : all_known(request);
     CHECK(absl::IsInvalidArgument(s));
     CHECK(s.message().find("field number 99 is unknown") != std::string::npos);
-    CHECK(details_of(s).field_violations(0).field() == m->GetDescriptor()->name());
+    CHECK(details_of(s).field_violations(0).field() == field);
     m->GetReflection()->MutableUnknownFields(m)->Clear();
   }
 }
