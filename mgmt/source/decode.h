@@ -16,6 +16,7 @@ namespace guideway::mgmt {
 
 inline constexpr std::string_view kLoadBalancerClass = "guideway.io/gateway";
 inline constexpr std::string_view kGatewayApiVersion = "guideway.io/v1alpha1";
+inline constexpr std::string_view kAnnotationPrefix = "guideway.io/";
 inline constexpr std::string_view kModeAnnotation = "guideway.io/forwarding-mode";
 inline constexpr std::string_view kCiliumModeAnnotation = "service.cilium.io/forwarding-mode";
 inline constexpr std::string_view kTableSizeAnnotation = "guideway.io/maglev-table-size";

@@ -62,6 +62,7 @@ EndpointSlice decode_endpoint_slice(ObjectReader& r) {
   }
   const Field annotations = root["metadata"]["annotations"];
   r.expect_map(annotations);
+  r.only_of_ours(annotations, {kWeightAnnotation});  // none of ours: who writes one looks for that
   s.weight = static_cast<uint32_t>(r.number(annotations[kWeightAnnotation], 0, kMaxWeight).value_or(1));
   s.type = type == "IPv4" ? AddressType::kIpv4 : AddressType::kIpv6;
   r.list(root["ports"], [&](Field f, uint32_t i) {

@@ -118,6 +118,8 @@ bool read_any_port(ObjectReader& r, const Service& s, Field f) {
 void decode_service_options(ObjectReader& r, Service& s) {
   const Field spec = r.root()["spec"];
   const Field annotations = r.root()["metadata"]["annotations"];
+  r.only_of_ours(annotations, {kModeAnnotation, kTableSizeAnnotation, kMtuAnnotation, kAnyPortAnnotation,
+                               kRateLimitAnnotation, kAnnounceAnnotation});
   s.mode = read_mode(r, annotations);
   s.table_size = read_table_size(r, annotations[kTableSizeAnnotation]);
   read_algorithm(r, annotations[kAlgorithmAnnotation]);

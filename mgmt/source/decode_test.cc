@@ -213,6 +213,38 @@ TEST_CASE("decode: how a Service's packets are treated") {
   CHECK(ranges(fine("service.cilium.io/src-ranges-policy: deny")) == "allow");
 }
 
+TEST_CASE("decode: an annotation with our prefix that isn't known is refused, others are anybody's") {
+  const auto fields = [](const std::string& kind, const std::string& annotations, const std::string& rest) {
+    const Decoded d = decode_text("{" + kind + ", metadata: {name: a, annotations: {" + annotations +
+                                  "}, labels: {guideway.io/tier: web}}, " + rest + "}");
+    CHECK(d.refused.size() == d.problems.size());
+    CHECK(d.objects.size() + d.refused.size() == 1);
+    std::string all;
+    for (const Problem& p : d.problems) all += p.field + " " + p.text + "\n";
+    return all;
+  };
+  const auto of_service = [&](const std::string& annotations,
+                              const std::string& spec = "externalIPs: [198.51.100.1], ports: [{port: 80}]") {
+    return fields("apiVersion: v1, kind: Service", annotations, "spec: {" + spec + "}");
+  };
+  CHECK(of_service("guideway.io/forwarding-mod: dsr-l2") ==
+        "metadata.annotations[guideway.io/forwarding-mod] is unknown; known here: guideway.io/forwarding-mode, "
+        "guideway.io/maglev-table-size, guideway.io/mtu, guideway.io/any-port, guideway.io/rate-limit-pps, "
+        "guideway.io/announce\n");
+  CHECK(
+      of_service("guideway.io/forwarding-mode: nat, guideway.io/maglev-table-size: \"251\", guideway.io/mtu: \"1500\", "
+                 "guideway.io/any-port: \"true\", guideway.io/rate-limit-pps: \"1\", guideway.io/announce: l2, "
+                 "service.cilium.io/forwarding-mod: dsr, guideway.example/x: y")
+          .empty());
+  CHECK(of_service("guideway.io/forwarding-mod: dsr-l2", "ports: [{port: 80}]").empty());  // not the gateway's
+  const auto of_slice = [&](const std::string& annotations) {
+    return fields("apiVersion: discovery.k8s.io/v1, kind: EndpointSlice", annotations, "addressType: IPv4");
+  };
+  CHECK(of_slice("guideway.io/weight: \"0\"") ==
+        "metadata.annotations[guideway.io/weight] is unknown; known here: service.cilium.io/weight\n");
+  CHECK(of_slice("service.cilium.io/weight: \"0\", endpoints.kubernetes.io/last-change-trigger-time: x").empty());
+}
+
 TEST_CASE("decode: weights of EndpointSlices") {
   const auto weight = [](const std::string& annotations) {
     const Decoded d = decode_text(

@@ -128,15 +128,24 @@ void ObjectReader::expect_map(Field f) {
   if (!f.empty() && !f.is_map()) error(f, "must be a map");
 }
 
+void ObjectReader::expect_known(Field f, std::initializer_list<std::string_view> known) {
+  std::string list;
+  for (const std::string_view k : known) {
+    if (f.key() == k) return;
+    list += (list.empty() ? "" : ", ") + std::string(k);
+  }
+  error(f, "is unknown; known here: " + list);
+}
+
 void ObjectReader::only(Field map, std::initializer_list<std::string_view> known) {
   expect_map(map);
-  if (!map.is_map()) return;
-  map.each([&](Field f) {
-    for (const std::string_view k : known)
-      if (f.key() == k) return;
-    std::string list;
-    for (const std::string_view k : known) list += (list.empty() ? "" : ", ") + std::string(k);
-    error(f, "is unknown; known here: " + list);
+  if (map.is_map()) map.each([&](Field f) { expect_known(f, known); });
+}
+
+void ObjectReader::only_of_ours(Field annotations, std::initializer_list<std::string_view> known) {
+  if (!annotations.is_map()) return;
+  annotations.each([&](Field f) {
+    if (f.key().starts_with(kAnnotationPrefix)) expect_known(f, known);
   });
 }
 

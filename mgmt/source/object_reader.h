@@ -64,6 +64,8 @@ class ObjectReader {
   void expect_map(Field f);
   // Of what is our own: a field that isn't known is an error.
   void only(Field map, std::initializer_list<std::string_view> known);
+  // Of annotations, which anybody may add: one that has our prefix and isn't known is an error.
+  void only_of_ours(Field annotations, std::initializer_list<std::string_view> known);
   template <typename F>
   void list(Field f, F&& each) {
     if (f.empty()) return;
@@ -83,6 +85,7 @@ class ObjectReader {
   }
 
  private:
+  void expect_known(Field f, std::initializer_list<std::string_view> known);
   static std::string_view trimmed(std::string_view s);
 
   Field root_;
