@@ -2,6 +2,7 @@
 
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -34,7 +35,9 @@ std::unique_ptr<Tracing> Tracing::begin(const TraceSite& site, const engine::Tra
   std::unique_ptr<Tracing> t(new Tracing(site));
   const EnginePort* port = port_named(site, r.port());
   if (port == nullptr) {
-    t->refuse(absl::InvalidArgumentError(absl::StrCat("port: the engine has no port ", r.port())));
+    t->refuse(absl::InvalidArgumentError(absl::StrCat(
+        "port: the engine has no port ", r.port(), "; it has ",
+        absl::StrJoin(site.ports, ", ", [](std::string* out, const EnginePort& p) { absl::StrAppend(out, p.name); }))));
   } else if (r.queue() >= port->queues.size()) {
     t->refuse(absl::InvalidArgumentError(
         absl::StrCat("queue: port ", port->name, " has ", port->queues.size(), " queue(s), from 0 on")));

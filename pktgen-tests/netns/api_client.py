@@ -209,6 +209,9 @@ class Shows(ApiTest):
                              ("size", 9)):
             error = self.fails(CODE.INVALID_ARGUMENT, self.stub.Trace, T(**{**udp, field: value}))
             self.assertEqual(fields_of(error), [field])
+            if field == "port":
+                self.assertIn("it has", error.details())
+                self.assertIn("srv0", error.details())
 
     def test_rates_as_top_has_them(self):
         """Of what is counted between two answers. All traffic is between them, and between top's samples."""
