@@ -257,7 +257,9 @@ absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight(const OverrideKey& 
 absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight_now(const OverrideKey& key, const Override& value,
                                                                  const std::string& draft) {
   std::vector<ObjectKey> services = hooks_.served_by(key);
-  if (services.empty()) return absl::NotFoundError("there is no backend " + backend_text(key));
+  if (services.empty())
+    return absl::NotFoundError("there is no backend " + backend_text(key) +
+                               "; guideway backends lists those there are");
   if (store_.overrides().all().size() >= kMaxOverrides && !store_.overrides().all().contains(key))
     return absl::ResourceExhaustedError("at most " + std::to_string(kMaxOverrides) +
                                         " weights may be set: reset some, or put the weights into EndpointSlices");
