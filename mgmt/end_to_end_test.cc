@@ -318,6 +318,20 @@ TEST_CASE("end to end: the API has one backend as the list has it") {
   }
 }
 
+TEST_CASE("end to end: all that is wrong with a log level is told with its fields") {
+  Site p;
+  Running daemon(p.start());
+  const auto api = v1::Appliance::NewStub(grpc::CreateChannel(p.listen, grpc::InsecureChannelCredentials()));
+  v1::SetLogLevelResponse r;
+  grpc::ClientContext c;
+  c.set_wait_for_ready(true);
+  const grpc::Status s = api->SetLogLevel(&c, {}, &r);
+  CHECK(s.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK(s.error_message() ==
+        "program: must be one of PROGRAM_DAEMON, PROGRAM_ENGINE\nlevel: must be one of LOG_LEVEL_TRACE, "
+        "LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_OFF");
+}
+
 TEST_CASE("end to end: the CLI traces a packet", "[trace]") {
   Site p;
   const Running daemon(p.start());

@@ -13,10 +13,6 @@
 namespace guideway::mgmt {
 namespace {
 
-absl::Status wrong(const char* field, const std::string& why) {
-  return bad_request(std::string("filter.") + field, why);
-}
-
 // Empty for what the engine doesn't tell.
 std::string text_of(const std::string& bytes) {
   const auto a = net::ip_of_bytes(bytes);
@@ -27,34 +23,33 @@ std::string text_of(const std::string& bytes) {
 
 absl::StatusOr<engine::ConnectionFilter> to_engine(const v1::ConnectionFilter& filter) {
   engine::ConnectionFilter out;
+  Violations wrong;
+  check_name(filter.namespace_(), kMaxNamespace, "filter.namespace", wrong);
+  check_name(filter.name(), kMaxName, "filter.name", wrong);
   if (filter.namespace_().empty() && !filter.name().empty())
-    return wrong("name", "needs filter.namespace beside it: names of Services are a namespace's");
+    wrong.push_back({"filter.name", "needs filter.namespace beside it: names of Services are a namespace's"});
   if (!filter.namespace_().empty()) out.set_service_prefix(entry_name_prefix(filter.namespace_(), filter.name()));
-  if (!filter.client().empty()) {
-    const auto p = net::parse_prefix(filter.client());
-    if (!p) return wrong("client", "'" + filter.client() + "' is neither an address nor a prefix, as 203.0.113.0/24");
+  if (const auto p = net::parse_prefix(filter.client())) {
     out.mutable_client()->set_address(net::bytes_of(p->address));
     out.mutable_client()->set_length(p->length);
+  } else if (!filter.client().empty()) {
+    wrong.push_back({"filter.client",
+                     "'" + shortened(filter.client(), 40) + "' is neither an address nor a prefix, as 203.0.113.0/24"});
   }
-  const auto address = [](const char* field, const std::string& text, std::string* bytes) {
-    if (text.empty()) return absl::OkStatus();
-    const auto a = to_address(text, std::string("filter.") + field);
-    if (!a.ok()) return a.status();
-    *bytes = net::bytes_of(*a);
-    return absl::OkStatus();
-  };
-  if (absl::Status s = address("vip", filter.vip(), out.mutable_vip()); !s.ok()) return s;
-  if (absl::Status s = address("backend", filter.backend(), out.mutable_real()); !s.ok()) return s;
-  const auto vip_port = to_port(filter.vip_port(), "filter.vip_port");
-  if (!vip_port.ok()) return vip_port.status();
-  out.set_vip_port(*vip_port);
-  if (!v1::Protocol_IsValid(filter.protocol())) return wrong("protocol", "there is no such protocol");
+  if (!filter.vip().empty()) out.set_vip(net::bytes_of(read_address(filter.vip(), "filter.vip", wrong)));
+  out.set_vip_port(read_port(filter.vip_port(), "filter.vip_port", wrong));
+  if (!filter.backend().empty()) out.set_real(net::bytes_of(read_address(filter.backend(), "filter.backend", wrong)));
+  if (!v1::Protocol_IsValid(filter.protocol()))
+    wrong.push_back({"filter.protocol", "must be unset or one of " + choices<v1::Protocol>()});
   out.set_protocol(ip_protocol(filter.protocol()));
   for (const int s : filter.states()) {
-    if (s == v1::ConnectionRow::STATE_UNSPECIFIED || !v1::ConnectionRow::State_IsValid(s))
-      return wrong("states", "there is no such state");
+    if (s == v1::ConnectionRow::STATE_UNSPECIFIED || !v1::ConnectionRow::State_IsValid(s)) {
+      wrong.push_back({"filter.states", "must be of " + choices<v1::ConnectionRow::State>()});
+      break;  // a request may hold millions
+    }
     out.add_states(static_cast<engine::ConnectionState>(s));
   }
+  if (!wrong.empty()) return bad_request(wrong);
   return out;
 }
 
@@ -71,7 +66,7 @@ absl::StatusOr<engine::ConnectionsPosition> position_of(const std::string& page_
   for (int i = 0; i < 3; ++i) {
     const auto [rest, error] = std::from_chars(at, end, part[i]);
     if (error != std::errc() || (i < 2 ? rest == end || *rest != '.' : rest != end))
-      return bad_request("page_token", "not one that a page ended with");
+      return bad_request("page_token", kWrongPageToken);
     at = rest + 1;
   }
   p.set_table(part[0]);

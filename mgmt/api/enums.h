@@ -1,6 +1,10 @@
 // The API's names of what the model and the wire have names for.
 #pragma once
 
+#include <google/protobuf/descriptor.h>
+
+#include <string>
+
 #include "mgmt/api/appliance.pb.h"
 #include "mgmt/model/objects.h"
 #include "net/headers.h"
@@ -38,6 +42,16 @@ inline v1::ForwardingMode to_api(ForwardingMode m) {
       return v1::FORWARDING_MODE_NAT;
   }
   return v1::FORWARDING_MODE_UNSPECIFIED;
+}
+
+// "LOG_LEVEL_TRACE, LOG_LEVEL_DEBUG, …": what a field may be set to.
+template <typename E>
+std::string choices() {
+  const auto& e = *google::protobuf::GetEnumDescriptor<E>();
+  std::string all;
+  for (int i = 0; i < e.value_count(); ++i)
+    if (e.value(i)->number() != 0) all += (all.empty() ? "" : ", ") + std::string(e.value(i)->name());
+  return all;
 }
 
 }  // namespace guideway::mgmt

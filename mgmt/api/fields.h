@@ -1,24 +1,38 @@
-// Fields of requests as what they mean; else a bad_request() that names the field.
+// Fields of requests as what they mean. What is wrong is gathered, so that one bad_request() names all of it; what such
+// a field gives means nothing.
 #pragma once
-
-#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "mgmt/bad_request.h"
+#include "mgmt/model/names.h"
 #include "net/address.h"
 
 namespace guideway::mgmt {
 
-inline absl::StatusOr<net::IpAddress> to_address(const std::string& text, const std::string& field) {
+using Violations = std::vector<FieldViolation>;
+
+inline net::IpAddress read_address(const std::string& text, const std::string& field, Violations& wrong) {
   if (const auto a = net::parse_ip(text)) return *a;
-  return bad_request(field, "'" + shortened(text, 40) + "' is no address, as 192.0.2.10 or 2001:db8::1");
+  wrong.push_back({field, "'" + shortened(text, 40) + "' is no address, as 192.0.2.10 or 2001:db8::1"});
+  return {};
 }
 
-inline absl::StatusOr<uint16_t> to_port(uint32_t port, const std::string& field) {
-  if (port > 65'535) return bad_request(field, "a port is at most 65535");
+inline uint16_t read_port(uint32_t port, const std::string& field, Violations& wrong) {
+  if (port > 65'535) wrong.push_back({field, "a port is at most 65535"});
   return static_cast<uint16_t>(port);
 }
+
+// Empty is fine.
+inline void check_name(std::string_view text, size_t longest, const std::string& field, Violations& wrong) {
+  if (!is_name(text, longest))
+    wrong.push_back({field, "is no name: at most " + std::to_string(longest) + " letters, digits, '-', '.' and '_'"});
+}
+
+inline constexpr const char* kWrongPageToken =
+    "is none that a page ended with: leave it out to begin with the first page";
 
 }  // namespace guideway::mgmt

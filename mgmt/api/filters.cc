@@ -1,11 +1,12 @@
 #include "mgmt/api/filters.h"
 
-#include <absl/status/statusor.h>
 #include <absl/strings/numbers.h>
 
 #include <algorithm>
 #include <bitset>
+#include <optional>
 
+#include "mgmt/api/fields.h"
 #include "mgmt/bad_request.h"
 
 namespace guideway::mgmt {
@@ -22,13 +23,14 @@ struct Position {
   uint64_t index = 0;
 };
 
-absl::StatusOr<Position> position_of(const std::string& token) {
+Position read_position(const std::string& token, Violations& wrong) {
   Position p;
   const size_t slash = token.find('/');
   if (token.empty()) return p;
   p.filter = token.substr(0, slash);
   if (slash != std::string::npos && absl::SimpleAtoi(token.substr(slash + 1), &p.index)) return p;
-  return bad_request("page_token", "is none that a page before has told");
+  wrong.push_back({"page_token", kWrongPageToken});
+  return {};
 }
 
 }  // namespace
@@ -58,19 +60,21 @@ void fill(const Snapshot& s, v1::ListSourceFiltersResponse& out) {
 }
 
 absl::Status fill(const Snapshot& s, const v1::ListDeniedPrefixesRequest& q, v1::ListDeniedPrefixesResponse& out) {
-  const auto address = net::parse_ip(q.address());
-  if (!address && !q.address().empty()) return bad_request("address", "is no address, as 10.0.0.1 or 2001:db8::1");
-  auto from = position_of(q.page_token());
-  if (!from.ok()) return from.status();
+  Violations wrong;
+  check_name(q.filter(), kMaxName, "filter", wrong);
+  std::optional<net::IpAddress> address;
+  if (!q.address().empty()) address = read_address(q.address(), "address", wrong);
+  const Position from = read_position(q.page_token(), wrong);
+  if (!wrong.empty()) return bad_request(wrong);
   const uint32_t page = q.page_size() == 0 ? kPage : std::min(q.page_size(), kMaxPage);
   bool found = false;
   for (const OwnedObject& o : s.filter_objects) {  // sorted by name
     const std::string& name = o.object->key.name;
     if (!q.filter().empty() && q.filter() != name) continue;
     found = true;
-    if (name < from->filter) continue;
+    if (name < from.filter) continue;
     const auto& denied = body(o).denied;
-    for (size_t i = name == from->filter ? from->index : 0; i < denied.size(); ++i) {
+    for (size_t i = name == from.filter ? from.index : 0; i < denied.size(); ++i) {
       if (address && !net::contains(denied[i], *address)) continue;
       if (static_cast<uint32_t>(out.prefixes_size()) == page) {
         out.set_next_page_token(name + "/" + std::to_string(i));

@@ -3,7 +3,6 @@
 #include "mgmt/api/enums.h"
 #include "mgmt/api/fields.h"
 #include "mgmt/bad_request.h"
-#include "mgmt/model/names.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -29,51 +28,64 @@ void fill(const Applied& a, v1::AppliedObject& out) {
   out.set_after(a.after);
 }
 
-absl::Status check_names(const std::string& ns, const std::string& name, const std::string& field) {
-  constexpr const char* kWhy = "is no name: letters, digits, '-', '.' and '_'";
-  if (!is_name(ns, kMaxNamespace)) return bad_request(field + "namespace", kWhy);
-  if (!is_name(name, kMaxName)) return bad_request(field + "name", kWhy);
-  return absl::OkStatus();
+std::string or_default(const std::string& ns) { return ns.empty() ? "default" : ns; }
+
+// `in`: what the two stand in, with its dot.
+void check_names(const std::string& ns, const std::string& name, const std::string& in, Violations& wrong) {
+  check_name(ns, kMaxNamespace, in + "namespace", wrong);
+  check_name(name, kMaxName, in + "name", wrong);
+}
+
+void require_name(const std::string& ns, const std::string& name, const std::string& in, Violations& wrong) {
+  check_names(ns, name, in, wrong);
+  if (name.empty()) wrong.push_back({in + "name", "is missing"});
+}
+
+ObjectKey read_service(const std::string& ns, const std::string& name, Violations& wrong) {
+  require_name(ns, name, "", wrong);
+  return {Kind::kService, or_default(ns), name};
+}
+
+ObjectKey read_key(const v1::ObjectRef& ref, const std::string& field, Violations& wrong) {
+  require_name(ref.namespace_(), ref.name(), field + ".", wrong);
+  for (const Kind kind : kKinds)
+    if (ref.kind() == to_string(kind))
+      return {kind, is_namespaced(kind) ? or_default(ref.namespace_()) : "", ref.name()};
+  wrong.push_back({field + ".kind", "'" + shortened(ref.kind(), 40) +
+                                        "' is none of Service, EndpointSlice, GatewayConfig, SourceFilter"});
+  return {};
 }
 
 }  // namespace
 
 absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& field) {
-  for (const Kind kind : kKinds) {
-    if (ref.kind() != to_string(kind)) continue;
-    if (ref.name().empty()) return bad_request(field + ".name", "is missing");
-    if (absl::Status s = check_names(ref.namespace_(), ref.name(), field + "."); !s.ok()) return s;
-    if (!is_namespaced(kind)) return ObjectKey{kind, {}, ref.name()};
-    return ObjectKey{kind, ref.namespace_().empty() ? "default" : ref.namespace_(), ref.name()};
-  }
-  return bad_request(field + ".kind", "'" + shortened(ref.kind(), 40) +
-                                          "' is none of Service, EndpointSlice, GatewayConfig, SourceFilter");
+  Violations wrong;
+  ObjectKey key = read_key(ref, field, wrong);
+  if (!wrong.empty()) return bad_request(wrong);
+  return key;
 }
 
 absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address) {
-  if (name.empty() && !ns.empty()) return bad_request("name", "is missing: a namespace alone has no backends");
-  if (absl::Status s = check_names(ns, name, ""); !s.ok()) return s;
-  const auto backend = to_address(address, "address");
-  if (!backend.ok()) return backend.status();
-  return OverrideKey{name.empty() || !ns.empty() ? ns : "default", name, *backend};
+  Violations wrong;
+  if (name.empty() && !ns.empty()) wrong.push_back({"name", "is missing: a namespace alone has no backends"});
+  check_names(ns, name, "", wrong);
+  const net::IpAddress backend = read_address(address, "address", wrong);
+  if (!wrong.empty()) return bad_request(wrong);
+  return OverrideKey{name.empty() ? "" : or_default(ns), name, backend};
 }
 
 absl::StatusOr<BackendKey> to_backend(const v1::GetBackendRequest& q) {
-  if (q.name().empty()) return bad_request("name", "is missing");
-  const auto key = to_override(q.namespace_(), q.name(), q.address());
-  if (!key.ok()) return key.status();
-  const auto port = to_port(q.port(), "port");
-  if (!port.ok()) return port.status();
-  const auto vip = to_address(q.vip(), "vip");
-  if (!vip.ok()) return vip.status();
-  const auto vip_port = to_port(q.vip_port(), "vip_port");
-  if (!vip_port.ok()) return vip_port.status();
-  const uint32_t protocol = ip_protocol(q.protocol());
-  if (protocol == 0) return bad_request("protocol", "must be set: TCP, UDP or SCTP");
-  return BackendKey{{Kind::kService, key->ns, key->service},
-                    {*vip, *vip_port, static_cast<net::Protocol>(protocol)},
-                    key->backend,
-                    *port};
+  Violations wrong;
+  BackendKey key;
+  key.service = read_service(q.namespace_(), q.name(), wrong);
+  key.address = read_address(q.address(), "address", wrong);
+  key.port = read_port(q.port(), "port", wrong);
+  key.vip.address = read_address(q.vip(), "vip", wrong);
+  key.vip.port = read_port(q.vip_port(), "vip_port", wrong);
+  key.vip.protocol = static_cast<net::Protocol>(ip_protocol(q.protocol()));
+  if (ip_protocol(q.protocol()) == 0) wrong.push_back({"protocol", "must be set: TCP, UDP or SCTP"});
+  if (!wrong.empty()) return bad_request(wrong);
+  return key;
 }
 
 absl::StatusOr<ApiSource::Condition> to_condition(v1::ApplyObjectsRequest::Condition condition) {
@@ -85,7 +97,7 @@ absl::StatusOr<ApiSource::Condition> to_condition(v1::ApplyObjectsRequest::Condi
     case v1::ApplyObjectsRequest::CONDITION_EXISTS:
       return ApiSource::Condition::kExists;
     default:
-      return bad_request("condition", "there is no such condition");
+      return bad_request("condition", "must be unset or one of " + choices<v1::ApplyObjectsRequest::Condition>());
   }
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "log/level.h"
 #include "mgmt/api/access.h"
@@ -19,6 +20,7 @@
 #include "mgmt/api/calls.h"
 #include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
+#include "mgmt/api/enums.h"
 #include "mgmt/api/filters.h"
 #include "mgmt/api/objects.h"
 #include "mgmt/api/reflection_limit.h"
@@ -268,11 +270,14 @@ class ApplianceService final : public grpc::CallbackGenericService {
     return absl::OkStatus();
   }
   absl::Status set_log_level(const Context&, const v1::SetLogLevelRequest& q, v1::SetLogLevelResponse&) {
+    std::vector<FieldViolation> wrong;
+    if (q.program() == v1::PROGRAM_UNSPECIFIED || !v1::Program_IsValid(q.program()))
+      wrong.push_back({"program", "must be one of " + choices<v1::Program>()});
     if (q.level() == v1::LOG_LEVEL_UNSPECIFIED || !v1::LogLevel_IsValid(q.level()))
-      return bad_request("level", "there is no such level");
+      wrong.push_back({"level", "must be one of " + choices<v1::LogLevel>()});
+    if (!wrong.empty()) return bad_request(wrong);
     if (q.program() == v1::PROGRAM_ENGINE)
       return daemon_.set_engine_log_level(static_cast<engine::LogLevel>(q.level())).status();
-    if (q.program() != v1::PROGRAM_DAEMON) return bad_request("program", "neither the daemon nor the engine");
     log::set_level(static_cast<log::Level>(q.level()));
     return absl::OkStatus();
   }

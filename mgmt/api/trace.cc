@@ -13,58 +13,47 @@
 namespace guideway::mgmt {
 namespace {
 
-absl::Status read_address(const char* field, const std::string& text, std::string* bytes) {
-  const auto a = to_address(text, field);
-  if (!a.ok()) return a.status();
-  *bytes = net::bytes_of(*a);
-  return absl::OkStatus();
-}
-
-absl::Status read_protocol(const v1::TraceRequest& q, engine::TraceRequest& out) {
-  if (!v1::Protocol_IsValid(q.protocol())) return bad_request("protocol", "there is no such protocol");
+void read_protocol(const v1::TraceRequest& q, engine::TraceRequest& out, Violations& wrong) {
   const bool none = q.protocol() == v1::PROTOCOL_UNSPECIFIED;
-  if (q.echo() && !none) return bad_request("echo", "an echo request is of no other protocol: leave protocol unset");
-  if (!q.echo() && none) return bad_request("protocol", "must be set: TCP, UDP or SCTP, or echo instead");
+  if (q.echo() && !none) wrong.push_back({"echo", "an echo request is of no other protocol: leave protocol unset"});
+  if (!q.echo() && ip_protocol(q.protocol()) == 0)
+    wrong.push_back({"protocol", "must be set: TCP, UDP or SCTP, or echo instead"});
   const bool v4 = out.source().size() == 4;
   out.set_protocol(q.echo() ? static_cast<uint32_t>(v4 ? net::Protocol::kIcmp : net::Protocol::kIcmpv6)
                             : ip_protocol(q.protocol()));
-  return absl::OkStatus();
 }
 
-absl::Status read_flags(const v1::TraceRequest& q, engine::TraceRequest& out) {
+void read_flags(const v1::TraceRequest& q, engine::TraceRequest& out, Violations& wrong) {
   uint32_t flags = 0;
   for (const int f : q.tcp_flags()) {
-    if (f == v1::TraceRequest::TCP_FLAG_UNSPECIFIED || !v1::TraceRequest::TcpFlag_IsValid(f))
-      return bad_request("tcp_flags", "there is no such flag");
+    if (f == v1::TraceRequest::TCP_FLAG_UNSPECIFIED || !v1::TraceRequest::TcpFlag_IsValid(f)) {
+      wrong.push_back({"tcp_flags", "must be of " + choices<v1::TraceRequest::TcpFlag>()});
+      break;  // a request may hold millions
+    }
     flags |= 1U << (f - 1);  // in the order of their bits
   }
   if (flags == 0 && q.protocol() == v1::PROTOCOL_TCP) flags = net::kTcpSyn;
   out.set_tcp_flags(flags);
-  return absl::OkStatus();
 }
 
-absl::Status read_chunk(const v1::TraceRequest& q, engine::TraceRequest& out) {
+void read_chunk(const v1::TraceRequest& q, engine::TraceRequest& out, Violations& wrong) {
   switch (q.sctp_chunk()) {
     case v1::TraceRequest::SCTP_CHUNK_UNSPECIFIED:
       if (q.protocol() == v1::PROTOCOL_SCTP) out.set_sctp_chunk(net::kSctpInit);
-      return absl::OkStatus();
+      return;
     case v1::TraceRequest::SCTP_CHUNK_INIT:
-      out.set_sctp_chunk(net::kSctpInit);
-      return absl::OkStatus();
+      return out.set_sctp_chunk(net::kSctpInit);
     case v1::TraceRequest::SCTP_CHUNK_DATA:
-      out.set_sctp_chunk(net::kSctpData);
-      if (q.protocol() != v1::PROTOCOL_SCTP) break;  // its type is zero, as if there were none
-      return absl::OkStatus();
+      // Its type is zero, as if there were none.
+      if (q.protocol() != v1::PROTOCOL_SCTP) wrong.push_back({"sctp_chunk", "only SCTP has chunks"});
+      return out.set_sctp_chunk(net::kSctpData);
     case v1::TraceRequest::SCTP_CHUNK_SHUTDOWN:
-      out.set_sctp_chunk(net::kSctpShutdown);
-      return absl::OkStatus();
+      return out.set_sctp_chunk(net::kSctpShutdown);
     case v1::TraceRequest::SCTP_CHUNK_ABORT:
-      out.set_sctp_chunk(net::kSctpAbort);
-      return absl::OkStatus();
+      return out.set_sctp_chunk(net::kSctpAbort);
     default:
-      return bad_request("sctp_chunk", "there is no such chunk");
+      wrong.push_back({"sctp_chunk", "must be unset or one of " + choices<v1::TraceRequest::SctpChunk>()});
   }
-  return bad_request("sctp_chunk", "only SCTP has chunks");
 }
 
 std::string address(const std::string& bytes) {
@@ -218,13 +207,18 @@ v1::TraceResponse::Outcome outcome(const engine::Trace& t) {
 
 absl::StatusOr<engine::TraceRequest> to_engine(const v1::TraceRequest& q) {
   engine::TraceRequest out;
-  if (absl::Status s = read_address("source", q.source(), out.mutable_source()); !s.ok()) return s;
-  if (absl::Status s = read_address("destination", q.destination(), out.mutable_destination()); !s.ok()) return s;
-  if (!q.icmp_source().empty())
-    if (absl::Status s = read_address("icmp_source", q.icmp_source(), out.mutable_icmp_source()); !s.ok()) return s;
-  if (absl::Status s = read_protocol(q, out); !s.ok()) return s;
-  if (absl::Status s = read_flags(q, out); !s.ok()) return s;
-  if (absl::Status s = read_chunk(q, out); !s.ok()) return s;
+  Violations wrong;
+  out.set_source(net::bytes_of(read_address(q.source(), "source", wrong)));
+  out.set_destination(net::bytes_of(read_address(q.destination(), "destination", wrong)));
+  if (!q.icmp_source().empty()) out.set_icmp_source(net::bytes_of(read_address(q.icmp_source(), "icmp_source", wrong)));
+  read_protocol(q, out, wrong);
+  read_flags(q, out, wrong);
+  read_chunk(q, out, wrong);
+  if (!v1::TraceRequest::Fragment_IsValid(q.fragment()))
+    wrong.push_back({"fragment", "must be unset or one of " + choices<v1::TraceRequest::Fragment>()});
+  if (!v1::TraceRequest::IcmpError_IsValid(q.icmp_error()))
+    wrong.push_back({"icmp_error", "must be unset or one of " + choices<v1::TraceRequest::IcmpError>()});
+  if (!wrong.empty()) return bad_request(wrong);
   out.set_port(q.port());
   out.set_queue(q.queue());
   out.set_source_port(q.source_port());

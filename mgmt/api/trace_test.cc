@@ -65,6 +65,8 @@ TEST_CASE("a request for a trace that means nothing is refused, and the field na
            {"tcp_flags", [](auto& q) { q.add_tcp_flags(static_cast<v1::TraceRequest::TcpFlag>(33)); }},
            {"sctp_chunk", [](auto& q) { q.set_sctp_chunk(static_cast<v1::TraceRequest::SctpChunk>(9)); }},
            {"sctp_chunk", [](auto& q) { q.set_sctp_chunk(v1::TraceRequest::SCTP_CHUNK_DATA); }},
+           {"fragment", [](auto& q) { q.set_fragment(static_cast<v1::TraceRequest::Fragment>(9)); }},
+           {"icmp_error", [](auto& q) { q.set_icmp_error(static_cast<v1::TraceRequest::IcmpError>(9)); }},
        }) {
     auto q = good();
     w.make(q);
@@ -74,6 +76,14 @@ TEST_CASE("a request for a trace that means nothing is refused, and the field na
     CHECK(absl::IsInvalidArgument(r.status()));
     CHECK(std::string(r.status().message()).starts_with(std::string(w.field) + ": "));
   }
+  v1::TraceRequest all;
+  all.set_icmp_source("router");
+  all.add_tcp_flags(v1::TraceRequest::TCP_FLAG_UNSPECIFIED);
+  all.set_sctp_chunk(static_cast<v1::TraceRequest::SctpChunk>(9));
+  const std::string told(to_engine(all).status().message());
+  for (const char* field : {"source: ", "\ndestination: ", "\nicmp_source: ", "\nprotocol: ", "\ntcp_flags: ",
+                            "\nsctp_chunk: must be unset or one of SCTP_CHUNK_INIT, "})
+    CHECK(told.find(field) != std::string::npos);
 }
 
 TEST_CASE("a trace's end is the last worker's", "[trace]") {
