@@ -318,13 +318,28 @@ TEST_CASE("end to end: the API has one backend as the list has it") {
   }
 }
 
-TEST_CASE("end to end: all that is wrong with a log level is told with its fields") {
+TEST_CASE("end to end: what is wrong with a Service's name or a log level is told with its fields") {
   Site p;
   Running daemon(p.start());
   const auto api = v1::Appliance::NewStub(grpc::CreateChannel(p.listen, grpc::InsecureChannelCredentials()));
+  const auto get = [&](const std::string& name) {
+    v1::GetServiceRequest q;
+    v1::GetServiceResponse r;
+    q.set_name(name);
+    grpc::ClientContext c;
+    c.set_wait_for_ready(true);
+    return api->GetService(&c, q, &r);
+  };
+  for (const auto& [name, text] : {std::pair("", "name: is missing"), {"A B", "name: is no name"}}) {
+    const grpc::Status s = get(name);
+    CHECK(s.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+    CHECK(s.error_message().starts_with(text));
+    CHECK(contains(s.error_details(), "google.rpc.BadRequest"));
+  }
+  CHECK(contains(get("web").error_message(), "there is no Service default/web;"));
+
   v1::SetLogLevelResponse r;
   grpc::ClientContext c;
-  c.set_wait_for_ready(true);
   const grpc::Status s = api->SetLogLevel(&c, {}, &r);
   CHECK(s.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
   CHECK(s.error_message() ==

@@ -65,6 +65,13 @@ absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& fi
   return key;
 }
 
+absl::StatusOr<ObjectKey> to_service(const v1::GetServiceRequest& q) {
+  Violations wrong;
+  ObjectKey key = read_service(q.namespace_(), q.name(), wrong);
+  if (!wrong.empty()) return bad_request(wrong);
+  return key;
+}
+
 absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address) {
   Violations wrong;
   if (name.empty() && !ns.empty()) wrong.push_back({"name", "is missing: a namespace alone has no backends"});

@@ -30,6 +30,23 @@ const std::string kLong(300, 'a');
 
 }  // namespace
 
+TEST_CASE("requests: a Service is named as elsewhere", "[api]") {
+  v1::GetServiceRequest q;
+  CHECK(fields_of(to_service(q).status()) == "name ");
+  CHECK(says(to_service(q).status(), "name: is missing"));
+  for (const std::string& name : {std::string("A B"), kLong}) {
+    q.set_name(name);
+    CHECK(says(to_service(q).status(), "name: is no name: at most 253 letters, digits"));
+  }
+  q.set_namespace_("a/b");
+  CHECK(fields_of(to_service(q).status()) == "namespace name ");
+  q.set_name("web");
+  q.clear_namespace_();
+  CHECK(to_string(to_service(q).value()) == "Service default/web");
+  q.set_namespace_("demo");
+  CHECK(to_string(to_service(q).value()) == "Service demo/web");
+}
+
 TEST_CASE("requests: all that is wrong with a reference, a backend or a weight's is told", "[api]") {
   v1::ObjectRef ref;
   CHECK(fields_of(to_key(ref, "object").status()) == "object.name object.kind ");

@@ -224,8 +224,7 @@ void fill(const Snapshot& s, v1::ListBackendsResponse& out) {
     for (const Backend& b : v.entry->backends) fill(s, *v.entry, b, *out.add_backends());
 }
 
-absl::Status fill(const Snapshot& s, const v1::GetServiceRequest& request, v1::GetServiceResponse& out) {
-  const ObjectKey key{Kind::kService, request.namespace_(), request.name()};
+absl::Status fill(const Snapshot& s, const ObjectKey& key, v1::GetServiceResponse& out) {
   std::set<std::string> names{to_string(key)};
   std::set<std::string> files;
   const auto add = [&](const OwnedObject& o) {

@@ -109,8 +109,10 @@ class ApplianceService final : public grpc::CallbackGenericService {
     return fill_from_snapshot(Question::kCounters, r);
   }
   absl::Status get_service(const Context&, const v1::GetServiceRequest& q, v1::GetServiceResponse& r) {
+    const auto key = to_service(q);
+    if (!key.ok()) return key.status();
     const auto s = daemon_.take_snapshot(Question::kCounters);
-    return s.ok() ? fill(**s, q, r) : s.status();
+    return s.ok() ? fill(**s, *key, r) : s.status();
   }
   absl::Status list_backends(const Context&, const v1::ListBackendsRequest&, v1::ListBackendsResponse& r) {
     return fill_from_snapshot(Question::kCounters, r);
