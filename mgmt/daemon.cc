@@ -54,12 +54,14 @@ Daemon::Daemon(EventLoop& loop, DaemonOptions options)
     : loop_(loop),
       options_(std::move(options)),
       host_ports_(host_ports()),
-      last_good_(options_.state_dir),
+      last_good_(options_.state_dir + "/manifests", ".last-good"),
+      api_last_good_(options_.state_dir + "/last-good", ""),
       compiler_(store_),
       engine_(loop, options_.engine_socket, compiler_, [this] { state_changed(); }),
       observe_(loop, options_.engine_socket),
       api_(loop, store_, options_.state_dir, host_ports_,
            {[this](const auto& keys) {
+              for (const ObjectKey& key : keys) unkept_.insert(api_.path_of(key));
               changed(keys);
               commit();
             },
@@ -72,9 +74,14 @@ absl::Status Daemon::start() {
   auto directory = ManifestDirectory::open(options_.manifests);
   if (!directory.ok()) return directory.status();
   directory_ = std::move(*directory);
-  if (absl::Status s = last_good_.prepare(); !s.ok()) return s;
+  for (const LastGoodFiles* files : {&last_good_, &api_last_good_})
+    if (absl::Status s = files->prepare(); !s.ok()) return s;
   const auto names = directory_->list();
   if (!names.ok()) return names.status();
+  const std::vector<std::string> of_api = api_.files();
+  for (const std::string& path : of_api) restore(path);
+  unkept_.insert(of_api.begin(), of_api.end());
+  api_last_good_.keep_only({of_api.begin(), of_api.end()});
   const auto kept = api_.restore();
   if (!kept.ok()) return kept.status();
   changed(*kept);
@@ -156,12 +163,12 @@ void Daemon::read_file(const std::string& name) {
 }
 
 void Daemon::restore(const std::string& path) {
-  const auto text = last_good_.load(path);
+  const auto text = last_good_of(path).load(path);
   if (!text) return;
   const auto parsed = parse_yaml(*text);
   if (std::holds_alternative<YamlError>(parsed)) {
     log::warn({"", "the last good form of " + path + " can't be read and is ignored",
-               "it is written anew from the manifest"});
+               "it is written anew from the file itself"});
     return;
   }
   changed(store_.restore_file(path, decode(std::get<Tree>(parsed), path, host_ports_).objects));
@@ -193,12 +200,17 @@ void Daemon::state_changed() {
   on_change_();
 }
 
+// Apart, as a manifest may have the name that an object of the API has.
+const LastGoodFiles& Daemon::last_good_of(const std::string& path) const {
+  return api_.is_own_file(path) ? api_last_good_ : last_good_;
+}
+
 void Daemon::keep_last_good() {
   std::string trouble;
   for (const std::string& path : unkept_) {
     const auto file = store_.files().find(path);
     if (file == store_.files().end()) {
-      last_good_.remove(path);
+      last_good_of(path).remove(path);
       continue;
     }
     std::string documents;
@@ -207,7 +219,7 @@ void Daemon::keep_last_good() {
       if (const ObjectPtr form = compiler_.form_of(key))
         documents += "---\n" + encode(*form, compiler_.mode_of(key)) + "\n";
     }
-    if (const absl::Status s = last_good_.save(path, documents); !s.ok()) trouble = std::string(s.message());
+    if (const absl::Status s = last_good_of(path).save(path, documents); !s.ok()) trouble = std::string(s.message());
   }
   unkept_.clear();
   last_good_trouble_ = trouble;

@@ -81,6 +81,7 @@ class Daemon {
   void restore(const std::string& path);
   void changed(const std::vector<ObjectKey>& keys);
   void commit();
+  const LastGoodFiles& last_good_of(const std::string& path) const;
   void keep_last_good();
   void state_changed();
   void report_problems();
@@ -99,6 +100,7 @@ class Daemon {
   std::string directory_trouble_;
   DocumentCache documents_;
   LastGoodFiles last_good_;
+  LastGoodFiles api_last_good_;
   std::string last_good_trouble_;
   Store store_;
   Compiler compiler_;
@@ -107,7 +109,7 @@ class Daemon {
   ApiSource api_;
   EventLoop::Clock::time_point started_ = EventLoop::Clock::now();
   std::set<ObjectKey> uncompiled_;
-  std::set<std::string> unkept_;  // manifests read since their last good form was written
+  std::set<std::string> unkept_;  // files that changed since their last good form was written
   bool keeping_ = false;          // soon
   std::set<Problem> reported_;
   std::function<void()> on_change_ = [] {};

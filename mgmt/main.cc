@@ -41,7 +41,7 @@ Exit status:
 Files:
   /run/guideway/guideway.sock
                               Where the API is served
-  /var/lib/guideway/daemon    The last good form of each manifest; in objects/ and weights/, what came over the API:
+  /var/lib/guideway/daemon    The last good form of each object; in objects/ and weights/, what came over the API:
                               the only copy
 
 Examples:
@@ -59,7 +59,7 @@ void declare(CLI::App& app, Options& o) {
       ->required()
       ->type_name("DIR");
   app.add_option("--state-dir", o.daemon.state_dir,
-                 "Where the last good form of each manifest is kept, and what came over the API")
+                 "Where the last good form of each object is kept, and what came over the API")
       ->capture_default_str()
       ->type_name("DIR");
   app.add_option("--engine", o.daemon.engine_socket, "Socket of guideway-engine")

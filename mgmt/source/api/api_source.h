@@ -57,6 +57,9 @@ class ApiSource {
   // What was written before the daemon ended. Before any manifest is read: an object that a manifest has as well is the
   // API's then as it was before.
   absl::StatusOr<std::vector<ObjectKey>> restore();
+  // Of its objects; sorted. Also before they are restored.
+  std::vector<std::string> files() const { return objects_.list(); }
+  std::string path_of(const ObjectKey& key) const { return objects_.path_of(kept_name(key)); }
   bool is_own_file(const std::string& path) const { return objects_.has(path) || weights_.has(path); }
   // As it was written; null if it is none of the API's.
   const std::string* text_of(const ObjectKey& key) const;
@@ -86,7 +89,6 @@ class ApiSource {
   };
   void restore_objects(std::vector<ObjectKey>& changed);
   void restore_overrides();
-  std::string path_of(const ObjectKey& key) const { return objects_.path_of(kept_name(key)); }
   absl::Status may_write(const ObjectKey& key, Condition condition) const;
   absl::StatusOr<ApplyResult> judge(const Write& write) const;
   absl::Status draft_all(const ApplyResult& judged, Write& write);

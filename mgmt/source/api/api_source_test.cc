@@ -57,6 +57,13 @@ struct Started {
   Rig rig;
 };
 
+// Also that the engine has all of the new daemon's.
+bool restart(Rig& rig) {
+  const size_t batches = rig.engine.state().batches.size();
+  rig.stop();
+  return rig.start().ok() && rig.engine.wait([&](const auto& s) { return s.batches.size() > batches; });
+}
+
 }  // namespace
 
 TEST_CASE("api: objects come into force, survive, and go", "[api]") {
@@ -150,6 +157,51 @@ TEST_CASE("api: a contradiction is told, and what was in force goes on", "[api]"
   const auto mended = t.api().apply(service("zoo", "198.51.100.3"), Condition::kExists, false);
   REQUIRE(mended.ok());
   CHECK(mended->problems.empty());
+}
+
+TEST_CASE("api: what was in force goes on after a restart too", "[api]") {
+  Started t;
+  const std::string zoo = "demo/zoo:http@198.51.100.8:80/TCP";
+  REQUIRE(t.api().apply(shop() + service("zoo", "198.51.100.8"), Condition::kNone, false).ok());
+  const std::string wrong = service("zoo", "198.51.100.1") + slice_yaml("shop", {{"10.0.0.7", "ready"}}, 81);
+  const auto taken = t.api().apply(wrong, Condition::kNone, false);
+  REQUIRE(taken.ok());
+  CHECK(taken->problems.size() == 2);
+  const auto in_force = [&](const auto& s) { return has(s, zoo) && weight_of(s, kShop, "10.0.0.7") == 1; };
+  CHECK(t.rig.engine.wait(in_force));
+  for (int restarts = 0; restarts < 2; ++restarts) {
+    REQUIRE(restart(t.rig));
+    CHECK(in_force(t.rig.engine.state()));
+    // The latest form is still what it was told, and still wrong.
+    CHECK(t.rig.daemon().get_object(service_key("zoo"))->manifest.find("198.51.100.1\n") != std::string::npos);
+    CHECK(t.rig.wait_problem("Service demo/zoo", "status.loadBalancer.ingress[0].ip").has_value());
+    CHECK(t.rig.wait_problem("EndpointSlice demo/shop-1", "ports[0].port").has_value());
+  }
+
+  // What is removed leaves no form behind for another of its name.
+  REQUIRE(t.api().remove({service_key("zoo")}, false, false).ok());
+  CHECK(t.rig.engine.wait([&](const auto& s) { return !has(s, zoo); }));
+  REQUIRE(t.api().apply(service("zoo", "198.51.100.1"), Condition::kNone, false).ok());
+  REQUIRE(restart(t.rig));
+  CHECK_FALSE(has(t.rig.engine.state(), zoo));
+}
+
+TEST_CASE("api: what becomes wrong while the daemon is away leaves in force what was", "[api]") {
+  Rig rig;
+  const auto gateway = [](const std::string& mode) {
+    return "apiVersion: guideway.io/v1alpha1\nkind: GatewayConfig\nmetadata: {name: main}\nspec: {forwardingMode: " +
+           mode + ", snat: [{address: 192.0.2.1, dedicated: true}]}\n";
+  };
+  rig.manifest("gateway.yaml", gateway("nat"));
+  REQUIRE(rig.start().ok());
+  const std::string translated = service_yaml("shop", "198.51.100.7", "", 80, 8080);
+  REQUIRE(rig.daemon().api().apply(translated, Condition::kNone, false).ok());
+  REQUIRE(rig.engine.wait([](const auto& s) { return has(s, kShop); }));
+  rig.stop();
+  rig.manifest("gateway.yaml", gateway("dsr-l2"));
+  REQUIRE(restart(rig));
+  CHECK(rig.wait_problem("Service demo/shop", "spec.ports[0].targetPort").has_value());
+  CHECK(has(rig.engine.state(), kShop));
 }
 
 TEST_CASE("api: a list's items become objects that stand on their own", "[api]") {
