@@ -298,6 +298,19 @@ std::vector<Snapshot::Vip> Daemon::vips() const {
   return all;
 }
 
+std::set<ObjectKey> Daemon::former() const {
+  std::set<ObjectKey> former;
+  for (const auto& [path, file] : store_.files())
+    for (const ObjectKey& key : file.broken ? file.keys : file.unread)
+      if (store_.owner(key) == path) former.insert(key);
+  // One that was restored stands elsewhere than in its file, and may be the same all the same.
+  for (const ObjectKey& key : compiler_.former())
+    if (encode(*compiler_.form_of(key), compiler_.mode_of(key)) !=
+        encode(*store_.latest(key), compiler_.asked_mode_of(key)))
+      former.insert(key);
+  return former;
+}
+
 Snapshot Daemon::snapshot() const {
   Snapshot s;
   s.uptime_seconds = static_cast<uint64_t>(
@@ -322,6 +335,7 @@ Snapshot Daemon::snapshot() const {
   s.slice_objects = store_.objects(Kind::kEndpointSlice);
   s.endpoint_slices = static_cast<uint32_t>(s.slice_objects.size());
   s.filter_objects = store_.objects(Kind::kSourceFilter);
+  s.former = former();
   s.denied_prefixes = compiler_.denied().prefixes;
   s.denied_applied = engine_.denied_applied();
   if (compiler_.gateway_object()) s.gateway_config = compiler_.gateway_object()->key.name;

@@ -91,6 +91,7 @@ class Daemon {
   ShownObject shown(const ObjectKey& key, std::string manifest) const;
   void add_refusals(std::vector<Problem>& out) const;
   std::vector<Snapshot::Vip> vips() const;
+  std::set<ObjectKey> former() const;
   Snapshot snapshot() const;
 
   EventLoop& loop_;

@@ -250,6 +250,57 @@ TEST_CASE("end to end: the CLI describes a Service") {
   CHECK(p.cli({"services", "demo/web"}, out) == 2);
 }
 
+TEST_CASE("end to end: a Service's description says where a former form is in force, also after a restart") {
+  Site p;
+  const std::string mode = "  annotations:\n    guideway.io/forwarding-mode: dsr-l2\n";
+  const auto service = [&](const char* name, const char* vip) { return service_yaml(name, vip, mode); };
+  const std::string file = p.dir / "m/web.yaml";
+  const std::string good = service("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}});
+  write_file(file, good + service("zoo", "198.51.100.2"));
+  const std::string applied = p.dir / "api.yaml";
+  write_file(applied, service("zoo-api", "198.51.100.3"));
+  std::optional<Running> daemon(std::in_place, p.start());
+  p.cli_until({"services"}, "198.51.100.2:80");
+  std::string out;
+  CHECK(p.cli({"apply", "-f", applied}, out) == 0);
+  const std::string former = ": in force is a former form of it\n";
+  CHECK_FALSE(contains(p.cli_until({"services", "describe", "demo/zoo-api"}, "198.51.100.3"), former));
+
+  // Of the API and of a manifest, contradicted; a slice that doesn't fit, beside a good Service.
+  write_file(applied, service("zoo-api", "198.51.100.1"));
+  CHECK(p.cli({"apply", "-f", applied}, out) == 1);
+  write_file(file, service("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}, 81) +
+                       service("zoo", "198.51.100.1"));
+  for (const bool restarted : {false, true}) {
+    INFO(restarted);
+    if (restarted) {
+      CHECK(daemon->stop() == 0);
+      daemon.emplace(p.start());
+    }
+    const std::string of_api = p.cli_until({"services", "describe", "demo/zoo-api"}, "(document 1)" + former);
+    INFO(of_api);
+    CHECK(contains(of_api, "demo@zoo-api.yaml:1 (document 1)" + former));
+    CHECK(contains(of_api, "VIP:         198.51.100.3:80 TCP"));
+    CHECK(contains(p.cli_until({"services", "describe", "demo/zoo"}, former), "VIP:         198.51.100.2:80 TCP"));
+    const std::string of_web = p.cli_until({"services", "describe", "demo/web"}, former);
+    CHECK_FALSE(contains(of_web, "Service demo/web in " + file + ":2 (document 1)" + former));
+    CHECK(contains(of_web, "10.0.0.1:80"));
+    CHECK(p.cli({"services", "describe", "demo/zoo", "-o", "yaml"}, out) == 0);
+    CHECK(contains(out, "  former_in_force: true\n"));
+  }
+
+  // Malformed, and no YAML.
+  write_file(file, good + service("zoo", "198.51.100.300"));
+  CHECK(contains(p.cli_until({"services", "describe", "demo/zoo"}, "must be an"), former));
+  CHECK_FALSE(contains(p.cli_until({"services", "describe", "demo/web"}, "10.0.0.1:80"), former));
+  write_file(file, "a: [\n");
+  p.cli_until({"services", "describe", "demo/web"}, former);
+  write_file(file, good);
+  CHECK(contains(p.cli_until({"services", "describe", "demo/web"}, "Problems:    none"), "Programmed"));
+  CHECK(p.cli({"services", "describe", "demo/web"}, out) == 0);
+  CHECK_FALSE(contains(out, former));
+}
+
 TEST_CASE("end to end: the API has one backend as the list has it") {
   Site p;
   write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") +

@@ -230,6 +230,7 @@ absl::Status fill(const Snapshot& s, const ObjectKey& key, v1::GetServiceRespons
   const auto add = [&](const OwnedObject& o) {
     v1::ObjectPlace& place = *out.add_objects();
     fill(o, place);
+    place.set_former_in_force(s.former.contains(o.object->key));
     names.insert(place.object());
     files.insert(o.file);
   };

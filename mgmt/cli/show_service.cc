@@ -46,7 +46,8 @@ std::string show(const v1::GetServiceResponse& r, const Style& style) {
   const bool known = std::ranges::any_of(r.objects(), [](const auto& o) { return o.object().starts_with("Service "); });
   if (!known) out += "Service:     none that is well-formed\n";
   for (const auto& o : r.objects())
-    out += "Object:      " + o.object() + " in " + place(o.file(), o.document(), o.line()) + "\n";
+    out += "Object:      " + o.object() + " in " + place(o.file(), o.document(), o.line()) +
+           (o.former_in_force() ? ": in force is a former form of it\n" : "\n");
   if (r.left_out()) out += "Left out:    it isn't the gateway's: it has no VIP, is headless or of another class\n";
   for (const auto& v : r.vips()) out += show_vip(r, v, style);
   return out;

@@ -180,6 +180,7 @@ void Compiler::compile(const ObjectKey& key, std::set<Precedence>& dirty) {
   second.problems = std::move(first.problems);
   second.refused = std::move(first.refused);
   install(key, unit, std::move(second), dirty);
+  unit.former.push_back(key);
 }
 
 // `keep_slices`: the service is becoming DSR, so slices whose port doesn't fit contradict it, not the other way round.
@@ -299,12 +300,16 @@ void Compiler::install(const ObjectKey& key, Unit& unit, Attempt attempt, std::s
   unit.entries = std::move(attempt.entries);
   unit.refused = std::move(attempt.refused);
   unit.problems = std::move(attempt.problems);
+  unit.former.clear();
   // Slices that fit are good now; what doesn't fit any port of the service is told by its problems.
   if (const auto it = slices_.find({key.ns, key.name}); it != slices_.end())
     for (const ObjectKey& s : it->second) {
       const bool wrong = std::any_of(unit.problems.begin(), unit.problems.end(),
                                      [&](const Problem& p) { return p.object == to_string(s); });
-      if (!wrong) store_.accept(s, store_.latest(s));
+      if (!wrong)
+        store_.accept(s, store_.latest(s));
+      else if (store_.good(s) && store_.good(s) != store_.latest(s))
+        unit.former.push_back(s);
     }
 }
 
@@ -345,6 +350,18 @@ std::optional<ForwardingMode> Compiler::mode_of(const ObjectKey& service) const 
   const auto it = units_.find(service);
   if (it == units_.end() || !it->second.form) return std::nullopt;
   return it->second.mode;
+}
+
+std::optional<ForwardingMode> Compiler::asked_mode_of(const ObjectKey& service) const {
+  const ObjectPtr latest = units_.contains(service) ? store_.latest(service) : nullptr;
+  if (!latest) return std::nullopt;
+  return resolve(std::get<Service>(latest->body).mode);
+}
+
+std::vector<ObjectKey> Compiler::former() const {
+  std::vector<ObjectKey> all;
+  for (const auto& [key, unit] : units_) all.insert(all.end(), unit.former.begin(), unit.former.end());
+  return all;
 }
 
 std::vector<ObjectKey> Compiler::served_by(const OverrideKey& override) const {

@@ -57,6 +57,10 @@ class Compiler {
   std::vector<Problem> problems() const;
   // What a Service's wish came to in its form in force; nothing for one without.
   std::optional<ForwardingMode> mode_of(const ObjectKey& service) const;
+  // Likewise in its latest form, were that in force.
+  std::optional<ForwardingMode> asked_mode_of(const ObjectKey& service) const;
+  // Services and EndpointSlices that serve in their last good form, as something contradicts the latest.
+  std::vector<ObjectKey> former() const;
   // The Services that an override concerns: those in force that have the backend.
   std::vector<ObjectKey> served_by(const OverrideKey& override) const;
   // The form in force, for keeping; the latest if there is none.
@@ -72,6 +76,7 @@ class Compiler {
     std::vector<EntryPtr> refused;
     std::vector<VipKey> interests;  // that its latest or last good form would hold
     std::vector<Problem> problems;
+    std::vector<ObjectKey> former;  // it and its slices, where their last good form serves
   };
   struct Attempt {
     std::vector<EntryPtr> entries;

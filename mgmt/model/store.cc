@@ -45,7 +45,9 @@ std::vector<ObjectKey> Store::put_file(const std::string& file, FileContents con
   if (contents.unnamed) now.insert(f.keys.begin(), f.keys.end());
   for (const ObjectKey& key : f.keys)
     if (!now.contains(key) && drop(file, key)) changed.push_back(key);
-  f = {std::move(now), std::move(contents.problems), std::move(contents.skipped), false};
+  std::set<ObjectKey> unread = now;
+  for (const ObjectPtr& object : contents.objects) unread.erase(object->key);
+  f = {std::move(now), std::move(unread), std::move(contents.problems), std::move(contents.skipped), false};
   if (!changed.empty()) ++generation_;
   return changed;
 }

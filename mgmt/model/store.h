@@ -32,7 +32,8 @@ struct FileContents {
 class Store {
  public:
   struct File {
-    std::set<ObjectKey> keys;  // also those that another file has first
+    std::set<ObjectKey> keys;    // also those that another file has first
+    std::set<ObjectKey> unread;  // of those: stay in the form that they had
     std::vector<Problem> problems;
     std::map<std::string, uint32_t> skipped;
     bool broken = false;  // not read as a whole
