@@ -41,7 +41,8 @@ ARROWS = {
 SYSTEM = [
     (re.compile(r"^rte_"), ("dataplane", "pktgen-tests"), "DPDK stays under dataplane/"),
     (re.compile(r"^(bpf|xdp)/"), ("xdp", "dataplane", "pktgen-tests"), "BPF stays with the engine"),
-    (re.compile(r"^libmnl/|^linux/(rt)?netlink"), ("dataplane", "xdp", "pktgen-tests"), "netlink stays with the engine"),
+    (re.compile(r"^libmnl/|^linux/(rt)?netlink"), ("dataplane", "xdp", "mgmt/cli", "pktgen-tests"),
+     "netlink stays with the engine, and with doctor, which looks at the host"),
     (re.compile(r"^grpc"), ("mgmt", "pktgen-tests"), "gRPC stays with the daemon"),
 ]
 
@@ -73,7 +74,7 @@ def wrong_include(root, source, quote, target):
             return "isn't written from the repository's root"
         return wrong_arrow(source, target)
     for pattern, folders, why in SYSTEM:
-        if pattern.search(target) and source.split("/")[0] not in folders:
+        if pattern.search(target) and not source.startswith(tuple(f"{f}/" for f in folders)):
             return why
     return None
 
@@ -108,6 +109,7 @@ FORBIDDEN = [
     ("mgmt/api/a.cc", "#include <rte_mbuf.h>"),
     ("lb/a.cc", "  #  include <rte_hash.h>"),
     ("mgmt/a.cc", "#include <bpf/bpf.h>"),
+    ("mgmt/api/a.cc", "#include <libmnl/libmnl.h>"),
     ("lb/a.cc", '#include "a.h"'),
 ]
 ALLOWED = [
