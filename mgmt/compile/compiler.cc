@@ -177,7 +177,11 @@ void Compiler::compile(const ObjectKey& key, std::set<Precedence>& dirty) {
   unit.form = good;
   unit.mode = good_mode;
   Attempt second = attempt(key, good, unit.mode, unit.precedence, false);
-  second.problems = std::move(first.problems);
+  // What is wrong with slices beside the form in force stays, or they would count as good.
+  std::erase_if(second.problems, [&](const Problem& p) { return p.object == to_string(key); });
+  second.problems.insert(second.problems.end(), first.problems.begin(), first.problems.end());
+  std::sort(second.problems.begin(), second.problems.end());
+  second.problems.erase(std::unique(second.problems.begin(), second.problems.end()), second.problems.end());
   second.refused = std::move(first.refused);
   install(key, unit, std::move(second), dirty);
   unit.former.push_back(key);

@@ -336,6 +336,20 @@ TEST_CASE("compile: DSR can't translate ports") {
   CHECK(b.message(kName).reals(0).port() == 80);
 }
 
+TEST_CASE("compile: a slice that is wrong beside the form in force isn't good, whatever is wrong with the latest") {
+  Bench b;
+  const std::string dsr = created(2) + "  annotations:\n    guideway.io/forwarding-mode: dsr-ipip\n";
+  b.put("g", gateway_yaml(""));
+  b.put("1", service_yaml("a", "198.51.100.2", created(1)));
+  b.put("2", service_yaml("web", "198.51.100.1", dsr) + slice_yaml("web", {{"10.0.0.1", "ready"}}));
+  b.put("2", service_yaml("web", "198.51.100.2", dsr) + slice_yaml("web", {{"10.0.0.2", "ready"}}, 8080));
+  CHECK(b.compiler.problems().size() == 2);
+  b.put("1", service_yaml("a", "198.51.100.2", created(1), 80, 81));  // and once more
+  CHECK(b.compiler.problems().size() == 2);
+  REQUIRE(b.message(kName).reals_size() == 1);
+  CHECK(b.message(kName).reals(0).port() == 80);
+}
+
 TEST_CASE("compile: a new default that a service can't follow leaves it as it was") {
   Bench b;
   b.put("g", gateway_yaml("forwardingMode: nat"));
