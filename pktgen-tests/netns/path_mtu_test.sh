@@ -35,11 +35,13 @@ say "the narrow link is wide: the router spreads downloads over both gateways"
 lab_errors_by nobody
 for vip in "${LAB_VIP4[@]}" "${LAB_VIP6[@]}"; do
   before=($(sent_to gw1) $(sent_to gw2))
-  for _ in {1..12}; do
+  # The router's hash has another seed each time: a dozen may by chance take one way.
+  for n in {1..60}; do
     equal "the file from $vip" "$checksum" "$(download "$vip" | sha256sum)"
     port=$((port + 1))
+    passed=($(($(sent_to gw1) - before[0])) $(($(sent_to gw2) - before[1])))
+    [ "$n" -lt 12 ] || [ ${passed[0]} -lt 5 ] || [ ${passed[1]} -lt 5 ] || break
   done
-  passed=($(($(sent_to gw1) - before[0])) $(($(sent_to gw2) - before[1])))
   { [ ${passed[0]} -ge 5 ] && [ ${passed[1]} -ge 5 ]; } || fail "all downloads from $vip pass one gateway: ${passed[*]} packets"
 done
 
