@@ -18,9 +18,9 @@
 #include "mgmt/snapshot.h"
 #include "mgmt/source/api/api_source.h"
 #include "mgmt/source/decode.h"
+#include "mgmt/source/last_good.h"
 #include "mgmt/source/manifests/directory.h"
 #include "mgmt/source/manifests/document_cache.h"
-#include "mgmt/source/manifests/last_good.h"
 
 namespace guideway::mgmt {
 

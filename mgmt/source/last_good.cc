@@ -1,4 +1,4 @@
-#include "mgmt/source/manifests/last_good.h"
+#include "mgmt/source/last_good.h"
 
 #include <unistd.h>
 
