@@ -19,12 +19,18 @@ ip netns exec "$LAB_PREFIX-border" /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/n
 lab_wait_until 5 grep -q ready "$LAB_RUN/log/too_big.log" || fail "too_big.py doesn't start"
 
 port=20000  # of the client, another for each download, so that errors can be told apart
-forget_path_mtu() {
+nothing_is_remembered() {
   local server
   for server in "${LAB_SERVERS[@]}"; do
     lab_in "$server" ip -4 route flush cache
     lab_in "$server" ip -6 route flush cache
+    [ -z "$(lab_in "$server" ip -4 route show cache; lab_in "$server" ip -6 route show cache)" ] || return 1
   done
+}
+# An error that is still on its way when they are told to forget would be remembered.
+forget_path_mtu() {
+  sleep 0.1
+  lab_wait_until 5 nothing_is_remembered || fail "the servers don't forget a path's MTU"
 }
 # `errors_at gw1 VIP`: whether any was sent there about the flow of `port`.
 errors_at() { grep -q "^$1 $2 $port 1300$" "$LAB_RUN/log/too_big.log"; }
@@ -67,7 +73,7 @@ for mode in "${LAB_MODES[@]}" "${LAB_MIXED[@]}"; do
       forget_path_mtu
       port=$((port + 1))
       equal "the file from $vip by $gateway, errors by $errors" "$checksum" "$(download "$vip" | sha256sum)"
-      errors_at $errors "$vip" || fail "no error about the download from $vip went to $errors"
+      lab_wait_until 2 errors_at $errors "$vip" || fail "no error about the download from $vip went to $errors"
     done
   done
 done
