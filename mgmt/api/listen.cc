@@ -74,8 +74,7 @@ Judge Listeners::judge() const {
 absl::StatusOr<std::unique_ptr<grpc::Server>> Listeners::start(grpc::ServerBuilder& builder) {
   for (Tcp& t : tcp_) builder.AddListeningPort(t.address, t.tls.credentials, &t.port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Whoever asks more than this at once is refused, or waits; 256 watches and twice 64 answers are a connection's
-  // calls.
+  // Whoever asks more than this at once is refused, or waits; a connection's calls are 256 watches and twice 64 others.
   builder.SetResourceQuota(grpc::ResourceQuota("api").Resize(kMaxBytes).SetMaxThreads(kMaxThreads));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCalls);
   // What is compressed is refused (call.cc): gRPC would unpack a megabyte into a gigabyte before anybody is asked.

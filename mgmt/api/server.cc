@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -287,7 +288,8 @@ class ApplianceService final : public grpc::CallbackGenericService {
   Daemon& daemon_;
   Watches watches_;
   Calls manifests_{kMaxManifests, 16};
-  Calls questions_{kMaxRequest, 1'000};  // and small changes
+  // And small changes. All come at once: callers who never send theirs hold up nobody.
+  Calls questions_{kMaxRequest, std::numeric_limits<size_t>::max()};
   const std::map<std::string, Method> methods_ = {
       {path("GetStatus"), one(questions_, &Self::get_status)},
       {path("ListServices"), one(questions_, &Self::list_services)},
