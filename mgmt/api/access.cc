@@ -42,12 +42,12 @@ std::string shown(std::string_view name) {
   return shortened(absl::Utf8SafeCHexEscape({name.data(), std::min(name.size(), kMaxShown)}), kMaxShown);
 }
 
+bool is_ours(std::string_view method) { return described(method) != nullptr; }
+
 bool only_reads(std::string_view method) {
   const auto* m = described(method);
   return m != nullptr && m->options().idempotency_level() == MethodOptions::NO_SIDE_EFFECTS;
 }
-
-bool is_ours(std::string_view method) { return described(method) != nullptr; }
 
 bool for_anybody(std::string_view method) {
   return method.starts_with("/grpc.health.v1.Health/") || method.starts_with("/grpc.reflection.");

@@ -18,6 +18,11 @@ std::string port_field(const ServicePort& p, const char* name) {
   return "spec.ports[" + std::to_string(p.index) + "]." + name;
 }
 
+void each_once(std::vector<Problem>& problems) {
+  std::sort(problems.begin(), problems.end());
+  problems.erase(std::unique(problems.begin(), problems.end()), problems.end());
+}
+
 }  // namespace
 
 Delta Compiler::update(std::span<const ObjectKey> changed) {
@@ -180,8 +185,7 @@ void Compiler::compile(const ObjectKey& key, std::set<Precedence>& dirty) {
   // What is wrong with slices beside the form in force stays, or they would count as good.
   std::erase_if(second.problems, [&](const Problem& p) { return p.object == to_string(key); });
   second.problems.insert(second.problems.end(), first.problems.begin(), first.problems.end());
-  std::sort(second.problems.begin(), second.problems.end());
-  second.problems.erase(std::unique(second.problems.begin(), second.problems.end()), second.problems.end());
+  each_once(second.problems);
   second.refused = std::move(first.refused);
   install(key, unit, std::move(second), dirty);
   unit.former.push_back(key);
@@ -226,8 +230,7 @@ Compiler::Attempt Compiler::attempt(const ObjectKey& key, const ObjectPtr& form,
                                        (vip.address.is_v4() ? "IPv4" : "IPv6") + " one to spec.snat of GatewayConfig"));
   }
   // A port is wrong once, however many VIPs it has.
-  std::sort(a.problems.begin(), a.problems.end());
-  a.problems.erase(std::unique(a.problems.begin(), a.problems.end()), a.problems.end());
+  each_once(a.problems);
   return a;
 }
 
