@@ -1,5 +1,6 @@
 #include "mgmt/api/calls.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace guideway::mgmt {
@@ -14,7 +15,7 @@ absl::Status too_many(const std::string& what) {
 class Calls::OneAnswer final : public Call {
  public:
   OneAnswer(Calls& all, CallContext& context, std::string peer, const Answer& answer)
-      : Call(context, all.largest_request_), peer(std::move(peer)), all_(all), answer_(answer) {}
+      : Call(context, all.limits_.request), peer(std::move(peer)), all_(all), answer_(answer) {}
 
   absl::Status answer() { return context().IsCancelled() ? gone() : answer_(context(), request_, response_); }
   size_t size() const { return response_.Length(); }
@@ -28,8 +29,8 @@ class Calls::OneAnswer final : public Call {
 
   const std::string peer;
   // Guarded by the mutex of Calls:
-  bool under_way = false;
-  size_t unread = 0;  // bytes
+  bool counts = false;  // as one of those at once
+  size_t unread = 0;    // bytes
 
  private:
   void begin(grpc::ByteBuffer request) override {
@@ -48,7 +49,7 @@ class Calls::OneAnswer final : public Call {
   grpc::ByteBuffer response_;
 };
 
-Calls::Calls(size_t largest_request, size_t at_once) : largest_request_(largest_request), at_once_(at_once) {
+Calls::Calls(const Limits& limits) : limits_(limits) {
   for (size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
 }
 
@@ -74,11 +75,15 @@ void Calls::read_next() {
   OneAnswer* next = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    if (unread_calls_.empty() || under_way_ == at_once_) return;
-    next = unread_calls_.front();
-    unread_calls_.pop_front();
-    next->under_way = true;
-    ++under_way_;
+    if (at_once_ == limits_.at_once) return;
+    const auto found = std::ranges::find_if(
+        unread_calls_, [&](const OneAnswer* call) { return connections_[call->peer].at_once < limits_.of_connection; });
+    if (found == unread_calls_.end()) return;
+    next = *found;
+    unread_calls_.erase(found);
+    next->counts = true;
+    ++connections_[next->peer].at_once;
+    ++at_once_;
   }
   next->read();
 }
@@ -134,8 +139,9 @@ void Calls::withdraw(OneAnswer& call) {
 // Whether that makes room for another one.
 bool Calls::release(OneAnswer& call) {
   const std::lock_guard lock(mutex_);
-  if (!std::exchange(call.under_way, false)) return false;
-  --under_way_;
+  if (!std::exchange(call.counts, false)) return false;
+  --connections_[call.peer].at_once;
+  --at_once_;
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <string>
@@ -29,8 +30,14 @@ class Calls {
   using Answer =
       std::function<absl::Status(const CallContext& context, grpc::ByteBuffer& request, grpc::ByteBuffer& response)>;
 
-  // A request has at most so many bytes, and so many of them come, wait or are worked on at a time: others aren't read.
-  Calls(size_t largest_request, size_t at_once);
+  // Of requests: bytes of one, and how many come, wait or are worked on at a time. Others aren't read until then.
+  struct Limits {
+    size_t request = kMaxRequest;
+    size_t at_once = std::numeric_limits<size_t>::max();
+    size_t of_connection = std::numeric_limits<size_t>::max();  // of those at once
+  };
+
+  explicit Calls(const Limits& limits);
   ~Calls() { stop(); }
 
   // A connection that has too many under way is refused. `answer` outlives the call.
@@ -41,6 +48,7 @@ class Calls {
  private:
   struct Connection {
     size_t calls = 0;
+    size_t at_once = 0;
     size_t unread = 0;  // bytes
   };
   class OneAnswer;
@@ -53,14 +61,13 @@ class Calls {
   bool release(OneAnswer& call);
   void end(OneAnswer& call);
 
-  const size_t largest_request_;
-  const size_t at_once_;
+  const Limits limits_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
-  std::deque<OneAnswer*> unread_calls_;            // whose requests nobody has begun to read
-  std::deque<OneAnswer*> waiting_;                 // for a thread
-  size_t under_way_ = 0;                           // of at_once_
+  std::deque<OneAnswer*> unread_calls_;  // whose requests nobody has begun to read
+  std::deque<OneAnswer*> waiting_;       // for a thread
+  size_t at_once_ = 0;
   std::map<std::string, Connection> connections_;  // that have calls under way, by gRPC's name for the peer
   size_t unread_ = 0;                              // bytes of answers, of all
   bool stopped_ = false;

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -287,9 +286,9 @@ class ApplianceService final : public grpc::CallbackGenericService {
 
   Daemon& daemon_;
   Watches watches_;
-  Calls manifests_{kMaxManifests, 16};
-  // And small changes. All come at once: callers who never send theirs hold up nobody.
-  Calls questions_{kMaxRequest, std::numeric_limits<size_t>::max()};
+  // A caller who never sends his holds up nobody else's.
+  Calls manifests_{{.request = kMaxManifests, .at_once = 16, .of_connection = 4}};
+  Calls questions_{{.request = kMaxRequest}};  // and small changes
   const std::map<std::string, Method> methods_ = {
       {path("GetStatus"), one(questions_, &Self::get_status)},
       {path("ListServices"), one(questions_, &Self::list_services)},

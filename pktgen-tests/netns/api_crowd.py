@@ -206,8 +206,9 @@ class Crowd(ApiTest):
         self.assertGreater(ends[CODE.RESOURCE_EXHAUSTED], 0)  # 256 answers of 200 kB are more than are kept
         self.assertLess(peak - rest, 150)  # 32 MB of answers, and what is at work
 
-    def test_of_those_who_keep_reflection_open(self):
-        """A hundred streams that say nothing, each of which would hold a thread."""
+    @contextlib.contextmanager
+    def silent(self, method, streams):
+        """So many calls of one client that send nothing until the end; others' changes are taken meanwhile."""
         end = threading.Event()
 
         def silence():
@@ -215,16 +216,24 @@ class Crowd(ApiTest):
             yield from ()
 
         with connection() as channel:
-            reflection = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-            streams = [reflection(silence(), timeout=120) for _ in range(100)]
+            calls = [channel.stream_stream(method)(silence(), timeout=120) for _ in range(streams)]
             try:
                 time.sleep(0.5)
                 for _ in range(5):
                     self.stub.ApplyObjects(api.ApplyObjectsRequest(manifests=self.objects), timeout=5)
-                self.assertGreaterEqual(sum(s.done() and s.code() == CODE.CANCELLED for s in streams), 92)
+                yield calls
             finally:
                 end.set()
                 self.stub.DeleteObjects(api.DeleteObjectsRequest(manifests=self.objects, ignore_missing=True))
+
+    def test_of_those_who_keep_reflection_open(self):
+        """Each of their streams would hold a thread."""
+        with self.silent("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", 100) as streams:
+            self.assertGreaterEqual(sum(s.done() and s.code() == CODE.CANCELLED for s in streams), 92)
+
+    def test_of_those_who_promise_manifests_and_send_none(self):
+        with self.silent("/guideway.v1.Appliance/ApplyObjects", 64) as calls:
+            self.assertFalse(any(c.done() for c in calls))
 
     def test_of_those_whose_requests_are_far_too_large(self):
         """Two at a time, of 60 MB each; and a megabyte that would be a gigabyte, were it unpacked."""
