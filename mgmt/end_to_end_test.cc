@@ -897,6 +897,7 @@ TEST_CASE("end to end: the log names who called over the Unix socket, in JSON in
     CHECK(contains(object["message"], object["caller"]));
     CHECK(object["method"] == (object["level"] == "warn" ? "SetBackendWeight" : "SetLogLevel"));
     CHECK(object.contains("code") == (object["level"] == "warn"));
+    if (object["level"] != "warn") CHECK(object["change"] == "the daemon logs at info");
   }
   CHECK(found == 2);
 }

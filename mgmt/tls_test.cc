@@ -157,7 +157,7 @@ TEST_CASE("tls: roles decide who may call what", "[tls]") {
   CHECK(contains(out, "the certificate of 'dave' has no O"));
 
   CHECK(p.as("alice", {"weight", "10.0.0.1", "3"}, out) == 0);
-  CHECK(contains(p.log(), "SetBackendWeight by 'alice'"));
+  CHECK(contains(p.log(), "SetBackendWeight by 'alice': backend 10.0.0.1 has weight 3"));
   CHECK(p.as("alice", {"drain", "10.0.0.9"}, out) == 1);
   CHECK(contains(p.log(),
                  "SetBackendWeight failed for 'alice': NOT_FOUND: there is no backend 10.0.0.9; "

@@ -28,7 +28,7 @@ class Call : public grpc::ServerGenericBidiReactor {
 
  protected:
   Call(CallContext& context, size_t largest) : context_(context), largest_(largest) {}
-  const CallContext& context() const { return context_; }
+  CallContext& context() const { return context_; }
 
  private:
   // The request has come, on a thread of gRPC's.

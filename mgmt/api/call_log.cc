@@ -4,6 +4,7 @@
 #include <grpc/grpc_security_constants.h>
 #include <grpcpp/support/server_interceptor.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,14 @@ namespace guideway::mgmt {
 namespace {
 
 namespace hooks = grpc::experimental;
+
+// gRPC has no other place for what a call's maker tells its interceptors. It isn't sent.
+constexpr const char* kChange = "guideway-change";
+
+std::string take_change(std::multimap<std::string, std::string>& trailers) {
+  const auto found = trailers.find(kChange);
+  return found == trailers.end() ? "" : trailers.extract(found).mapped();
+}
 
 std::string common_name(const grpc::ServerContextBase& context) {
   const auto names = context.auth_context()->FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
@@ -32,20 +41,23 @@ class CallLog final : public hooks::Interceptor {
     if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::POST_RECV_INITIAL_METADATA))
       local_ = local_caller(call_->server_context()->peer());
     if (methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::PRE_SEND_STATUS))
-      log(methods->GetSendStatus());
+      log(methods->GetSendStatus(), take_change(*methods->GetSendTrailingMetadata()));
     methods->Proceed();
   }
 
  private:
-  void log(const grpc::Status& s) const {
+  void log(const grpc::Status& s, const std::string& change) const {
     const std::string_view path = call_->method();
     if (s.error_code() == grpc::StatusCode::CANCELLED) return;  // by the caller: how watches end
     if (s.ok() && (only_reads(path) || for_anybody(path))) return;
     const std::string method = shown(is_ours(path) ? path.substr(path.rfind('/') + 1) : path);
     const std::string caller = local_ ? to_string(*local_) : common_name(*call_->server_context());
     const std::string shown = local_ ? caller : "'" + caller + "'";
-    if (s.ok())
-      return log::write(spdlog::level::info, method + " by " + shown, {{"method", method}, {"caller", caller}});
+    if (s.ok()) {
+      const std::string what = method + " by " + shown;
+      return log::write(spdlog::level::info, what + (change.empty() ? "" : ": " + change),
+                        {{"method", method}, {"caller", caller}, {"change", change}}, what);
+    }
     const std::string code = absl::StatusCodeToString(static_cast<absl::StatusCode>(s.error_code()));
     log::write(spdlog::level::warn, method + " failed for " + shown + ": " + code + ": " + s.error_message(),
                {{"method", method}, {"caller", caller}, {"code", code}, {"error", s.error_message()}});
@@ -63,5 +75,9 @@ class Factory final : public hooks::ServerInterceptorFactoryInterface {
 }  // namespace
 
 std::unique_ptr<hooks::ServerInterceptorFactoryInterface> call_log() { return std::make_unique<Factory>(); }
+
+void note_change(grpc::ServerContextBase& context, const std::string& change) {
+  context.AddTrailingMetadata(kChange, change);
+}
 
 }  // namespace guideway::mgmt

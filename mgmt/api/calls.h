@@ -28,7 +28,7 @@ class Calls {
   // Fills the response, on one of our threads. What is kept of a call while it waits are bytes: a message takes many
   // times as much.
   using Answer =
-      std::function<absl::Status(const CallContext& context, grpc::ByteBuffer& request, grpc::ByteBuffer& response)>;
+      std::function<absl::Status(CallContext& context, grpc::ByteBuffer& request, grpc::ByteBuffer& response)>;
 
   // Of requests: bytes of one, and how many come, wait or are worked on at a time. Others aren't read until then.
   struct Limits {

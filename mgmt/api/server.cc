@@ -18,6 +18,7 @@
 #include "mgmt/api/call.h"
 #include "mgmt/api/call_log.h"
 #include "mgmt/api/calls.h"
+#include "mgmt/api/change.h"
 #include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
 #include "mgmt/api/enums.h"
@@ -82,7 +83,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
 
   template <typename Request, typename Response>
   Method one(Calls& calls, absl::Status (Self::*answer)(const Context&, const Request&, Response&)) {
-    const Calls::Answer bytes = [this, answer](const Context& context, grpc::ByteBuffer& request,
+    const Calls::Answer bytes = [this, answer](CallContext& context, grpc::ByteBuffer& request,
                                                grpc::ByteBuffer& response) {
       Request q;
       absl::Status s = parse(request, q);
@@ -90,7 +91,9 @@ class ApplianceService final : public grpc::CallbackGenericService {
       if (!s.ok()) return s;
       Response r;
       s = (this->*answer)(context, q, r);
-      if (s.ok()) response = bytes_of(r);
+      if (!s.ok()) return s;
+      response = bytes_of(r);
+      if constexpr (requires { change_of(q, r); }) note_change(context, change_of(q, r));
       return s;
     };
     return [&calls, bytes](CallContext& context) { return calls.begin(context, bytes); };
