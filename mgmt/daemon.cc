@@ -335,7 +335,6 @@ Snapshot Daemon::snapshot() const {
   s.slice_objects = store_.objects(Kind::kEndpointSlice);
   s.endpoint_slices = static_cast<uint32_t>(s.slice_objects.size());
   s.filter_objects = store_.objects(Kind::kSourceFilter);
-  s.former = former();
   s.denied_prefixes = compiler_.denied().prefixes;
   s.denied_applied = engine_.denied_applied();
   if (compiler_.gateway_object()) s.gateway_config = compiler_.gateway_object()->key.name;
@@ -361,6 +360,11 @@ absl::StatusOr<SnapshotPtr> Daemon::take_snapshot(std::optional<Question> questi
 absl::StatusOr<std::vector<Snapshot::Vip>> Daemon::take_vips() {
   using Vips = std::vector<Snapshot::Vip>;
   return await<Vips>(loop_, [this](const Reply<Vips>& reply) { reply(vips()); });
+}
+
+absl::StatusOr<std::set<ObjectKey>> Daemon::take_former() {
+  using Keys = std::set<ObjectKey>;
+  return await<Keys>(loop_, [this](const Reply<Keys>& reply) { reply(former()); });
 }
 
 absl::StatusOr<engine::Envelope> Daemon::ask_engine(const engine::Envelope& request, const char* what) {

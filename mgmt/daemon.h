@@ -57,6 +57,8 @@ class Daemon {
   absl::StatusOr<SnapshotPtr> take_snapshot(std::optional<Question> question);
   // What Snapshot::vips has, alone.
   absl::StatusOr<std::vector<Snapshot::Vip>> take_vips();
+  // Services and EndpointSlices that aren't in force as they stand in their file now: a former form of them is.
+  absl::StatusOr<std::set<ObjectKey>> take_former();
   absl::StatusOr<engine::Connections> list_connections(const engine::ConnectionsRequest& request);
   // InvalidArgument: the engine says that there is no such packet, and the text names the field.
   absl::StatusOr<engine::Trace> trace(const engine::TraceRequest& request);

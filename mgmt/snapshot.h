@@ -48,7 +48,6 @@ struct Snapshot {
   std::vector<OwnedObject> service_objects;
   std::vector<OwnedObject> slice_objects;
   std::vector<OwnedObject> filter_objects;
-  std::set<ObjectKey> former;    // Services and EndpointSlices that aren't in force as they stand in their file now
   uint64_t denied_prefixes = 0;  // by all of them, each once
   bool denied_applied = false;   // the engine has them
   uint32_t services = 0;

@@ -93,7 +93,7 @@ void service(const v1::GetServiceRequest& q) {
   static const Snapshot services = one_service();
   const auto key = to_service(q);
   v1::GetServiceResponse r;
-  if (taken(key)) require(found(fill(services, *key, r)) == (q.namespace_() == "demo" && q.name() == "web"));
+  if (taken(key)) require(found(fill(services, {}, *key, r)) == (q.namespace_() == "demo" && q.name() == "web"));
 }
 
 void backend(const v1::GetBackendRequest& q) {

@@ -224,13 +224,14 @@ void fill(const Snapshot& s, v1::ListBackendsResponse& out) {
     for (const Backend& b : v.entry->backends) fill(s, *v.entry, b, *out.add_backends());
 }
 
-absl::Status fill(const Snapshot& s, const ObjectKey& key, v1::GetServiceResponse& out) {
+absl::Status fill(const Snapshot& s, const std::set<ObjectKey>& former, const ObjectKey& key,
+                  v1::GetServiceResponse& out) {
   std::set<std::string> names{to_string(key)};
   std::set<std::string> files;
   const auto add = [&](const OwnedObject& o) {
     v1::ObjectPlace& place = *out.add_objects();
     fill(o, place);
-    place.set_former_in_force(s.former.contains(o.object->key));
+    place.set_former_in_force(former.contains(o.object->key));
     names.insert(place.object());
     files.insert(o.file);
   };

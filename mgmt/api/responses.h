@@ -19,8 +19,9 @@ struct BackendKey {
 void fill(const Snapshot& s, v1::GetStatusResponse& out);
 void fill(const Snapshot& s, v1::ListServicesResponse& out);
 void fill(const Snapshot& s, v1::ListBackendsResponse& out);
-// NotFound: nothing is known of it.
-absl::Status fill(const Snapshot& s, const ObjectKey& key, v1::GetServiceResponse& out);
+// `former`: Daemon::take_former(). NotFound: nothing is known of it.
+absl::Status fill(const Snapshot& s, const std::set<ObjectKey>& former, const ObjectKey& key,
+                  v1::GetServiceResponse& out);
 absl::Status fill(const Snapshot& s, const BackendKey& key, v1::GetBackendResponse& out);
 // Rows of both, without counters.
 void fill(const Snapshot::Vip& v, v1::VipRow& out);

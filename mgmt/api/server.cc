@@ -115,7 +115,9 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto key = to_service(q);
     if (!key.ok()) return key.status();
     const auto s = daemon_.take_snapshot(Question::kCounters);
-    return s.ok() ? fill(**s, *key, r) : s.status();
+    if (!s.ok()) return s.status();
+    const auto former = daemon_.take_former();
+    return former.ok() ? fill(**s, *former, *key, r) : former.status();
   }
   absl::Status list_backends(const Context&, const v1::ListBackendsRequest&, v1::ListBackendsResponse& r) {
     return fill_from_snapshot(Question::kCounters, r);
