@@ -281,6 +281,8 @@ TEST_CASE("end to end: a Service's description says where a former form is in fo
     INFO(of_api);
     CHECK(contains(of_api, "demo@zoo-api.yaml:1 (document 1)" + former));
     CHECK(contains(of_api, "VIP:         198.51.100.3:80 TCP"));
+    CHECK(p.cli({"diff", "-f", applied}, out) == 1);  // as it is written already, and yet not in force
+    CHECK(contains(out, "guideway: Service demo/zoo-api: status.loadBalancer.ingress[0].ip: "));
     CHECK(contains(p.cli_until({"services", "describe", "demo/zoo"}, former), "VIP:         198.51.100.2:80 TCP"));
     const std::string of_web = p.cli_until({"services", "describe", "demo/web"}, former);
     CHECK_FALSE(contains(of_web, "Service demo/web in " + file + ":2 (document 1)" + former));

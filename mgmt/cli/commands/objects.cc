@@ -167,6 +167,7 @@ int diff(Client& client, const Options& o) {
       const bool differs = a.before() != a.after();
       code = std::max(code, client.for_people() ? unified_diff(a) : differs ? kDifferent : 0);
     }
+    code = std::max(code, tell_problems(response));  // what is written already isn't in force as it is
   }
   return code;
 }

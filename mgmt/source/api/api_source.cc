@@ -130,6 +130,7 @@ absl::StatusOr<ApplyResult> ApiSource::judge(const Write& write) const {
   ApplyResult result;
   result.skipped = write.submission.skipped;
   size_t created = 0;
+  std::set<std::string> unchanged;
   for (const Submitted& o : write.submission.objects) {
     if (absl::Status s = may_write(o.key, write.condition); !s.ok()) return s;
     const std::string* before = text_of(o.key);
@@ -138,10 +139,12 @@ absl::StatusOr<ApplyResult> ApiSource::judge(const Write& write) const {
                                               : Action::kConfigured;
     created += action == Action::kCreated ? 1 : 0;
     result.objects.push_back({o.key, action, {}, {}});
+    if (action == Action::kUnchanged) unchanged.insert(path_of(o.key));
     if (!write.dry_run) continue;
     result.objects.back().before = before != nullptr ? *before : "";
     result.objects.back().after = o.text;
   }
+  if (write.dry_run) result.problems = hooks_.problems_of(unchanged);
   if (texts_.size() + created > kMaxObjects)
     return absl::ResourceExhaustedError("at most " + std::to_string(kMaxObjects) +
                                         " objects may come over the API: keep the others in manifests");

@@ -154,6 +154,10 @@ TEST_CASE("api: a contradiction is told, and what was in force goes on", "[api]"
   REQUIRE(taken->problems.size() == 1);
   CHECK(taken->problems[0].field == "status.loadBalancer.ingress[0].ip");
   CHECK(t.rig.engine.state().services.at(kWeb).reals_size() == 2);
+  const auto again = t.api().apply(service("zoo", "198.51.100.1"), Condition::kNone, true);
+  REQUIRE(again.ok());
+  CHECK(again->objects[0].action == Action::kUnchanged);
+  CHECK(again->problems == taken->problems);
   const auto mended = t.api().apply(service("zoo", "198.51.100.3"), Condition::kExists, false);
   REQUIRE(mended.ok());
   CHECK(mended->problems.empty());
