@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "mgmt/cli/endpoint.h"
 #include "mgmt/cli/yaml.h"
 
 namespace guideway::mgmt {
@@ -36,7 +37,12 @@ void Client::options(CLI::App& app) {
       ->envname("GUIDEWAY_TLS_SERVER_NAME")
       ->type_name("NAME");
   app.parse_complete_callback([this] {
-    if (over_tcp() && (tls.certificate.empty() || tls.key.empty() || tls.ca.empty()))
+    if (!over_tcp()) return;
+    std::string host;
+    uint32_t port = 0;
+    if (!split_endpoint(tcp_target(), &host, &port) || port == 0)
+      throw CLI::ValidationError("--server " + server + " is no address of guidewayd: give unix:PATH or tcp:HOST:PORT");
+    if (tls.certificate.empty() || tls.key.empty() || tls.ca.empty())
       throw CLI::ValidationError("--server " + server + " needs --tls-cert, --tls-key and --tls-ca");
   });
 }
@@ -58,9 +64,8 @@ grpc::Status Client::prepare() {
   const auto identity = read_identity(tls);
   if (!identity.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, std::string(identity.status().message())};
   if (!tls_server_name.empty()) arguments.SetSslTargetNameOverride(tls_server_name);
-  const std::string target = server.starts_with("tcp:") ? server.substr(4) : server;
   const auto credentials = grpc::SslCredentials({identity->ca, identity->key, identity->certificate});
-  stub_ = v1::Appliance::NewStub(grpc::CreateCustomChannel(target, credentials, arguments));
+  stub_ = v1::Appliance::NewStub(grpc::CreateCustomChannel(tcp_target(), credentials, arguments));
   return grpc::Status::OK;
 }
 

@@ -93,6 +93,7 @@ class Client {
 
  private:
   bool over_tcp() const { return !server.starts_with("unix:"); }
+  std::string tcp_target() const { return server.starts_with("tcp:") ? server.substr(4) : server; }
   // Before the first call: the stub; why there can't be one.
   grpc::Status prepare();
   std::string why_unreachable(const std::string& error) const;

@@ -51,6 +51,25 @@ TEST_CASE("client: the doctor says of a daemon that is away what every command d
   CHECK_FALSE(contains(doctor, "its socket"));  // over TCP there is none
 }
 
+TEST_CASE("client: what is no address of the daemon is said before anything else", "[client]") {
+  Site p;
+  std::string out;
+  for (const char* server :
+       {"foo", "tcp:foo", "tcp:", "", "tcp:gw1:0", "tcp:gw1:x", "tcp:2001:db8::1:9443", "UNIX:/run/x"}) {
+    p.listen = server;
+    INFO(server);
+    CHECK(p.cli({"status"}, out) == 2);
+    CHECK(contains(out, "--server " + p.listen + " is no address of guidewayd: give unix:PATH or tcp:HOST:PORT"));
+    CHECK_FALSE(contains(out, "--tls"));
+  }
+  for (const char* server : {"tcp:gw1:9443", "gw1:9443", "tcp:[2001:db8::1]:9443"}) {
+    p.listen = server;
+    INFO(server);
+    CHECK(p.cli({"status"}, out) == 2);
+    CHECK(contains(out, "needs --tls-cert, --tls-key and --tls-ca"));
+  }
+}
+
 TEST_CASE("client: several answers are several documents of YAML", "[client]") {
   Site p;
   write_file(p.dir / "web.yaml", service_yaml("web", "198.51.100.1", kMode));
