@@ -70,6 +70,33 @@ TEST_CASE("client: what is no address of the daemon is said before anything else
   }
 }
 
+TEST_CASE("client: TCP's flags may be written in several ways", "[client]") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "1 applied");
+  std::string out;
+  std::vector<std::string> command{"trace", "tcp", "203.0.113.7:40000", "192.0.2.10:80", "--flags"};
+  const auto traced = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> all = command;
+    all.insert(all.end(), flags.begin(), flags.end());
+    return p.cli(all, out);
+  };
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
+           {"fin,ack"}, {"fin|ack"}, {"FIN,Ack"}, {"ack,fin,ack"}, {"fin", "--flags", "ack"}}) {
+    INFO(flags[0]);
+    CHECK(traced(flags) == 0);
+    CHECK(p.engine.state().trace_requests.back().tcp_flags() == 0x11);
+  }
+  CHECK(traced({"fin,psh|rst,ack"}) == 0);
+  CHECK(p.engine.state().trace_requests.back().tcp_flags() == 0x1d);
+  for (const char* flags : {"fin,urg", "urg", "fin,,ack", "fin,", "", "fin ack", "fin+ack"}) {
+    INFO(flags);
+    CHECK(traced({flags}) == 2);
+    CHECK(contains(out, "--flags: "));
+    CHECK(contains(out, " not in {ack,fin,psh,rst,syn}"));
+  }
+}
+
 TEST_CASE("client: several answers are several documents of YAML", "[client]") {
   Site p;
   write_file(p.dir / "web.yaml", service_yaml("web", "198.51.100.1", kMode));

@@ -48,6 +48,7 @@ std::vector<Typed> typed(const TemporaryDirectory& dir) {
       {"guideway log-level engine deb", "debug"},
       {"guideway --server unix:/run/x delete --server tcp:x Ga", "GatewayConfig"},
       {"guideway trace tcp tc", ""},
+      {"guideway trace --flags sy", "syn"},
       {"guidewayd --log-level i", "info"},
       {"guidewayd --manif", "--manifests"},
       {"guidewayd --manifests " + (dir / "mani"), dir / "manifests"},

@@ -1,3 +1,5 @@
+#include <absl/strings/str_split.h>
+
 #include <map>
 #include <memory>
 #include <vector>
@@ -55,11 +57,29 @@ Value value_of(const std::map<std::string, Value>& values, const std::string& wo
   return found == values.end() ? Value{} : found->second;
 }
 
+template <typename Value>
+std::vector<std::string> words(const std::map<std::string, Value>& values) {
+  std::vector<std::string> all;
+  for (const auto& [word, value] : values) all.push_back(word);
+  return all;
+}
+
 // What is wrong with an end, or nothing. Whether the rest is an address, the daemon says.
 std::string read_end(const std::string& text, bool with_port, std::string* address, uint32_t* port) {
   if (!split_endpoint(text, address, port) || (*port != 0) != with_port)
     return text + (with_port ? " isn't ADDRESS:PORT, as 192.0.2.10:80 or [2001:db8::10]:80"
                              : " isn't ADDRESS: an echo request has no ports");
+  return "";
+}
+
+// "fin,ack" or "fin|ack": what it names.
+std::vector<std::string> split_flags(const std::string& text) { return absl::StrSplit(text, absl::ByAnyChar(",|")); }
+
+// Each of them one of TCP's.
+std::string check_flags(const std::string& text) {
+  const CLI::IsMember one_of_them(words(kFlags), CLI::ignore_case);
+  for (std::string flag : split_flags(text))
+    if (std::string wrong = one_of_them(flag); !wrong.empty()) return wrong;
   return "";
 }
 
@@ -79,7 +99,8 @@ int trace(Client& client, const Options& o) {
   q.set_source_port(source_port);
   q.set_destination(destination);
   q.set_destination_port(destination_port);
-  for (const std::string& f : o.flags) q.add_tcp_flags(value_of(kFlags, f));
+  for (const std::string& text : o.flags)
+    for (const std::string& flag : split_flags(text)) q.add_tcp_flags(value_of(kFlags, CLI::detail::to_lower(flag)));
   q.set_sctp_chunk(value_of(kChunks, o.chunk));
   q.set_icmp_error(value_of(kErrors, o.icmp_error));
   q.set_icmp_source(o.icmp_source);
@@ -96,13 +117,6 @@ int trace(Client& client, const Options& o) {
   const bool leaves =
       r.outcome() == v1::TraceResponse::OUTCOME_FORWARDED || r.outcome() == v1::TraceResponse::OUTCOME_ANSWERED;
   return code == 0 && !leaves ? kNotForwarded : code;
-}
-
-template <typename Value>
-std::vector<std::string> words(const std::map<std::string, Value>& values) {
-  std::vector<std::string> all;
-  for (const auto& [word, value] : values) all.push_back(word);
-  return all;
 }
 
 }  // namespace
@@ -125,11 +139,10 @@ void add_trace(CLI::App& app, Client& client) {
   sub->add_option("--queue", o->queue, "Receive queue of that port, which says who looks at it first")
       ->capture_default_str()
       ->type_name("N");
-  sub->add_option("--flags", o->flags, "TCP's flags, as syn or fin|ack; by default syn")
-      ->delimiter('|')
-      ->transform(CLI::IsMember(words(kFlags), CLI::ignore_case))
+  sub->add_option("--flags", o->flags, "TCP's flags, as syn or fin,ack; by default syn")
+      ->check(CLI::Validator(check_flags, CLI::IsMember(words(kFlags)).get_description()))
       ->allow_extra_args(false)
-      ->type_name("FLAG[|FLAG...]");
+      ->type_name("FLAG[,FLAG...]");
   sub->add_option("--chunk", o->chunk, "SCTP's chunk; by default init")
       ->transform(CLI::IsMember(words(kChunks), CLI::ignore_case))
       ->type_name("CHUNK");
