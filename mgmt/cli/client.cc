@@ -1,5 +1,7 @@
 #include "mgmt/cli/client.h"
 
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <google/protobuf/util/json_util.h>
 #include <unistd.h>
 
@@ -118,8 +120,17 @@ std::string Client::why_unreachable(const std::string& error) const {
   return "is it running, and is --server right?";
 }
 
-int Client::fail(const grpc::Status& s) const {
-  std::cerr << "guideway: " << explain(s) << "\n";
+std::string with_options(const std::string& said, const OptionNames& names) {
+  std::vector<std::string> lines = absl::StrSplit(said, '\n');
+  for (std::string& line : lines)
+    if (const auto name = names.find(line.substr(0, line.find(": "))); name != names.end())
+      line.replace(0, name->first.size(), name->second);
+  return absl::StrJoin(lines, "\n");
+}
+
+int Client::fail(const grpc::Status& s, const OptionNames& names) const {
+  const bool refused = s.error_code() == grpc::StatusCode::INVALID_ARGUMENT;
+  std::cerr << "guideway: " << (refused ? with_options(explain(s), names) : explain(s)) << "\n";
   return kFailed;
 }
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -23,6 +24,12 @@ namespace guideway::mgmt {
 // Exit codes: 0, or one of these.
 inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
+
+// What on the command line fills a field of a request: {"filter.client", "--client"}.
+using OptionNames = std::map<std::string, std::string>;
+
+// What guidewayd says of a request's fields, a line each, with their options' names instead.
+std::string with_options(const std::string& said, const OptionNames& names);
 
 class Client {
  public:
@@ -81,14 +88,15 @@ class Client {
   // As JSON, or in the form that was asked for instead.
   int print_message(const google::protobuf::Message& response, Layout layout = Layout::kIndented);
   int print_json(const std::string& json, Layout layout = Layout::kIndented);
-  int fail(const grpc::Status& s) const;
+  int fail(const grpc::Status& s, const OptionNames& names = {}) const;
   // What fail() says.
   std::string explain(const grpc::Status& s) const;
   template <typename Request, typename Response>
-  int call(Method<Request, Response> method, const std::type_identity_t<Request>& request = {}) {
+  int call(Method<Request, Response> method, const std::type_identity_t<Request>& request = {},
+           const OptionNames& names = {}) {
     Response response;
     const grpc::Status s = ask(method, request, &response);
-    return s.ok() ? print(response) : fail(s);
+    return s.ok() ? print(response) : fail(s, names);
   }
 
  private:

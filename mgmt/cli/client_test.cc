@@ -97,6 +97,43 @@ TEST_CASE("client: TCP's flags may be written in several ways", "[client]") {
   }
 }
 
+TEST_CASE("client: what guidewayd finds wrong with a value is said by its option's name", "[client]") {
+  const OptionNames names{{"filter.vip", "--vip"}, {"address", "backend"}};
+  CHECK(with_options("filter.vip: 'x' is no address\naddress: 'filter.vip: ' is no address\nand 2 more", names) ==
+        "--vip: 'x' is no address\nbackend: 'filter.vip: ' is no address\nand 2 more");
+  CHECK(with_options("filter: no\naddress", names) == "filter: no\nbackend");
+  CHECK(with_options("", names).empty());
+
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "1 applied");
+  std::string out;
+  const std::string spaced = "a b";
+  for (const auto& [command, says] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"connections", "--client", "10/8"}, "--client: '10/8' is neither an address nor a prefix"},
+           {{"connections", "--vip", "here"}, "--vip: 'here' is no address"},
+           {{"connections", "--backend", "here", "--count"}, "--backend: 'here' is no address"},
+           {{"connections", "--service", spaced}, "--service: is no name"},
+           {{"connections", "--service", "/web"}, "--service /web is neither NAMESPACE/NAME nor NAME"},
+           {{"filters", "prefixes", "--address", "here"}, "--address: 'here' is no address"},
+           {{"filters", "prefixes", "--filter", spaced}, "--filter: is no name"},
+           {{"services", "describe", spaced}, "service: is no name"},
+           {{"drain", "here"}, "backend: 'here' is no address"},
+           {{"undrain", "10.0.0.1", "--service", spaced}, "--service: is no name"},
+           {{"weight", "here", "--reset"}, "backend: 'here' is no address"},
+           {{"delete", "Service", spaced}, "object: is no name"},
+           {{"trace", "tcp", "here:1", "there:1"}, "from: 'here' is no address"},
+           {{"trace", "tcp", "here:1", "there:1"}, "\nto: 'there' is no address"},
+           {{"trace", "udp", "10.0.0.1:1", "10.0.0.2:2", "--chunk", "data"}, "--chunk: only SCTP has chunks"},
+           {{"trace", "tcp", "10.0.0.1:1", "10.0.0.2:2", "--icmp-error", "too-big", "--icmp-from", "here"},
+            "--icmp-from: 'here' is no address"},
+           {{"trace", "tcp", "10.0.0.1:1", "10.0.0.2:2", "--port", "p9"}, "--port: the engine has no port p9"}}) {
+    CHECK(p.cli(command, out) != 0);
+    INFO(out);
+    CHECK(contains(out, says[0] == '\n' ? says : "guideway: " + says));
+  }
+}
+
 TEST_CASE("client: several answers are several documents of YAML", "[client]") {
   Site p;
   write_file(p.dir / "web.yaml", service_yaml("web", "198.51.100.1", kMode));

@@ -11,6 +11,12 @@ namespace {
 
 constexpr uint32_t kMaxPage = 1'000;  // that the daemon gives
 
+const OptionNames kNames{{"filter.namespace", "--service"},
+                         {"filter.name", "--service"},
+                         {"filter.client", "--client"},
+                         {"filter.vip", "--vip"},
+                         {"filter.backend", "--backend"}};
+
 struct ConnectionOptions {
   std::string service;
   std::string client;
@@ -55,7 +61,7 @@ int count(Client& client, const v1::ConnectionFilter& filter) {
     v1::CountConnectionsResponse part;
     request.set_page_token(sum.next_page_token());
     if (const grpc::Status s = client.ask(&v1::Appliance::Stub::CountConnections, request, &part); !s.ok())
-      return client.fail(s);
+      return client.fail(s, kNames);
     sum.set_connections(sum.connections() + part.connections());
     sum.set_next_page_token(part.next_page_token());
   } while (!sum.next_page_token().empty());
@@ -71,7 +77,7 @@ int list(Client& client, const v1::ConnectionFilter& filter, uint32_t limit) {
     request.set_page_size(std::min(limit - static_cast<uint32_t>(all.connections_size()), kMaxPage));
     request.set_page_token(all.next_page_token());
     if (const grpc::Status s = client.ask(&v1::Appliance::Stub::ListConnections, request, &page); !s.ok())
-      return client.fail(s);
+      return client.fail(s, kNames);
     all.set_next_page_token(page.next_page_token());
     all.mutable_connections()->MergeFrom(page.connections());
   } while (!all.next_page_token().empty() && static_cast<uint32_t>(all.connections_size()) < limit);
@@ -83,6 +89,7 @@ int list(Client& client, const v1::ConnectionFilter& filter, uint32_t limit) {
 
 int connections(Client& client, const ConnectionOptions& c) {
   v1::ConnectionFilter filter;
+  if (c.service.starts_with('/')) return wrong_usage("--service " + c.service + " is neither NAMESPACE/NAME nor NAME");
   if (!to_filter(c, filter)) return wrong_usage("--vip " + c.vip + " is neither ADDRESS nor ADDRESS:PORT");
   return c.count ? count(client, filter) : list(client, filter, c.limit);
 }

@@ -9,6 +9,8 @@ namespace {
 
 constexpr uint32_t kMaxPage = 1'000;  // that the daemon gives
 
+const OptionNames kNames{{"filter", "--filter"}, {"address", "--address"}};
+
 struct Options {
   std::string filter;
   std::string address;
@@ -25,7 +27,7 @@ int prefixes(Client& client, const Options& o) {
     request.set_page_size(std::min(o.limit - static_cast<uint32_t>(all.prefixes_size()), kMaxPage));
     request.set_page_token(all.next_page_token());
     if (const grpc::Status s = client.ask(&v1::Appliance::Stub::ListDeniedPrefixes, request, &page); !s.ok())
-      return client.fail(s);
+      return client.fail(s, kNames);
     all.set_next_page_token(page.next_page_token());
     all.mutable_prefixes()->MergeFrom(page.prefixes());
   } while (!all.next_page_token().empty() && static_cast<uint32_t>(all.prefixes_size()) < o.limit);

@@ -186,7 +186,8 @@ int remove(Client& client, const Options& o) {
       ref.set_namespace_(ns);
       ref.set_name(name);
     }
-    const int code = client.call(&v1::Appliance::Stub::DeleteObjects, request);
+    const int code = client.call(&v1::Appliance::Stub::DeleteObjects, request,
+                                 {{"objects[0].namespace", "object"}, {"objects[0].name", "object"}});
     tell_dry_run(o);
     return code;
   }

@@ -6,13 +6,15 @@
 namespace guideway::mgmt {
 namespace {
 
+const OptionNames kNames{{"namespace", "service"}, {"name", "service"}};
+
 int describe(Client& client, const std::string& service) {
   v1::GetServiceRequest request;
   auto [ns, name] = split_service(service);
   if (ns.empty() || name.empty()) return wrong_usage("'" + service + "' is neither NAMESPACE/NAME nor NAME");
   request.set_namespace_(std::move(ns));
   request.set_name(std::move(name));
-  return client.call(&v1::Appliance::Stub::GetService, request);
+  return client.call(&v1::Appliance::Stub::GetService, request, kNames);
 }
 
 }  // namespace

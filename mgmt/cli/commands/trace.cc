@@ -34,6 +34,22 @@ const std::map<std::string, v1::Protocol> kProtocols{{"tcp", v1::PROTOCOL_TCP},
                                                      {"sctp", v1::PROTOCOL_SCTP},
                                                      {"icmp", v1::PROTOCOL_UNSPECIFIED}};
 
+const OptionNames kNames{{"source", "from"},
+                         {"source_port", "from"},
+                         {"destination", "to"},
+                         {"destination_port", "to"},
+                         {"port", "--port"},
+                         {"queue", "--queue"},
+                         {"tcp_flags", "--flags"},
+                         {"sctp_chunk", "--chunk"},
+                         {"size", "--size"},
+                         {"ttl", "--ttl"},
+                         {"may_fragment", "--no-df"},
+                         {"fragment", "--fragment"},
+                         {"fragment_id", "--id"},
+                         {"icmp_error", "--icmp-error"},
+                         {"icmp_source", "--icmp-from"}};
+
 struct Options {
   std::string protocol;
   std::string source;
@@ -112,7 +128,7 @@ int trace(Client& client, const Options& o) {
   q.set_ttl(o.ttl);
   q.set_may_fragment(o.no_df);
   v1::TraceResponse r;
-  if (const grpc::Status s = client.ask(&v1::Appliance::Stub::Trace, q, &r); !s.ok()) return client.fail(s);
+  if (const grpc::Status s = client.ask(&v1::Appliance::Stub::Trace, q, &r); !s.ok()) return client.fail(s, kNames);
   const int code = client.print(r);
   const bool leaves =
       r.outcome() == v1::TraceResponse::OUTCOME_FORWARDED || r.outcome() == v1::TraceResponse::OUTCOME_ANSWERED;

@@ -7,6 +7,8 @@
 namespace guideway::mgmt {
 namespace {
 
+const OptionNames kNames{{"address", "backend"}, {"namespace", "--service"}, {"name", "--service"}};
+
 struct Options {
   std::string address;
   std::string service;
@@ -28,18 +30,18 @@ Message named(const Options& o) {
 int set(Client& client, const Options& o, uint32_t weight) {
   auto request = named<v1::SetBackendWeightRequest>(o);
   request.set_weight(weight);
-  return client.call(&v1::Appliance::Stub::SetBackendWeight, request);
+  return client.call(&v1::Appliance::Stub::SetBackendWeight, request, kNames);
 }
 
 int reset(Client& client, const Options& o) {
-  return client.call(&v1::Appliance::Stub::ResetBackendWeight, named<v1::ResetBackendWeightRequest>(o));
+  return client.call(&v1::Appliance::Stub::ResetBackendWeight, named<v1::ResetBackendWeightRequest>(o), kNames);
 }
 
 // Takes back a drain alone: another weight was set for another reason.
 int undrain(Client& client, const Options& o) {
   auto request = named<v1::ResetBackendWeightRequest>(o);
   request.set_only_drained(true);
-  return client.call(&v1::Appliance::Stub::ResetBackendWeight, request);
+  return client.call(&v1::Appliance::Stub::ResetBackendWeight, request, kNames);
 }
 
 CLI::App* command(CLI::App& app, Client& client, const char* name, const char* what,
