@@ -131,7 +131,7 @@ std::string with_options(const std::string& said, const OptionNames& names) {
 int Client::fail(const grpc::Status& s, const OptionNames& names) const {
   const bool refused = s.error_code() == grpc::StatusCode::INVALID_ARGUMENT;
   std::cerr << "guideway: " << (refused ? with_options(explain(s), names) : explain(s)) << "\n";
-  return kFailed;
+  return refused && !names.empty() ? kUsage : kFailed;
 }
 
 std::string Client::explain(const grpc::Status& s) const {

@@ -88,6 +88,7 @@ class Client {
   // As JSON, or in the form that was asked for instead.
   int print_message(const google::protobuf::Message& response, Layout layout = Layout::kIndented);
   int print_json(const std::string& json, Layout layout = Layout::kIndented);
+  // With names, what guidewayd refuses of the request is a wrong command line.
   int fail(const grpc::Status& s, const OptionNames& names = {}) const;
   // What fail() says.
   std::string explain(const grpc::Status& s) const;

@@ -128,10 +128,17 @@ TEST_CASE("client: what guidewayd finds wrong with a value is said by its option
            {{"trace", "tcp", "10.0.0.1:1", "10.0.0.2:2", "--icmp-error", "too-big", "--icmp-from", "here"},
             "--icmp-from: 'here' is no address"},
            {{"trace", "tcp", "10.0.0.1:1", "10.0.0.2:2", "--port", "p9"}, "--port: the engine has no port p9"}}) {
-    CHECK(p.cli(command, out) != 0);
+    CHECK(p.cli(command, out) == 2);
     INFO(out);
     CHECK(contains(out, says[0] == '\n' ? says : "guideway: " + says));
   }
+  // What isn't there, and what is wrong in a manifest, is no wrong command line.
+  CHECK(p.cli({"drain", "10.0.0.9"}, out) == 1);
+  CHECK(p.cli({"filters", "prefixes", "--filter", "f"}, out) == 1);
+  CHECK(p.cli({"services", "describe", "web"}, out) == 1);
+  write_file(p.dir / "bad.yaml", "kind: Service\n");
+  CHECK(p.cli({"apply", "-f", p.dir / "bad.yaml"}, out) == 1);
+  CHECK(p.cli({"delete", "-f", p.dir / "bad.yaml"}, out) == 1);
 }
 
 TEST_CASE("client: several answers are several documents of YAML", "[client]") {

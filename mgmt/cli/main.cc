@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kFooter = R"(Exit status:
   0                           Done
   1                           It failed, and standard error says why; doctor: something doesn't work; diff: there is a difference
-  2                           The command line is wrong, or a file that it names can't be read; diff: it failed
+  2                           The command line is wrong, whether guideway finds it or guidewayd, or a file that it names can't be read; diff: it failed
   3                           trace: the packet wouldn't go on, but be dropped, wait, or be left to the host
 
 Environment:
