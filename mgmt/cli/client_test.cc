@@ -163,6 +163,33 @@ TEST_CASE("client: several answers are several documents of YAML", "[client]") {
   CHECK(count(out, "---\nchanged:") == count("\n" + out, "\nchanged:"));
 }
 
+TEST_CASE("client: what is wrong in a file is a line with the file and its line", "[client]") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "1 applied");
+  const std::string file = p.dir / "bad.yaml";
+  std::string out;
+  write_file(file, "kind: Service\n");
+  CHECK(p.cli({"apply", "-f", file}, out) == 1);
+  CHECK(out == "guideway: " + file + ":1: apiVersion: is missing: every Kubernetes object has one\n");
+  CHECK(p.cli({"diff", "-f", file}, out) == 2);
+  CHECK(out.starts_with("guideway: " + file + ":1: apiVersion: is missing"));
+  const std::string web = service_yaml("web", "198.51.100.1", kMode);
+  write_file(file, web + "---\nkind: [\n");
+  CHECK(p.cli({"delete", "-f", file}, out) == 1);
+  CHECK(out.starts_with("guideway: " + file + ":" + std::to_string(count(web, "\n") + 3) + ": not valid YAML: "));
+  write_file(file, "");
+  CHECK(p.cli({"apply", "-f", file}, out) == 1);
+  CHECK(out == "guideway: " + file + ": no object\n");
+  write_file(file, service_yaml("web", "198.51.100", kMode) + "---\n" + service_yaml("dns", "198.51.100", kMode));
+  CHECK(p.cli({"apply", "-f", file}, out) == 1);
+  INFO(out);
+  CHECK(count(out, "guideway: " + file + ":") == count(out, "\n"));
+  CHECK(contains(out, ": Service demo/web: "));
+  CHECK(contains(out, ": Service demo/dns: "));
+  CHECK_FALSE(contains(out, "document"));
+}
+
 TEST_CASE("client: nothing is sent when one of the files can't be read", "[client]") {
   Site p;
   const std::string good = p.dir / "a.yaml";

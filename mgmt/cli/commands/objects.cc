@@ -1,4 +1,6 @@
 // apply, diff and delete: what kubectl does with manifests, with those that the API keeps.
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_split.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -9,10 +11,12 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <regex>
 #include <vector>
 
 #include "mgmt/cli/commands.h"
 #include "mgmt/cli/spawn.h"
+#include "mgmt/cli/words.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -69,9 +73,23 @@ int read_all(const std::vector<std::string>& names, std::vector<File>& files) {
   return 0;
 }
 
+// "Service demo/web: spec: document 2, line 61: is wrong", as guidewayd says it of what was sent, is "web.yaml:61:
+// Service demo/web: spec: is wrong". Lines count from the file's first; 0 is unknown.
+std::string told_of(const std::string& file, std::string said) {
+  static const std::regex position("document ([0-9]+), line ([0-9]+): ");
+  uint32_t document = 0;
+  uint32_t line = 0;
+  if (std::smatch m; std::regex_search(said, m, position) && absl::SimpleAtoi(m.str(1), &document) &&
+                     absl::SimpleAtoi(m.str(2), &line))
+    said.erase(static_cast<size_t>(m.position()), static_cast<size_t>(m.length()));
+  if (said.starts_with("manifests: ")) said.erase(0, said.find(' ') + 1);
+  return place(file == "-" ? "standard input" : file, line == 0 ? document : 0, line) + ": " + said;
+}
+
 int fail(const Client& client, const File& file, const grpc::Status& s) {
-  std::cerr << file.name << ":\n";
-  return client.fail(s);
+  for (const auto line : absl::StrSplit(client.explain(s), '\n'))
+    std::cerr << "guideway: " << told_of(file.name, std::string(line)) << "\n";
+  return kFailed;
 }
 
 // Problems are told beside what was done, and make it a failure: not all of it is in force as it is written.
