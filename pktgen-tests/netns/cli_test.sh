@@ -47,6 +47,16 @@ equal "its VIPs" "$(lab_cli services -o json | jq -cS "[.services[] | select(.na
 equal "files of its objects" "$LAB_RUN/manifests/nat.yaml" "$(jq -r '.objects[].file' "$LAB_RUN/described.json" | sort -u)"
 lab_cli services describe "$name" | has '^Problems:    none' || fail "$(lab_cli services describe "$name")"
 
+say "connections: those of a Service that isn't there are none, and that it isn't there is said"
+said_of() { lab_cli connections --service "$@" 2>&1 >/dev/null; }
+for form in '' --count '-o json'; do
+  # shellcheck disable=SC2086
+  equal "what is said of a Service that isn't there $form" \
+    'guideway: there is no Service lab/nobody; guideway services lists those of the gateway' "$(said_of lab/nobody $form)"
+done
+equal "connections of it" 0 "$(lab_cli connections --service lab/nobody --count 2>/dev/null)"
+equal "what is said of one without connections" '' "$(said_of "$name" --client 203.0.113.99)"
+
 say "log-level: the engine tells of commits once it is asked to, and no longer"
 commits() { grep -c ' debug guideway-engine: commit' "$LAB_RUN/log/engine.log" || true; }
 equal "commits told at first" 0 "$(commits)"

@@ -53,6 +53,18 @@ bool to_filter(const ConnectionOptions& c, v1::ConnectionFilter& f) {
   return true;
 }
 
+// A Service that guidewayd doesn't know has no connections either, which looks as if it were only idle. It is no failure:
+// one that was deleted a moment ago may still have some.
+void tell_unknown_service(Client& client, const v1::ConnectionFilter& filter) {
+  if (filter.name().empty()) return;
+  v1::GetServiceRequest request;
+  request.set_namespace_(filter.namespace_());
+  request.set_name(filter.name());
+  v1::GetServiceResponse response;
+  const grpc::Status s = client.ask(&v1::Appliance::Stub::GetService, request, &response);
+  if (s.error_code() == grpc::StatusCode::NOT_FOUND) client.fail(s);
+}
+
 int count(Client& client, const v1::ConnectionFilter& filter) {
   v1::CountConnectionsRequest request;
   *request.mutable_filter() = filter;
@@ -65,6 +77,7 @@ int count(Client& client, const v1::ConnectionFilter& filter) {
     sum.set_connections(sum.connections() + part.connections());
     sum.set_next_page_token(part.next_page_token());
   } while (!sum.next_page_token().empty());
+  if (sum.connections() == 0) tell_unknown_service(client, filter);
   return client.print(sum);
 }
 
@@ -81,6 +94,7 @@ int list(Client& client, const v1::ConnectionFilter& filter, uint32_t limit) {
     all.set_next_page_token(page.next_page_token());
     all.mutable_connections()->MergeFrom(page.connections());
   } while (!all.next_page_token().empty() && static_cast<uint32_t>(all.connections_size()) < limit);
+  if (all.connections().empty()) tell_unknown_service(client, filter);
   const int code = client.print(all);
   if (!all.next_page_token().empty())
     std::cerr << "guideway: there may be more: --limit " << uint64_t{limit} * 10 << " shows more, --count how many\n";
