@@ -44,7 +44,8 @@ std::string show_engine(const v1::Engine& e, const Style& style) {
   std::string out = "Engine:      " + e.version() + " at " + e.socket();
   if (!e.has_status()) return out + ", no status\n";
   const auto& s = e.status();
-  out += ", up " + duration(s.uptime_seconds()) + ", " + (s.hugepages() ? "hugepages" : "plain memory") + "\n";
+  out += ", up " + duration(s.uptime_seconds()) + ", " + (s.hugepages() ? "hugepages" : "plain memory") +
+         (style.wide ? ", " + number(s.memory_bytes() >> 20) + " MB" : "") + "\n";
   out += "In force:    " + number(s.services()) + " VIPs, " + number(s.reals()) + " backends, " +
          number(s.exceptions()) + " connections off their slot\n";
   for (const auto& w : s.warnings())
@@ -67,6 +68,18 @@ std::string show_engine(const v1::Engine& e, const Style& style) {
   out += "\n" + ports.str() + "\n" + workers.str();
   if (!s.drops().empty()) out += "\n" + drops.str();
   return out + show_limits(e, style);
+}
+
+std::string show_files(const google::protobuf::RepeatedPtrField<v1::ManifestFile>& files, const Style& style) {
+  Table t(style, {"FILE", "OBJECTS", "PROBLEMS"});
+  for (const auto& f : files)
+    t.add({f.path(), number(f.objects()), {number(f.problems()), f.problems() == 0 ? Colour::kNone : Colour::kRed}});
+  return files.empty() ? "" : "\n" + t.str();
+}
+
+// "7", and in the wide form whose it is.
+std::string counter_of(const v1::Generation& g, const Style& style) {
+  return number(g.counter()) + (style.wide ? " (instance " + number(g.instance()) + ")" : "");
 }
 
 // Of a write that the engine doesn't have, and why.
@@ -132,9 +145,9 @@ std::string show(const v1::GetStatusResponse& r, const Style& style) {
                      "backend " + w.address() +
                          (w.name().empty() ? "" : " of Service " + w.namespace_() + "/" + w.name()) +
                          (w.weight() == 0 ? ": drained" : ": weight " + number(w.weight())) + " since " + w.since());
-  out += "Generation:  " + number(r.desired().counter()) + " desired, " +
-         (r.has_applied() ? number(r.applied().counter()) : "none") + " applied\n";
-  return out + show_engine(r.engine(), style);
+  out += "Generation:  " + counter_of(r.desired(), style) + " desired, " +
+         (r.has_applied() ? counter_of(r.applied(), style) : "none") + " applied\n";
+  return out + show_engine(r.engine(), style) + (style.wide ? show_files(r.files(), style) : "");
 }
 
 std::string show(const v1::ListServicesResponse& r, const Style& style) {

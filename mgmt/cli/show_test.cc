@@ -76,6 +76,29 @@ TEST_CASE("nothing that an answer holds commands the terminal, or begins a line"
   CHECK(printable_lines("a\x1b\nb\n") == "a\\x1b\nb\n");
 }
 
+TEST_CASE("status: the wide form has more: files, memory and whose generations", "[show]") {
+  v1::GetStatusResponse status;
+  status.mutable_desired()->set_instance(17);
+  status.mutable_desired()->set_counter(8);
+  status.mutable_applied()->set_instance(16);
+  status.mutable_applied()->set_counter(7);
+  auto& f = *status.add_files();
+  f.set_path("m/web.yaml");
+  f.set_objects(2);
+  f.set_problems(1);
+  status.mutable_engine()->set_connected(true);
+  status.mutable_engine()->mutable_status()->set_memory_bytes(300 << 20);
+  const std::string text = show(status, {});
+  CHECK(text.find("Generation:  8 desired, 7 applied\n") != std::string::npos);
+  CHECK(text.find("plain memory\n") != std::string::npos);
+  CHECK(text.find("web.yaml") == std::string::npos);
+  const std::string all = show(status, {.wide = true});
+  CHECK(all.find("Generation:  8 (instance 17) desired, 7 (instance 16) applied\n") != std::string::npos);
+  CHECK(all.find("plain memory, 300 MB\n") != std::string::npos);
+  CHECK(all.ends_with("\n\nFILE         OBJECTS   PROBLEMS\nm/web.yaml   2         1\n"));
+  CHECK(show(status, {.wide = true, .colours = true}).find("\x1b[31m1\x1b[0m") != std::string::npos);
+}
+
 // IPv4 and names of usual length fit what a terminal of 120 columns shows.
 TEST_CASE("tables without wide columns fit a terminal", "[show]") {
   v1::ListServicesResponse services;

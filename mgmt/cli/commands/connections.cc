@@ -53,8 +53,8 @@ bool to_filter(const ConnectionOptions& c, v1::ConnectionFilter& f) {
   return true;
 }
 
-// A Service that guidewayd doesn't know has no connections either, which looks as if it were only idle. It is no failure:
-// one that was deleted a moment ago may still have some.
+// A Service that guidewayd doesn't know has no connections either, which looks as if it were only idle. It is no
+// failure: one that was deleted a moment ago may still have some.
 void tell_unknown_service(Client& client, const v1::ConnectionFilter& filter) {
   if (filter.name().empty()) return;
   v1::GetServiceRequest request;
