@@ -199,6 +199,33 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
   CHECK(contains(out, "guidewayd can't be reached"));
 }
 
+TEST_CASE("end to end: the CLI lists what one Service has") {
+  Site p;
+  write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}}) +
+                                       service_yaml("dns", "198.51.100.2") +
+                                       slice_yaml("dns", {{"10.0.0.2", "ready"}}));
+  Running daemon(p.start());
+  p.cli_until({"services"}, "198.51.100.2:80");
+  std::string out;
+  const auto lines = [&] { return std::count(out.begin(), out.end(), '\n'); };
+  CHECK(p.cli({"services", "--service", "demo/web"}, out) == 0);
+  CHECK(contains(out, "198.51.100.1:80"));
+  CHECK(lines() == 2);
+  CHECK(p.cli({"backends", "--service", "demo/web"}, out) == 0);
+  CHECK(contains(out, "10.0.0.1:80"));
+  CHECK(lines() == 2);
+  CHECK(p.cli({"top", "--once", "--interval", "0.1", "--service", "demo/web"}, out) == 0);
+  CHECK(contains(out, "10.0.0.1:80"));
+  CHECK_FALSE(contains(out, "dns"));
+  for (const char* command : {"services", "backends"}) {
+    CHECK(p.cli({command, "--service", "web"}, out) == 0);  // of namespace default
+    CHECK_FALSE(contains(out, "demo"));
+    CHECK(contains(out, "guideway: there is no Service default/web;"));
+    CHECK(p.cli({command, "--service", "demo/no name"}, out) == 2);
+    CHECK(contains(out, "--service: is no name"));
+  }
+}
+
 TEST_CASE("end to end: the CLI describes a Service") {
   Site p;
   write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1") + service_yaml("bad", "198.51.100.300") +
@@ -458,12 +485,12 @@ TEST_CASE("end to end: the CLI traces a packet", "[trace]") {
            {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--flags", "urg"}, 2, "urg not in"},
            {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--id", "1"}, 2, "--fragment"},
            {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--size", "-1"}, 2, "--size"},
-           {{"tcp", "203.0.113:1", "192.0.2.10:80"}, 1, "source: '203.0.113' is no address"},
-           {{"tcp", "203.0.113.7:1", "web.example:80"}, 1, "destination: 'web.example' is no address"},
-           {{"udp", "203.0.113.7:1", "192.0.2.10:80", "--chunk", "data"}, 1, "sctp_chunk: only SCTP has chunks"},
+           {{"tcp", "203.0.113:1", "192.0.2.10:80"}, 2, "from: '203.0.113' is no address"},
+           {{"tcp", "203.0.113.7:1", "web.example:80"}, 2, "to: 'web.example' is no address"},
+           {{"udp", "203.0.113.7:1", "192.0.2.10:80", "--chunk", "data"}, 2, "--chunk: only SCTP has chunks"},
            {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--icmp-error", "too-big", "--icmp-from", "x"},
-            1,
-            "icmp_source: 'x' is no address"}}) {
+            2,
+            "--icmp-from: 'x' is no address"}}) {
     std::vector<std::string> all{"trace"};
     all.insert(all.end(), w.arguments.begin(), w.arguments.end());
     INFO(w.says);
@@ -471,8 +498,8 @@ TEST_CASE("end to end: the CLI traces a packet", "[trace]") {
     CHECK(contains(out, w.says));
   }
   CHECK(p.engine.state().trace_requests.size() == asked);
-  CHECK(p.cli({"trace", "tcp", "203.0.113.7:1", "192.0.2.10:80", "--port", "p9"}, out) == 1);
-  CHECK(contains(out, "guideway: port: the engine has no port p9\n"));
+  CHECK(p.cli({"trace", "tcp", "203.0.113.7:1", "192.0.2.10:80", "--port", "p9"}, out) == 2);
+  CHECK(contains(out, "guideway: --port: the engine has no port p9\n"));
 
   p.engine.set_stalled(true);
   CHECK(p.cli({"trace", "tcp", "203.0.113.7:1", "192.0.2.10:80"}, out) == 1);
@@ -518,14 +545,14 @@ TEST_CASE("end to end: the CLI lists connections, page by page") {
   CHECK(f.states(1) == engine::CONNECTION_STATE_CLOSING);
 
   for (const auto& [arguments, code, why] : std::vector<std::tuple<std::vector<std::string>, int, std::string>>{
-           {{"--client", "203.0.113.0/33"}, 1, "filter.client: '203.0.113.0/33' is neither an address nor a prefix"},
-           {{"--vip", "vip"}, 1, "filter.vip: 'vip' is no address"},
+           {{"--client", "203.0.113.0/33"}, 2, "--client: '203.0.113.0/33' is neither an address nor a prefix"},
+           {{"--vip", "vip"}, 2, "--vip: 'vip' is no address"},
            {{"--vip", "192.0.2.1:0"}, 2, "--vip 192.0.2.1:0 is neither ADDRESS nor ADDRESS:PORT"},
            {{"--vip", ":80"}, 2, "neither ADDRESS"},
            {{"--vip", "[]:80"}, 2, "neither ADDRESS"},
            {{"--vip", "[::1]80"}, 2, "neither ADDRESS"},
-           {{"--vip", "[2001:db8::10:80"}, 1, "filter.vip: '[2001:db8::10:80' is no address"},
-           {{"--backend", "10.0.0"}, 1, "filter.backend: '10.0.0' is no address"},
+           {{"--vip", "[2001:db8::10:80"}, 2, "--vip: '[2001:db8::10:80' is no address"},
+           {{"--backend", "10.0.0"}, 2, "--backend: '10.0.0' is no address"},
            {{"--state", "open"}, 2, "--state"},
            {{"--limit", "0"}, 2, "--limit"},
            {{"--limit", "5", "--count"}, 2, "--count"}}) {
@@ -585,7 +612,7 @@ TEST_CASE("end to end: the CLI writes objects and weights") {
   CHECK(contains(out, "Service demo/web stands in " + (p.dir / "m/web.yaml")));
   write_file(file, "kind: Service\n");
   CHECK(p.cli({"apply", "-f", file}, out) == 1);
-  CHECK(contains(out, "shop.yaml:\nguideway: manifests: apiVersion: document 1, line 1: is missing"));
+  CHECK(contains(out, "shop.yaml:1: apiVersion: is missing"));
   CHECK(p.cli({"diff", "-f", file}, out) == 2);
   CHECK(p.cli({"apply", "-f", "/nowhere"}, out) == 2);
   CHECK(p.cli({"apply"}, out) == 2);
@@ -600,8 +627,8 @@ TEST_CASE("end to end: the CLI writes objects and weights") {
   CHECK(p.cli({"weight", "10.0.0.7", "--reset", "--service", "demo/shop"}, out) == 0);
   CHECK(p.cli({"undrain", "10.0.0.7"}, out) == 0);
   CHECK(p.cli({"undrain", "10.0.0.7"}, out) == 1);
-  CHECK(p.cli({"drain", "10.0.0.x"}, out) == 1);
-  CHECK(contains(out, "address: '10.0.0.x' is no address"));
+  CHECK(p.cli({"drain", "10.0.0.x"}, out) == 2);
+  CHECK(contains(out, "backend: '10.0.0.x' is no address"));
   CHECK(p.cli({"weight", "10.0.0.7"}, out) == 2);
 
   CHECK(p.cli({"delete", "service", "demo/shop"}, out) == 0);
@@ -641,7 +668,7 @@ TEST_CASE("end to end: the CLI applies, shows and deletes SourceFilters") {
   CHECK(out == "PREFIX           FILTER\n203.0.113.0/24   f\n");
   CHECK(p.cli({"filters", "prefixes", "--address", "192.0.2.1"}, out) == 0);
   CHECK(out == "No denied prefix.\n");
-  CHECK(p.cli({"filters", "prefixes", "--address", "here"}, out) == 1);
+  CHECK(p.cli({"filters", "prefixes", "--address", "here"}, out) == 2);
   CHECK(p.cli({"filters", "prefixes", "--filter", "g"}, out) == 1);
   CHECK(contains(out, "there is no SourceFilter g"));
   CHECK(p.cli({"status"}, out) == 0);

@@ -46,10 +46,13 @@ struct Watcher {
   int messages = 0;
   size_t told = 0;  // rows
 
-  explicit Watcher(v1::Appliance::Stub& api, const v1::Generation* since = nullptr) {
+  explicit Watcher(v1::Appliance::Stub& api, const v1::Generation* since = nullptr, const std::string& ns = "",
+                   const std::string& name = "") {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     Request request;
     if (since != nullptr) *request.mutable_since() = *since;
+    request.set_namespace_(ns);
+    request.set_name(name);
     reader = begin(api, context, request);
   }
   bool read() {
@@ -169,6 +172,35 @@ TEST_CASE("watch: first everything, then what changes, removals too", "[watch]")
   CHECK(services.resets == 1);
   CHECK(backends.resets == 1);
   CHECK(services.end().error_code() == grpc::StatusCode::CANCELLED);
+}
+
+TEST_CASE("watch: one Service alone, or a namespace's", "[watch]") {
+  WatchSite p;
+  p.serve("web", 1, "ready");
+  p.serve("dns", 2, "ready");
+  Running daemon(p.start());
+  p.cli_until({"services"}, "Programmed");
+  const auto api = p.api();
+  BackendWatcher web(*api, nullptr, "demo", "web");
+  ServiceWatcher demo(*api, nullptr, "demo");
+  REQUIRE(web.until([](const auto& rows) { return rows.size() == 2; }));
+  REQUIRE(demo.until([](const auto& rows) { return programmed(rows, "web") && programmed(rows, "dns"); }));
+  for (const auto& [ns, name] : {std::pair{"other", ""}, {"", "web"}, {"demo", "none"}}) {
+    ServiceWatcher none(*api, nullptr, ns, name);
+    REQUIRE(none.all());
+    CHECK(none.resets == 1);
+    CHECK(none.rows.empty());
+    none.end();
+  }
+  const size_t told = web.told;
+  p.serve("dns", 2, "terminating");
+  REQUIRE(demo.until([](const auto& rows) { return rows.at("dns").backends_draining() == 1; }));
+  p.erase("web");
+  REQUIRE(web.until([](const auto& rows) { return rows.empty(); }));
+  CHECK(web.told == told + 2);  // nothing of dns
+  ServiceWatcher wrong(*api, nullptr, "demo", "no name");
+  CHECK_FALSE(wrong.read());
+  CHECK(wrong.reader->Finish().error_code() == grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_CASE("watch: who comes back is told what changed since", "[watch]") {
@@ -357,6 +389,8 @@ TEST_CASE("watch: the CLI shows rows as they change, and waits for a daemon that
   const std::string backends = p.dir / "backends.out";
   Running text(spawn("GUIDEWAY", {"--server", p.listen, "services", "--watch"}, services));
   Running json(spawn("GUIDEWAY", {"--server", p.listen, "backends", "-w", "-o", "json"}, backends));
+  const std::string only_dns = p.dir / "dns.out";
+  Running dns(spawn("GUIDEWAY", {"--server", p.listen, "backends", "-w", "--service", "demo/dns"}, only_dns));
   std::string out = wait_for(services, "web");
   INFO(out);
   CHECK(
@@ -381,6 +415,10 @@ TEST_CASE("watch: the CLI shows rows as they change, and waits for a daemon that
   CHECK(contains(out, "198.51.100.3:80   TCP        Programmed"));
   CHECK(out.find("has gone") == out.rfind("has gone"));
   CHECK(contains(wait_for(backends, "\"name\":\"new\""), "\"name\":\"new\""));
+  p.serve("dns", 2, "terminating");
+  out = wait_for(only_dns, "terminating");
+  CHECK(contains(out, "terminating"));
+  CHECK_FALSE(contains(out, "web"));
   std::ifstream lines(backends);
   for (std::string line; std::getline(lines, line);) {
     CAPTURE(line);

@@ -72,6 +72,13 @@ absl::StatusOr<ObjectKey> to_service(const v1::GetServiceRequest& q) {
   return key;
 }
 
+absl::StatusOr<ServiceFilter> to_filter(const std::string& ns, const std::string& name) {
+  Violations wrong;
+  check_names(ns, name, "", wrong);
+  if (!wrong.empty()) return bad_request(wrong);
+  return ServiceFilter{name.empty() ? ns : or_default(ns), name};
+}
+
 absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address) {
   Violations wrong;
   if (name.empty() && !ns.empty()) wrong.push_back({"name", "is missing: a namespace alone has no backends"});

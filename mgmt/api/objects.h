@@ -14,6 +14,7 @@ namespace guideway::mgmt {
 // Each names all that is wrong. `field`: where the reference stands, for the error.
 absl::StatusOr<ObjectKey> to_key(const v1::ObjectRef& ref, const std::string& field);
 absl::StatusOr<ObjectKey> to_service(const v1::GetServiceRequest& q);
+absl::StatusOr<ServiceFilter> to_filter(const std::string& ns, const std::string& name);
 absl::StatusOr<OverrideKey> to_override(const std::string& ns, const std::string& name, const std::string& address);
 absl::StatusOr<BackendKey> to_backend(const v1::GetBackendRequest& q);
 absl::StatusOr<ApiSource::Condition> to_condition(v1::ApplyObjectsRequest::Condition condition);

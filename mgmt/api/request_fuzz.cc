@@ -148,6 +148,17 @@ void since(const v1::Generation& generation) {
   require(known == past.states.back() && reader.told == count);
 }
 
+template <typename Request>
+void list(const Request& q) {
+  taken(to_filter(q.namespace_(), q.name()));
+}
+
+template <typename Request>
+void watch(const Request& q) {
+  list(q);
+  since(q.since());
+}
+
 void connections(const v1::ConnectionFilter& filter, const std::string& token) {
   taken(to_engine(filter));
   page(token);
@@ -202,8 +213,10 @@ void decode(const google::protobuf::Message& m, void (*decoder)(const Request&))
 void decode(const google::protobuf::Message& m) {
   decode<v1::GetServiceRequest>(m, service);
   decode<v1::GetBackendRequest>(m, backend);
-  decode<v1::WatchServicesRequest>(m, [](const auto& q) { since(q.since()); });
-  decode<v1::WatchBackendsRequest>(m, [](const auto& q) { since(q.since()); });
+  decode<v1::ListServicesRequest>(m, list);
+  decode<v1::ListBackendsRequest>(m, list);
+  decode<v1::WatchServicesRequest>(m, watch);
+  decode<v1::WatchBackendsRequest>(m, watch);
   decode<v1::ListConnectionsRequest>(m, [](const auto& q) { connections(q.filter(), q.page_token()); });
   decode<v1::CountConnectionsRequest>(m, [](const auto& q) { connections(q.filter(), q.page_token()); });
   decode<v1::ListDeniedPrefixesRequest>(m, [](const auto& q) { denied(q); });

@@ -209,19 +209,27 @@ void fill(const Snapshot& s, const Entry& e, const Backend& b, v1::BackendRow& r
   fill_counters(s, e, b, row);
 }
 
+bool has(const ServiceFilter& filter, const Snapshot::Vip& v) {
+  const ObjectKey& key = v.entry->service->key;
+  return filter.has(key.ns, key.name);
+}
+
 absl::Status no_service(const ObjectKey& key) {
   return absl::NotFoundError("there is no " + to_string(key) + "; guideway services lists those of the gateway");
 }
 
 }  // namespace
 
-void fill(const Snapshot& s, v1::ListServicesResponse& out) {
-  for (const auto& v : s.vips) fill(s, v, *out.add_services());
+void fill(const Snapshot& s, const ServiceFilter& filter, v1::ListServicesResponse& out) {
+  for (const auto& v : s.vips)
+    if (has(filter, v)) fill(s, v, *out.add_services());
 }
 
-void fill(const Snapshot& s, v1::ListBackendsResponse& out) {
-  for (const auto& v : s.vips)
+void fill(const Snapshot& s, const ServiceFilter& filter, v1::ListBackendsResponse& out) {
+  for (const auto& v : s.vips) {
+    if (!has(filter, v)) continue;
     for (const Backend& b : v.entry->backends) fill(s, *v.entry, b, *out.add_backends());
+  }
 }
 
 absl::Status fill(const Snapshot& s, const std::set<ObjectKey>& former, const ObjectKey& key,

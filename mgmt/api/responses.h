@@ -3,6 +3,9 @@
 
 #include <absl/status/status.h>
 
+#include <set>
+#include <string>
+
 #include "mgmt/api/appliance.pb.h"
 #include "mgmt/snapshot.h"
 
@@ -16,9 +19,19 @@ struct BackendKey {
   uint16_t port = 0;  // 0: the packet's own
 };
 
+// Which Services a list is about: empty is any.
+struct ServiceFilter {
+  std::string ns;
+  std::string name;
+  bool all() const { return ns.empty() && name.empty(); }
+  bool has(const std::string& of_ns, const std::string& of_name) const {
+    return (ns.empty() || ns == of_ns) && (name.empty() || name == of_name);
+  }
+};
+
 void fill(const Snapshot& s, v1::GetStatusResponse& out);
-void fill(const Snapshot& s, v1::ListServicesResponse& out);
-void fill(const Snapshot& s, v1::ListBackendsResponse& out);
+void fill(const Snapshot& s, const ServiceFilter& filter, v1::ListServicesResponse& out);
+void fill(const Snapshot& s, const ServiceFilter& filter, v1::ListBackendsResponse& out);
 // `former`: Daemon::take_former(). NotFound: nothing is known of it.
 absl::Status fill(const Snapshot& s, const std::set<ObjectKey>& former, const ObjectKey& key,
                   v1::GetServiceResponse& out);

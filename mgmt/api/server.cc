@@ -99,17 +99,18 @@ class ApplianceService final : public grpc::CallbackGenericService {
     return [&calls, bytes](CallContext& context) { return calls.begin(context, bytes); };
   }
 
-  template <typename Response>
-  absl::Status fill_from_snapshot(Question question, Response& r) {
-    const auto s = daemon_.take_snapshot(question);
+  absl::Status get_status(const Context&, const v1::GetStatusRequest&, v1::GetStatusResponse& r) {
+    const auto s = daemon_.take_snapshot(Question::kStatus);
     if (s.ok()) fill(**s, r);
     return s.status();
   }
-  absl::Status get_status(const Context&, const v1::GetStatusRequest&, v1::GetStatusResponse& r) {
-    return fill_from_snapshot(Question::kStatus, r);
-  }
-  absl::Status list_services(const Context&, const v1::ListServicesRequest&, v1::ListServicesResponse& r) {
-    return fill_from_snapshot(Question::kCounters, r);
+  template <typename Request, typename Response>
+  absl::Status list_of_services(const Context&, const Request& q, Response& r) {
+    const auto filter = to_filter(q.namespace_(), q.name());
+    if (!filter.ok()) return filter.status();
+    const auto s = daemon_.take_snapshot(Question::kCounters);
+    if (s.ok()) fill(**s, *filter, r);
+    return s.status();
   }
   absl::Status get_service(const Context&, const v1::GetServiceRequest& q, v1::GetServiceResponse& r) {
     const auto key = to_service(q);
@@ -118,9 +119,6 @@ class ApplianceService final : public grpc::CallbackGenericService {
     if (!s.ok()) return s.status();
     const auto former = daemon_.take_former();
     return former.ok() ? fill(**s, *former, *key, r) : former.status();
-  }
-  absl::Status list_backends(const Context&, const v1::ListBackendsRequest&, v1::ListBackendsResponse& r) {
-    return fill_from_snapshot(Question::kCounters, r);
   }
   absl::Status get_backend(const Context&, const v1::GetBackendRequest& q, v1::GetBackendResponse& r) {
     const auto key = to_backend(q);
@@ -296,9 +294,11 @@ class ApplianceService final : public grpc::CallbackGenericService {
   Calls questions_{{.request = kMaxRequest}};  // and small changes
   const std::map<std::string, Method> methods_ = {
       {path("GetStatus"), one(questions_, &Self::get_status)},
-      {path("ListServices"), one(questions_, &Self::list_services)},
+      {path("ListServices"),
+       one(questions_, &Self::list_of_services<v1::ListServicesRequest, v1::ListServicesResponse>)},
       {path("GetService"), one(questions_, &Self::get_service)},
-      {path("ListBackends"), one(questions_, &Self::list_backends)},
+      {path("ListBackends"),
+       one(questions_, &Self::list_of_services<v1::ListBackendsRequest, v1::ListBackendsResponse>)},
       {path("GetBackend"), one(questions_, &Self::get_backend)},
       {path("WatchServices"), [this](CallContext& context) { return watches_.services(context); }},
       {path("WatchBackends"), [this](CallContext& context) { return watches_.backends(context); }},

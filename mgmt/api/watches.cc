@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "mgmt/api/objects.h"
 #include "mgmt/api/responses.h"
 
 namespace guideway::mgmt {
@@ -54,6 +55,12 @@ std::string key_of(const Row& row) {
   return identity_of(row).SerializeAsString();
 }
 
+template <typename Row>
+bool has(const ServiceFilter& filter, const std::string& key) {
+  Row id;
+  return filter.all() || (id.ParseFromString(key) && filter.has(id.namespace_(), id.name()));
+}
+
 v1::VipRow row_of(const Snapshot::Vip& v) {
   v1::VipRow row;
   fill(v, row);
@@ -82,7 +89,7 @@ class Watches::Watch {
   virtual void end() = 0;
 };
 
-template <typename Request, typename Response>
+template <typename Request, typename Response, typename Row>
 class Watches::WatchOf final : public Watch, public Call {
  public:
   WatchOf(Watches& all, CallContext& context, const Feed& feed) : Call(context, kMaxRequest), all_(all), feed_(feed) {}
@@ -109,6 +116,11 @@ class Watches::WatchOf final : public Watch, public Call {
   void begin(grpc::ByteBuffer bytes) override {
     Request request;
     absl::Status s = parse(bytes, request);
+    if (s.ok()) {
+      auto filter = to_filter(request.namespace_(), request.name());
+      s = filter.status();
+      if (s.ok()) filter_ = std::move(*filter);
+    }
     if (s.ok()) {
       const std::lock_guard lock(all_.mutex_);
       if (ending_) s = gone();
@@ -139,6 +151,7 @@ class Watches::WatchOf final : public Watch, public Call {
     bool last = true;
     feed_.journal.tell(position_, [&](const Journal::Change& c) {
       if (bytes >= kMessageBytes) return last = false;
+      if (!has<Row>(filter_, c.key)) return true;
       if (c.row != nullptr) {
         response.add_changed()->ParseFromString(*c.row);
         bytes += c.row->size();
@@ -192,6 +205,7 @@ class Watches::WatchOf final : public Watch, public Call {
   Watches& all_;
   const Feed& feed_;
   grpc::ByteBuffer message_;
+  ServiceFilter filter_;
   Journal::Position position_;
   bool reset_ = false;     // the next message says so
   bool complete_ = false;  // the last message was the last of its batch
@@ -209,7 +223,7 @@ Watches::Watches(Daemon& daemon, Judge judge)
 
 Watches::~Watches() { stop(); }
 
-template <typename Request, typename Response>
+template <typename Request, typename Response, typename Row>
 grpc::ServerGenericBidiReactor* Watches::watch(CallContext& context, const Feed& feed) {
   {
     const std::lock_guard lock(mutex_);
@@ -219,17 +233,17 @@ grpc::ServerGenericBidiReactor* Watches::watch(CallContext& context, const Feed&
                                        " watches already, as many as guidewayd serves: end some, or list instead"));
     ++open_;
   }
-  auto* watch = new WatchOf<Request, Response>(*this, context, feed);
+  auto* watch = new WatchOf<Request, Response, Row>(*this, context, feed);
   watch->read();
   return watch;
 }
 
 grpc::ServerGenericBidiReactor* Watches::services(CallContext& context) {
-  return watch<v1::WatchServicesRequest, v1::WatchServicesResponse>(context, services_);
+  return watch<v1::WatchServicesRequest, v1::WatchServicesResponse, v1::VipRow>(context, services_);
 }
 
 grpc::ServerGenericBidiReactor* Watches::backends(CallContext& context) {
-  return watch<v1::WatchBackendsRequest, v1::WatchBackendsResponse>(context, backends_);
+  return watch<v1::WatchBackendsRequest, v1::WatchBackendsResponse, v1::BackendRow>(context, backends_);
 }
 
 void Watches::changed() {

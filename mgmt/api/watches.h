@@ -48,10 +48,10 @@ class Watches {
     Journal journal{kTombstones};
   };
   class Watch;
-  template <typename Request, typename Response>
+  template <typename Request, typename Response, typename Row>
   class WatchOf;
 
-  template <typename Request, typename Response>
+  template <typename Request, typename Response, typename Row>
   grpc::ServerGenericBidiReactor* watch(CallContext& context, const Feed& feed);
   void run();
   bool wait();

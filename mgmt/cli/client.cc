@@ -149,6 +149,15 @@ std::pair<std::string, std::string> split_service(const std::string& text) {
   return {text.substr(0, slash), text.substr(slash + 1)};
 }
 
+void tell_unknown_service(Client& client, const std::string& text) {
+  if (text.empty()) return;
+  v1::GetServiceRequest request;
+  set_service(text, request);
+  v1::GetServiceResponse response;
+  const grpc::Status s = client.ask(&v1::Appliance::Stub::GetService, request, &response);
+  if (s.error_code() == grpc::StatusCode::NOT_FOUND) client.fail(s);
+}
+
 int wrong_usage(const std::string& text) {
   std::cerr << "guideway: " << text << "\n";
   return kUsage;

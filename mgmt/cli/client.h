@@ -114,6 +114,18 @@ class Client {
 // "demo/web" → demo, web; "web" → default, web.
 std::pair<std::string, std::string> split_service(const std::string& text);
 
+// Into a request or filter that is about one Service.
+template <typename Message>
+void set_service(const std::string& text, Message& m) {
+  auto [ns, name] = split_service(text);
+  m.set_namespace_(std::move(ns));
+  m.set_name(std::move(name));
+}
+
+// Says on standard error if guidewayd doesn't know the Service that a list is empty of: it might be idle as well. No
+// failure: one that was deleted a moment ago may still have connections. Nothing if `text` is empty.
+void tell_unknown_service(Client& client, const std::string& text);
+
 // Says on standard error what is wrong with the words given.
 int wrong_usage(const std::string& text);
 

@@ -6,8 +6,9 @@
 
 namespace guideway::mgmt {
 
-void add_lists(CLI::App& app, Client& client);  // status, gateway, backends, drops
+void add_lists(CLI::App& app, Client& client);  // status, gateway, drops
 void add_services(CLI::App& app, Client& client);
+void add_backends(CLI::App& app, Client& client);
 void add_top(CLI::App& app, Client& client);
 void add_log_level(CLI::App& app, Client& client);
 void add_connections(CLI::App& app, Client& client);

@@ -72,6 +72,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   add_lists(app, client);
   add_services(app, client);
+  add_backends(app, client);
   add_connections(app, client);
   add_filters(app, client);
   add_objects(app, client);

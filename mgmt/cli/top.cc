@@ -88,7 +88,7 @@ Cell state_cell(const std::string& state) {
 
 }  // namespace
 
-cli::Top rates_between(const Sample& before, const Sample& now, const TopView& view) {
+cli::Top rates_between(const Sample& before, const Sample& now, TopSort sort) {
   cli::Top top;
   top.set_time(rfc3339_now());
   const double seconds = seconds_between(before.services.at, now.services.at);
@@ -98,7 +98,6 @@ cli::Top rates_between(const Sample& before, const Sample& now, const TopView& v
   std::map<RowKey, std::vector<const v1::BackendRow*>> backends;
   for (const auto& b : now.backends.response.backends()) backends[vip_key_of(b)].push_back(&b);
   for (const auto& v : now.services.response.services()) {
-    if (!view.name.empty() && (v.namespace_() != view.ns || v.name() != view.name)) continue;
     cli::TopVip& vip = *top.add_vips();
     vip.set_namespace_(v.namespace_());
     vip.set_name(v.name());
@@ -117,9 +116,9 @@ cli::Top rates_between(const Sample& before, const Sample& now, const TopView& v
       backend.set_node(b->node());
       fill_rates(old_backends, *b, seconds_between(before.backends.at, now.backends.at), backend);
     }
-    sort_by(view.sort, *vip.mutable_backends());
+    sort_by(sort, *vip.mutable_backends());
   }
-  sort_by(view.sort, *top.mutable_vips());
+  sort_by(sort, *top.mutable_vips());
   fill_drops(before, now, top);
   return top;
 }

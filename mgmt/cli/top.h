@@ -26,14 +26,8 @@ struct Sample {
 enum class TopSort : uint8_t { kPackets, kBits, kConnections, kLive };
 inline constexpr const char* kTopSorts[] = {"packets", "bits", "connections", "live"};
 
-struct TopView {
-  TopSort sort = TopSort::kPackets;
-  std::string ns;    // of the one Service to show
-  std::string name;  // empty: all
-};
-
 // A counter that fell began anew, with the engine: it counts from zero then.
-cli::Top rates_between(const Sample& before, const Sample& now, const TopView& view);
+cli::Top rates_between(const Sample& before, const Sample& now, TopSort sort);
 
 // VIPs, each with its backends below it; one line each.
 std::string show_table(const cli::Top& top, const Style& style);

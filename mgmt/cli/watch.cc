@@ -130,8 +130,9 @@ using Method = std::unique_ptr<grpc::ClientReader<Response>> (v1::Appliance::Stu
                                                                                       const Request&);
 
 template <typename Row, typename Request, typename Response>
-int watch(Client& client, Method<Request, Response> method) {
+int watch(Client& client, Method<Request, Response> method, const std::string& service) {
   Request request;
+  if (!service.empty()) set_service(service, request);
   Response message;
   Rows<Response, Row> rows;
   bool connected = false;  // once
@@ -155,13 +156,12 @@ int watch(Client& client, Method<Request, Response> method) {
 
 }  // namespace
 
-void add_watch_flag(CLI::App& command, bool& watching) {
-  command.add_flag("-w,--watch", watching,
-                   "Then those that change, as they do, without counters; as JSON or YAML by message");
+int watch_services(Client& client, const std::string& service) {
+  return watch<v1::VipRow>(client, &v1::Appliance::Stub::WatchServices, service);
 }
 
-int watch_services(Client& client) { return watch<v1::VipRow>(client, &v1::Appliance::Stub::WatchServices); }
-
-int watch_backends(Client& client) { return watch<v1::BackendRow>(client, &v1::Appliance::Stub::WatchBackends); }
+int watch_backends(Client& client, const std::string& service) {
+  return watch<v1::BackendRow>(client, &v1::Appliance::Stub::WatchBackends, service);
+}
 
 }  // namespace guideway::mgmt

@@ -6,8 +6,8 @@
 
 namespace guideway::mgmt {
 
-void add_watch_flag(CLI::App& command, bool& watching);
-int watch_services(Client& client);
-int watch_backends(Client& client);
+// `service`: as --service has it; empty: all.
+int watch_services(Client& client, const std::string& service);
+int watch_backends(Client& client, const std::string& service);
 
 }  // namespace guideway::mgmt

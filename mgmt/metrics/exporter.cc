@@ -170,7 +170,7 @@ std::vector<prometheus::MetricFamily> metrics_of(const Snapshot& status, const S
     add_drops(drops, families);
   }
   v1::ListServicesResponse services;
-  fill(counters, services);
+  fill(counters, {}, services);
   add_vips(services, families);
   return std::move(families).take();
 }

@@ -52,6 +52,10 @@ class Shows(ApiTest):
         self.assertLessEqual(names(status), set(cli("status")))
         for mine, command in ((self.stub.ListServices(api.ListServicesRequest()), ["services"]),
                               (self.stub.ListBackends(api.ListBackendsRequest()), ["backends"]),
+                              (self.stub.ListServices(api.ListServicesRequest(namespace="lab", name="nat")),
+                               ["services", "--service", "lab/nat"]),
+                              (self.stub.ListBackends(api.ListBackendsRequest(namespace="lab", name="nat")),
+                               ["backends", "--service", "lab/nat"]),
                               (self.stub.GetService(api.GetServiceRequest(namespace="lab", name="nat")),
                                ["services", "describe", "lab/nat"]),
                               (self.stub.GetLogLevels(api.GetLogLevelsRequest()), ["log-level"])):
@@ -59,6 +63,8 @@ class Shows(ApiTest):
                 theirs = json_format.ParseDict(cli(*command), type(mine)())
                 self.assertTrue(mine.ListFields())
                 self.assertEqual(without_counters(mine), without_counters(theirs))
+        of_one = self.stub.ListBackends(api.ListBackendsRequest(namespace="lab", name="nat")).backends
+        self.assertEqual(texts(of_one), texts(self.backends("nat")))
         reasons = {d.reason for d in self.stub.ListDrops(api.ListDropsRequest()).drops}
         self.assertEqual(reasons, {d["reason"] for d in cli("drops")["drops"]})
         self.fails(CODE.NOT_FOUND, self.stub.GetService, api.GetServiceRequest(namespace="lab", name="none"))
@@ -276,7 +282,11 @@ class Shows(ApiTest):
                 watch.follow(same)
                 self.assertEqual(watch.resets, 1)
                 before = len(watch.rows)
+                mine = Watch(method(request(namespace="api", name="shop"), timeout=60))
+                mine.follow()
+                self.assertEqual(mine.rows, {})
                 self.apply(self.objects)
+                mine.follow(lambda: len(mine.rows) == own)
                 self.wait(lambda: [r.state for r in self.services()] == [api.VipRow.STATE_PROGRAMMED])
                 watch.follow(same)
                 self.assertEqual(len(watch.rows), before + own)

@@ -30,11 +30,7 @@ struct ConnectionOptions {
 
 // False if the VIP's port is none; the rest CLI11 or the daemon says.
 bool to_filter(const ConnectionOptions& c, v1::ConnectionFilter& f) {
-  if (!c.service.empty()) {
-    const auto [ns, name] = split_service(c.service);
-    f.set_namespace_(ns);
-    f.set_name(name);
-  }
+  if (!c.service.empty()) set_service(c.service, f);
   std::string address;
   uint32_t port = 0;
   if (!split_endpoint(c.vip, &address, &port)) return false;
@@ -53,19 +49,7 @@ bool to_filter(const ConnectionOptions& c, v1::ConnectionFilter& f) {
   return true;
 }
 
-// A Service that guidewayd doesn't know has no connections either, which looks as if it were only idle. It is no
-// failure: one that was deleted a moment ago may still have some.
-void tell_unknown_service(Client& client, const v1::ConnectionFilter& filter) {
-  if (filter.name().empty()) return;
-  v1::GetServiceRequest request;
-  request.set_namespace_(filter.namespace_());
-  request.set_name(filter.name());
-  v1::GetServiceResponse response;
-  const grpc::Status s = client.ask(&v1::Appliance::Stub::GetService, request, &response);
-  if (s.error_code() == grpc::StatusCode::NOT_FOUND) client.fail(s);
-}
-
-int count(Client& client, const v1::ConnectionFilter& filter) {
+int count(Client& client, const ConnectionOptions& c, const v1::ConnectionFilter& filter) {
   v1::CountConnectionsRequest request;
   *request.mutable_filter() = filter;
   v1::CountConnectionsResponse sum;
@@ -77,27 +61,27 @@ int count(Client& client, const v1::ConnectionFilter& filter) {
     sum.set_connections(sum.connections() + part.connections());
     sum.set_next_page_token(part.next_page_token());
   } while (!sum.next_page_token().empty());
-  if (sum.connections() == 0) tell_unknown_service(client, filter);
+  if (sum.connections() == 0) tell_unknown_service(client, c.service);
   return client.print(sum);
 }
 
-int list(Client& client, const v1::ConnectionFilter& filter, uint32_t limit) {
+int list(Client& client, const ConnectionOptions& c, const v1::ConnectionFilter& filter) {
   v1::ListConnectionsRequest request;
   *request.mutable_filter() = filter;
   v1::ListConnectionsResponse all;
   do {
     v1::ListConnectionsResponse page;
-    request.set_page_size(std::min(limit - static_cast<uint32_t>(all.connections_size()), kMaxPage));
+    request.set_page_size(std::min(c.limit - static_cast<uint32_t>(all.connections_size()), kMaxPage));
     request.set_page_token(all.next_page_token());
     if (const grpc::Status s = client.ask(&v1::Appliance::Stub::ListConnections, request, &page); !s.ok())
       return client.fail(s, kNames);
     all.set_next_page_token(page.next_page_token());
     all.mutable_connections()->MergeFrom(page.connections());
-  } while (!all.next_page_token().empty() && static_cast<uint32_t>(all.connections_size()) < limit);
-  if (all.connections().empty()) tell_unknown_service(client, filter);
+  } while (!all.next_page_token().empty() && static_cast<uint32_t>(all.connections_size()) < c.limit);
+  if (all.connections().empty()) tell_unknown_service(client, c.service);
   const int code = client.print(all);
   if (!all.next_page_token().empty())
-    std::cerr << "guideway: there may be more: --limit " << uint64_t{limit} * 10 << " shows more, --count how many\n";
+    std::cerr << "guideway: there may be more: --limit " << uint64_t{c.limit} * 10 << " shows more, --count how many\n";
   return code;
 }
 
@@ -105,7 +89,7 @@ int connections(Client& client, const ConnectionOptions& c) {
   v1::ConnectionFilter filter;
   if (c.service.starts_with('/')) return wrong_usage("--service " + c.service + " is neither NAMESPACE/NAME nor NAME");
   if (!to_filter(c, filter)) return wrong_usage("--vip " + c.vip + " is neither ADDRESS nor ADDRESS:PORT");
-  return c.count ? count(client, filter) : list(client, filter, c.limit);
+  return c.count ? count(client, c, filter) : list(client, c, filter);
 }
 
 }  // namespace

@@ -1,10 +1,7 @@
 // Commands that are one call of the API each.
-#include <memory>
-
 #include "mgmt/cli/commands.h"
 #include "mgmt/cli/printable.h"
 #include "mgmt/cli/show.h"
-#include "mgmt/cli/watch.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -12,17 +9,6 @@ namespace {
 template <typename Request, typename Response>
 void add(CLI::App& app, Client& client, const char* name, const char* what, Client::Method<Request, Response> method) {
   client.command(app, name, what)->callback([&client, method] { client.exit_code = client.call(method); });
-}
-
-// Likewise, or a watch.
-template <typename Request, typename Response>
-void add(CLI::App& app, Client& client, const char* name, const char* what, Client::Method<Request, Response> method,
-         int (*watch)(Client&)) {
-  const auto watching = std::make_shared<bool>(false);
-  CLI::App* sub = client.command(app, name, what);
-  add_watch_flag(*sub, *watching);
-  sub->callback(
-      [&client, method, watch, watching] { client.exit_code = *watching ? watch(client) : client.call(method); });
 }
 
 int gateway(Client& client) {
@@ -43,7 +29,6 @@ void add_lists(CLI::App& app, Client& client) {
   add(app, client, "status", "The daemon, the engine, and what is wrong", &Api::GetStatus);
   client.command(app, "gateway", "What goes for the gateway as a whole, as a GatewayConfig, also what is by default")
       ->callback([&client] { client.exit_code = gateway(client); });
-  add(app, client, "backends", "One line per VIP and backend", &Api::ListBackends, watch_backends);
   add(app, client, "drops", "Packets that didn't arrive: one line per reason, in all and by worker", &Api::ListDrops);
 }
 

@@ -1,3 +1,4 @@
+// services and backends: lists of all or of one Service, and what changes in them; services describe.
 #include <memory>
 
 #include "mgmt/cli/commands.h"
@@ -6,34 +7,68 @@
 namespace guideway::mgmt {
 namespace {
 
-const OptionNames kNames{{"namespace", "service"}, {"name", "service"}};
+struct Options {
+  std::string service;
+  bool watching = false;
+};
+
+// One Service's, or all.
+template <typename Request, typename Response, typename Rows>
+int list(Client& client, Client::Method<Request, Response> method, const Rows& (Response::*rows)() const,
+         const std::string& service) {
+  Request request;
+  if (!service.empty()) set_service(service, request);
+  Response response;
+  if (const grpc::Status s = client.ask(method, request, &response); !s.ok())
+    return client.fail(s, {{"namespace", "--service"}, {"name", "--service"}});
+  if ((response.*rows)().empty()) tell_unknown_service(client, service);
+  return client.print(response);
+}
 
 int describe(Client& client, const std::string& service) {
   v1::GetServiceRequest request;
-  auto [ns, name] = split_service(service);
-  if (ns.empty() || name.empty()) return wrong_usage("'" + service + "' is neither NAMESPACE/NAME nor NAME");
-  request.set_namespace_(std::move(ns));
-  request.set_name(std::move(name));
-  return client.call(&v1::Appliance::Stub::GetService, request, kNames);
+  set_service(service, request);
+  if (request.namespace_().empty() || request.name().empty())
+    return wrong_usage("'" + service + "' is neither NAMESPACE/NAME nor NAME");
+  return client.call(&v1::Appliance::Stub::GetService, request, {{"namespace", "service"}, {"name", "service"}});
+}
+
+CLI::App* add_list(CLI::App& app, Client& client, const char* name, const char* what, Options& o) {
+  CLI::App* sub = client.command(app, name, what);
+  sub->add_option("--service", o.service, "Those of one Service; namespace default if none is given")
+      ->type_name("[NAMESPACE/]NAME");
+  sub->add_flag("-w,--watch", o.watching,
+                "Then those that change, as they do, without counters; as JSON or YAML by message");
+  return sub;
 }
 
 }  // namespace
 
 void add_services(CLI::App& app, Client& client) {
-  CLI::App* services = client.command(app, "services", "One line per VIP");
+  const auto o = std::make_shared<Options>();
+  CLI::App* services = add_list(app, client, "services", "One line per VIP", *o);
   const auto service = std::make_shared<std::string>();
-  const auto watching = std::make_shared<bool>(false);
-  add_watch_flag(*services, *watching);
   CLI::App* sub = client.command(*services, "describe",
                                  "All about one Service: where its objects stand, VIPs, backends, what is wrong");
   sub->add_option("service", *service, "The Service; namespace default if none is given")
       ->required()
       ->type_name("[NAMESPACE/]NAME");
-  services->callback([&client, services, sub, service, watching] {
+  services->callback([&client, services, sub, service, o] {
     if (services->got_subcommand(sub))
       client.exit_code = describe(client, *service);
     else
-      client.exit_code = *watching ? watch_services(client) : client.call(&v1::Appliance::Stub::ListServices);
+      client.exit_code = o->watching ? watch_services(client, o->service)
+                                     : list(client, &v1::Appliance::Stub::ListServices,
+                                            &v1::ListServicesResponse::services, o->service);
+  });
+}
+
+void add_backends(CLI::App& app, Client& client) {
+  const auto o = std::make_shared<Options>();
+  add_list(app, client, "backends", "One line per VIP and backend", *o)->callback([&client, o] {
+    client.exit_code =
+        o->watching ? watch_backends(client, o->service)
+                    : list(client, &v1::Appliance::Stub::ListBackends, &v1::ListBackendsResponse::backends, o->service);
   });
 }
 

@@ -23,20 +23,19 @@ struct TopOptions {
   bool once = false;
 };
 
-TopView view_of(const TopOptions& o) {
-  TopView v;
-  v.sort = static_cast<TopSort>(std::ranges::find(kTopSorts, o.sort) - std::begin(kTopSorts));
-  if (!o.service.empty()) std::tie(v.ns, v.name) = split_service(o.service);
-  return v;
+TopSort sort_of(const TopOptions& o) {
+  return static_cast<TopSort>(std::ranges::find(kTopSorts, o.sort) - std::begin(kTopSorts));
 }
 
 const char* name_of(TopSort sort) { return kTopSorts[static_cast<size_t>(sort)]; }
 
-grpc::Status take(Client& client, Sample& out) {
+grpc::Status take(Client& client, const std::string& service, Sample& out) {
   using Api = v1::Appliance::Stub;
   grpc::Status s;
-  const auto ask = [&](auto method, const auto& request, auto& timed) {
+  const auto ask = [&](auto method, auto request, auto& timed) {
     if (!s.ok()) return;
+    if constexpr (requires { request.name(); })
+      if (!service.empty()) set_service(service, request);
     s = client.ask(method, request, &timed.response);
     timed.at = Clock::now();
   };
@@ -57,34 +56,34 @@ int print(Client& client, const cli::Top& top, TopSort sort) {
 
 // A sample that fails doesn't end it: an engine that is started again is back soon.
 int print_samples(Client& client, const TopOptions& o, Clock::duration interval) {
-  const TopView view = view_of(o);
+  const TopSort sort = sort_of(o);
   Sample before;
-  if (const grpc::Status s = take(client, before); !s.ok()) return client.fail(s);
+  if (const grpc::Status s = take(client, o.service, before); !s.ok()) return client.fail(s);
   int code = 0;
   Clock::time_point next = Clock::now();
   for (uint32_t n = 0; o.samples == 0 || n < o.samples; ++n) {
     next += interval;
     std::this_thread::sleep_until(next);
     Sample now;
-    if (const grpc::Status s = take(client, now); !s.ok()) {
+    if (const grpc::Status s = take(client, o.service, now); !s.ok()) {
       code = client.fail(s);
       continue;
     }
-    if (print(client, rates_between(before, now, view), view.sort) != 0) return kFailed;
+    if (print(client, rates_between(before, now, sort), sort) != 0) return kFailed;
     before = std::move(now);
   }
   return code;
 }
 
 // False: it is over.
-bool handle(char key, TopView& view) {
+bool handle(char key, TopSort& sort) {
   constexpr size_t kSorts = std::size(kTopSorts);
-  auto sort = static_cast<size_t>(view.sort);
-  if (key == '>') sort = (sort + 1) % kSorts;
-  if (key == '<') sort = (sort + kSorts - 1) % kSorts;
+  auto index = static_cast<size_t>(sort);
+  if (key == '>') index = (index + 1) % kSorts;
+  if (key == '<') index = (index + kSorts - 1) % kSorts;
   for (size_t i = 0; i < kSorts; ++i)
-    if (key == kTopSorts[i][0]) sort = i;
-  view.sort = static_cast<TopSort>(sort);
+    if (key == kTopSorts[i][0]) index = i;
+  sort = static_cast<TopSort>(index);
   return key != 'q' && key != 'Q';
 }
 
@@ -96,9 +95,9 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 // As many rows as there is room for, between the head and the drops.
-std::vector<std::string> screen(const std::optional<cli::Top>& top, const std::string& trouble, const TopView& view,
+std::vector<std::string> screen(const std::optional<cli::Top>& top, const std::string& trouble, TopSort sort,
                                 const Style& style, size_t rows) {
-  std::vector<std::string> lines = {"guideway top, by " + std::string(name_of(view.sort)) +
+  std::vector<std::string> lines = {"guideway top, by " + std::string(name_of(sort)) +
                                     "   (p)ackets (b)its (c)onnections (l)ive, or arrows; (q)uits"};
   if (!trouble.empty()) lines.push_back(painted(style, Colour::kRed, trouble));
   if (!top) {
@@ -115,7 +114,7 @@ std::vector<std::string> screen(const std::optional<cli::Top>& top, const std::s
 // Until it is ended: a daemon that doesn't answer may be back soon.
 int watch(Client& client, const TopOptions& o, Clock::duration interval) {
   Terminal terminal;
-  TopView view = view_of(o);
+  TopSort sort = sort_of(o);
   std::optional<Sample> before;
   std::optional<Sample> now;
   std::optional<cli::Top> top;
@@ -124,7 +123,7 @@ int watch(Client& client, const TopOptions& o, Clock::duration interval) {
   while (true) {
     if (Clock::now() >= next) {
       Sample sample;
-      const grpc::Status s = take(client, sample);
+      const grpc::Status s = take(client, o.service, sample);
       trouble = s.ok() ? "" : client.explain(s);
       if (s.ok()) {
         before = std::move(now);
@@ -132,12 +131,12 @@ int watch(Client& client, const TopOptions& o, Clock::duration interval) {
       }
       next = std::max(next + interval, Clock::now());
     }
-    if (before) top = printable(rates_between(*before, *now, view));
-    terminal.draw(screen(top, trouble, view, client.style(), terminal.rows()));
+    if (before) top = printable(rates_between(*before, *now, sort));
+    terminal.draw(screen(top, trouble, sort, client.style(), terminal.rows()));
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
     const Terminal::Event event = terminal.wait(left);
     if (event == Terminal::Event::kEnd) return 0;
-    if (event == Terminal::Event::kKey && !handle(terminal.key(), view)) return 0;
+    if (event == Terminal::Event::kKey && !handle(terminal.key(), sort)) return 0;
   }
 }
 

@@ -20,10 +20,7 @@ template <typename Message>
 Message named(const Options& o) {
   Message m;
   m.set_address(o.address);
-  if (o.service.empty()) return m;
-  const auto [ns, name] = split_service(o.service);
-  m.set_namespace_(ns);
-  m.set_name(name);
+  if (!o.service.empty()) set_service(o.service, m);
   return m;
 }
 

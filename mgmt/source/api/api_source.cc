@@ -291,8 +291,10 @@ absl::StatusOr<std::optional<uint32_t>> ApiSource::reset_weight_now(const Overri
   else if (!store_.files().contains(weights_.path_of(name)))  // those that couldn't be read
     return absl::NotFoundError("no weight was set for backend " + backend_text(key));
   if (only_drained && weight.value_or(0) != 0)
-    return absl::FailedPreconditionError("backend " + backend_text(key) + " isn't drained, but was given weight " +
-                                         std::to_string(*weight) + ": guideway weight --reset takes that back");
+    return absl::FailedPreconditionError(
+        "backend " + backend_text(key) + " isn't drained, but was given weight " + std::to_string(*weight) +
+        ": guideway weight --reset " + net::to_string(key.backend) +
+        (key.service.empty() ? "" : " --service " + key.ns + "/" + key.service) + " takes that back");
   if (absl::Status s = weights_.remove(name); !s.ok()) return s;
   store_.remove_file(weights_.path_of(name));
   store_.overrides().reset(key);
