@@ -18,7 +18,8 @@ namespace guideway::mgmt {
 namespace {
 
 constexpr std::chrono::seconds kDirectoryRetry{1};
-constexpr std::chrono::milliseconds kKeepAfter{100};  // the engine, perhaps on our core, goes first
+constexpr std::chrono::milliseconds kKeepAfter{100};   // the engine, perhaps on our core, goes first
+constexpr std::chrono::milliseconds kKeepAgain{1000};  // what couldn't be written
 
 // Where the file can't be read, the kernel's default.
 HostPorts host_ports() {
@@ -78,12 +79,14 @@ absl::Status Daemon::start() {
     if (absl::Status s = files->prepare(); !s.ok()) return s;
   const auto names = directory_->list();
   if (!names.ok()) return names.status();
-  const std::vector<std::string> of_api = api_.files();
-  for (const std::string& path : of_api) restore(path);
-  unkept_.insert(of_api.begin(), of_api.end());
-  api_last_good_.keep_only({of_api.begin(), of_api.end()});
+  const auto of_api = api_.files();
+  if (!of_api.ok()) return of_api.status();
+  for (const std::string& path : *of_api) restore(path);
   const auto kept = api_.restore();
   if (!kept.ok()) return kept.status();
+  // Not before: a start that fails leaves them as they are.
+  unkept_.insert(of_api->begin(), of_api->end());
+  api_last_good_.keep_only({of_api->begin(), of_api->end()});
   changed(*kept);
   for (const std::string& name : *names) restore(directory_->path_of(name));
   last_good_.keep_only(*names);
@@ -187,11 +190,16 @@ void Daemon::commit() {
     if (delta.denied) spdlog::info("{} prefixes are denied", compiler_.denied().prefixes);
   }
   state_changed();
+  keep_last_good_after(kKeepAfter);
+}
+
+void Daemon::keep_last_good_after(std::chrono::milliseconds wait) {
   if (std::exchange(keeping_, true)) return;
-  loop_.call_after(kKeepAfter, [this] {
+  loop_.call_after(wait, [this] {
     keeping_ = false;
     keep_last_good();
     report_problems();
+    if (!unkept_.empty()) keep_last_good_after(kKeepAgain);
   });
 }
 
@@ -206,23 +214,27 @@ const LastGoodFiles& Daemon::last_good_of(const std::string& path) const {
 }
 
 void Daemon::keep_last_good() {
-  std::string trouble;
-  for (const std::string& path : unkept_) {
-    const auto file = store_.files().find(path);
-    if (file == store_.files().end()) {
-      last_good_of(path).remove(path);
-      continue;
-    }
-    std::string documents;
-    for (const ObjectKey& key : file->second.keys) {
-      if (store_.owner(key) != path) continue;
-      if (const ObjectPtr form = compiler_.form_of(key))
-        documents += "---\n" + encode(*form, compiler_.mode_of(key)) + "\n";
-    }
-    if (const absl::Status s = last_good_of(path).save(path, documents); !s.ok()) trouble = std::string(s.message());
+  last_good_trouble_.clear();
+  std::erase_if(unkept_, [this](const std::string& path) {
+    const absl::Status s = keep_last_good(path);
+    if (!s.ok()) last_good_trouble_ = std::string(s.message());
+    return s.ok();
+  });
+}
+
+absl::Status Daemon::keep_last_good(const std::string& path) const {
+  const auto file = store_.files().find(path);
+  if (file == store_.files().end()) {
+    last_good_of(path).remove(path);
+    return absl::OkStatus();
   }
-  unkept_.clear();
-  last_good_trouble_ = trouble;
+  std::string documents;
+  for (const ObjectKey& key : file->second.keys) {
+    if (store_.owner(key) != path) continue;
+    if (const ObjectPtr form = compiler_.form_of(key))
+      documents += "---\n" + encode(*form, compiler_.mode_of(key)) + "\n";
+  }
+  return last_good_of(path).save(path, documents);
 }
 
 void Daemon::add_refusals(std::vector<Problem>& out) const {

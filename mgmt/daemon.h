@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <set>
@@ -84,7 +85,9 @@ class Daemon {
   void changed(const std::vector<ObjectKey>& keys);
   void commit();
   const LastGoodFiles& last_good_of(const std::string& path) const;
+  void keep_last_good_after(std::chrono::milliseconds wait);
   void keep_last_good();
+  absl::Status keep_last_good(const std::string& path) const;
   void state_changed();
   void report_problems();
   std::vector<Problem> problems() const;
@@ -112,7 +115,7 @@ class Daemon {
   ApiSource api_;
   EventLoop::Clock::time_point started_ = EventLoop::Clock::now();
   std::set<ObjectKey> uncompiled_;
-  std::set<std::string> unkept_;  // files that changed since their last good form was written
+  std::set<std::string> unkept_;  // files whose last good form isn't written yet
   bool keeping_ = false;          // soon
   std::set<Problem> reported_;
   std::function<void()> on_change_ = [] {};

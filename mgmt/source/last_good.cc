@@ -52,8 +52,9 @@ void LastGoodFiles::keep_only(const std::set<std::string>& files) const {
   std::set<std::string> wanted;
   for (const std::string& f : files) wanted.insert(path_of(f));
   std::error_code ec;
-  for (const auto& e : std::filesystem::directory_iterator(directory_, ec)) {
-    const std::string path = e.path().string();
+  for (std::filesystem::directory_iterator at(directory_, ec); !ec && at != std::filesystem::directory_iterator();
+       at.increment(ec)) {
+    const std::string path = at->path().string();
     if (path.ends_with(suffix_) && !wanted.contains(path)) ::unlink(path.c_str());
   }
 }

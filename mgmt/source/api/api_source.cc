@@ -37,6 +37,14 @@ absl::Status only_partly(const absl::Status& s, size_t changed) {
   return {s.code(), std::string(s.message()) + "; " + std::to_string(changed) + " objects were changed before that"};
 }
 
+// Also where it failed: something may have changed before that.
+template <typename Result>
+absl::StatusOr<Result> flushed(const StateFiles& files, absl::StatusOr<Result> result) {
+  const absl::Status s = files.flush();
+  if (result.ok() && !s.ok()) return s;
+  return result;
+}
+
 std::string backend_text(const OverrideKey& key) {
   const std::string address = net::to_string(key.backend);
   return key.service.empty() ? address : address + " of Service " + key.ns + "/" + key.service;
@@ -55,14 +63,16 @@ ApiSource::ApiSource(EventLoop& loop, Store& store, const std::string& state_dir
 absl::StatusOr<std::vector<ObjectKey>> ApiSource::restore() {
   if (absl::Status s = objects_.prepare(); !s.ok()) return s;
   if (absl::Status s = weights_.prepare(); !s.ok()) return s;
-  restore_overrides();
+  if (absl::Status s = restore_overrides(); !s.ok()) return s;
   std::vector<ObjectKey> changed;
-  restore_objects(changed);
+  if (absl::Status s = restore_objects(changed); !s.ok()) return s;
   return changed;
 }
 
-void ApiSource::restore_objects(std::vector<ObjectKey>& changed) {
-  for (const std::string& path : objects_.list()) {
+absl::Status ApiSource::restore_objects(std::vector<ObjectKey>& changed) {
+  const auto paths = objects_.list();
+  if (!paths.ok()) return paths.status();
+  for (const std::string& path : *paths) {
     const auto text = read_whole_file(path);
     auto kept = text.ok() ? read_kept(path, *text, host_ports_) : text.status();
     if (!kept.ok()) {
@@ -74,10 +84,13 @@ void ApiSource::restore_objects(std::vector<ObjectKey>& changed) {
                                              std::move(kept->problems), std::move(kept->skipped)});
     changed.insert(changed.end(), keys.begin(), keys.end());
   }
+  return absl::OkStatus();
 }
 
-void ApiSource::restore_overrides() {
-  for (const std::string& path : weights_.list()) {
+absl::Status ApiSource::restore_overrides() {
+  const auto paths = weights_.list();
+  if (!paths.ok()) return paths.status();
+  for (const std::string& path : *paths) {
     const auto text = read_whole_file(path);
     const auto read = text.ok() ? parse_override(*text) : text.status();
     if (read.ok())
@@ -85,6 +98,7 @@ void ApiSource::restore_overrides() {
     else
       store_.fail_file(path, {path, 0, 0, "", "", std::string(read.status().message())});
   }
+  return absl::OkStatus();
 }
 
 const std::string* ApiSource::text_of(const ObjectKey& key) const {
@@ -115,15 +129,9 @@ absl::StatusOr<ApplyResult> ApiSource::apply(std::string_view manifests, Conditi
   const auto write = std::make_shared<Write>(Write{std::move(*submission), condition, dry_run, {}});
   auto result = await<ApplyResult>(loop_, [this, write](const Reply<ApplyResult>& reply) { reply(judge(*write)); });
   if (!result.ok() || dry_run) return result;
-  if (const absl::Status s = draft_all(*result, *write); s.ok())
-    result = await<ApplyResult>(loop_, [this, write](const Reply<ApplyResult>& reply) { reply(apply_now(*write)); });
-  else
-    result = s;
-  for (const auto& kept : write->kept)
-    if (kept) objects_.discard(kept->draft);  // if it wasn't accepted
-  if (result.ok())
-    if (absl::Status s = objects_.flush(); !s.ok()) return s;
-  return result;
+  if (absl::Status s = draft_all(*result, *write); !s.ok()) return s;
+  return flushed(objects_, await<ApplyResult>(
+                               loop_, [this, write](const Reply<ApplyResult>& reply) { reply(apply_now(*write)); }));
 }
 
 absl::StatusOr<ApplyResult> ApiSource::judge(const Write& write) const {
@@ -160,7 +168,7 @@ absl::Status ApiSource::draft_all(const ApplyResult& judged, Write& write) {
     if (!decoded.ok()) return decoded.status();
     auto draft = objects_.draft(o.text);
     if (!draft.ok()) return draft.status();
-    kept = {std::move(*draft), std::move(*decoded)};
+    kept = Kept{std::move(*draft), std::move(*decoded)};
   }
   return absl::OkStatus();
 }
@@ -208,9 +216,7 @@ absl::StatusOr<std::vector<Applied>> ApiSource::remove(std::vector<ObjectKey> ke
   auto result = await<Result>(loop_, [=, this, keys = std::move(keys)](const Reply<Result>& reply) {
     reply(remove_now(keys, ignore_missing, dry_run));
   });
-  if (result.ok() && !dry_run)
-    if (absl::Status s = objects_.flush(); !s.ok()) return s;
-  return result;
+  return dry_run ? result : flushed(objects_, std::move(result));
 }
 
 absl::StatusOr<std::vector<Applied>> ApiSource::remove_now(const std::vector<ObjectKey>& keys, bool ignore_missing,
@@ -244,21 +250,16 @@ absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight(const OverrideKey& 
   if (override_name(key).size() > StateFiles::kMaxName) return bad_request("name", "is too long to be kept");
   using Result = std::vector<ObjectKey>;
   const Override value{weight, rfc3339_now()};
-  const auto draft = weights_.draft(override_text(key, value));
+  auto draft = weights_.draft(override_text(key, value));
   if (!draft.ok()) return draft.status();
-  auto result = await<Result>(loop_, [this, key, value, draft = *draft](const Reply<Result>& reply) {
-    reply(set_weight_now(key, value, draft));
-  });
-  if (!result.ok()) {
-    weights_.discard(*draft);
-    return result;
-  }
-  if (absl::Status s = weights_.flush(); !s.ok()) return s;
-  return result;
+  const auto shared = std::make_shared<StateFiles::Draft>(std::move(*draft));  // the loop may come to it late
+  return flushed(weights_, await<Result>(loop_, [this, key, value, shared](const Reply<Result>& reply) {
+                   reply(set_weight_now(key, value, *shared));
+                 }));
 }
 
 absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight_now(const OverrideKey& key, const Override& value,
-                                                                 const std::string& draft) {
+                                                                 StateFiles::Draft& draft) {
   std::vector<ObjectKey> services = hooks_.served_by(key);
   if (services.empty())
     return absl::NotFoundError("there is no backend " + backend_text(key) +
@@ -275,11 +276,9 @@ absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight_now(const OverrideK
 
 absl::StatusOr<std::optional<uint32_t>> ApiSource::reset_weight(const OverrideKey& key, bool only_drained) {
   using Result = std::optional<uint32_t>;
-  auto result = await<Result>(
-      loop_, [this, key, only_drained](const Reply<Result>& reply) { reply(reset_weight_now(key, only_drained)); });
-  if (result.ok())
-    if (absl::Status s = weights_.flush(); !s.ok()) return s;
-  return result;
+  return flushed(weights_, await<Result>(loop_, [this, key, only_drained](const Reply<Result>& reply) {
+                   reply(reset_weight_now(key, only_drained));
+                 }));
 }
 
 absl::StatusOr<std::optional<uint32_t>> ApiSource::reset_weight_now(const OverrideKey& key, bool only_drained) {

@@ -58,7 +58,7 @@ class ApiSource {
   // API's then as it was before.
   absl::StatusOr<std::vector<ObjectKey>> restore();
   // Of its objects; sorted. Also before they are restored.
-  std::vector<std::string> files() const { return objects_.list(); }
+  absl::StatusOr<std::vector<std::string>> files() const { return objects_.list(); }
   std::string path_of(const ObjectKey& key) const { return objects_.path_of(kept_name(key)); }
   bool is_own_file(const std::string& path) const { return objects_.has(path) || weights_.has(path); }
   // As it was written; null if it is none of the API's.
@@ -78,7 +78,7 @@ class ApiSource {
 
  private:
   struct Kept {  // what an object becomes
-    std::string draft;
+    StateFiles::Draft draft;
     Decoded decoded;
   };
   struct Write {
@@ -87,8 +87,8 @@ class ApiSource {
     bool dry_run = false;
     std::vector<std::optional<Kept>> kept;  // of each object, where it isn't as it is already
   };
-  void restore_objects(std::vector<ObjectKey>& changed);
-  void restore_overrides();
+  absl::Status restore_objects(std::vector<ObjectKey>& changed);
+  absl::Status restore_overrides();
   absl::Status may_write(const ObjectKey& key, Condition condition) const;
   absl::StatusOr<ApplyResult> judge(const Write& write) const;
   absl::Status draft_all(const ApplyResult& judged, Write& write);
@@ -96,7 +96,7 @@ class ApiSource {
   absl::StatusOr<std::vector<Applied>> remove_now(const std::vector<ObjectKey>& keys, bool ignore_missing,
                                                   bool dry_run);
   absl::StatusOr<std::vector<ObjectKey>> set_weight_now(const OverrideKey& key, const Override& value,
-                                                        const std::string& draft);
+                                                        StateFiles::Draft& draft);
   absl::StatusOr<std::optional<uint32_t>> reset_weight_now(const OverrideKey& key, bool only_drained);
 
   EventLoop& loop_;

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <system_error>
 
 #include "log/trouble.h"
 #include "mgmt/event_loop.h"
@@ -19,48 +21,61 @@ namespace {
 constexpr std::string_view kSuffix = ".yaml";
 constexpr std::string_view kDraft = ".draft-";
 
-absl::Status failure(const std::string& path, const char* what) {
-  const int error = errno;
+absl::Status failure(const std::string& path, const char* what, int error = errno) {
   return log::failure(absl::StatusCode::kInternal, path + " " + what + ": " + std::strerror(error),
                       "give --state-dir to guidewayd's user, on a file system that can be written");
+}
+
+// What is wrong, or nothing.
+std::error_code for_each_file(const std::string& directory, const std::function<void(const std::string& name)>& visit) {
+  std::error_code ec;
+  for (std::filesystem::directory_iterator at(directory, ec); !ec && at != std::filesystem::directory_iterator();
+       at.increment(ec))
+    visit(at->path().filename().string());
+  return ec;
 }
 
 }  // namespace
 
 absl::Status StateFiles::prepare() const {
   if (absl::Status s = make_state_directory(directory_); !s.ok()) return s;
-  std::error_code ec;
-  for (const auto& e : std::filesystem::directory_iterator(directory_, ec))
-    if (e.path().filename().string().starts_with(kDraft)) discard(e.path().string());
+  for_each_file(directory_, [&](const std::string& name) {
+    if (name.starts_with(kDraft)) Draft(path_of(name));
+  });
   return absl::OkStatus();
 }
 
-std::vector<std::string> StateFiles::list() const {
+absl::StatusOr<std::vector<std::string>> StateFiles::list() const {
   std::vector<std::string> paths;
-  std::error_code ec;
-  for (const auto& e : std::filesystem::directory_iterator(directory_, ec))
-    if (e.path().filename().string().ends_with(kSuffix)) paths.push_back(e.path().string());
+  const std::error_code ec = for_each_file(directory_, [&](const std::string& name) {
+    if (name.ends_with(kSuffix)) paths.push_back(path_of(name));
+  });
+  if (ec && ec != std::errc::no_such_file_or_directory) return failure(directory_, "can't be listed", ec.value());
   std::sort(paths.begin(), paths.end());
   return paths;
 }
 
-absl::StatusOr<std::string> StateFiles::draft(const std::string& text) {
-  std::string path = path_of(std::string(kDraft) + std::to_string(drafts_.fetch_add(1)));
+StateFiles::Draft::~Draft() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+absl::StatusOr<StateFiles::Draft> StateFiles::draft(const std::string& text) {
+  const std::string path = path_of(std::string(kDraft) + std::to_string(drafts_.fetch_add(1)));
+  Draft draft(path);
   if (const absl::Status s = write_whole_file(path, text, Flush::kYes); !s.ok()) {
-    discard(path);
     const log::Trouble t = log::trouble_of(s);
     return log::failure(absl::StatusCode::kInternal,
                         t.text + "; what the API is told must survive a restart, so nothing was changed", t.remedy);
   }
-  return path;
+  return draft;
 }
 
-absl::Status StateFiles::accept(const std::string& draft, const std::string& name) const {
+absl::Status StateFiles::accept(Draft& draft, const std::string& name) const {
   const std::string path = path_of(name);
-  return ::rename(draft.c_str(), path.c_str()) == 0 ? absl::OkStatus() : failure(path, "can't be replaced");
+  if (::rename(draft.path_.c_str(), path.c_str()) != 0) return failure(path, "can't be replaced");
+  draft.path_.clear();
+  return absl::OkStatus();
 }
-
-void StateFiles::discard(const std::string& draft) const { ::unlink(draft.c_str()); }
 
 absl::Status StateFiles::remove(const std::string& name) const {
   const std::string path = path_of(name);

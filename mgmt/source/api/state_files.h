@@ -8,12 +8,29 @@
 
 #include <atomic>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace guideway::mgmt {
 
 class StateFiles {
  public:
+  // A file that is written and flushed, and goes away again unless it is accepted.
+  class Draft {
+   public:
+    explicit Draft(std::string path) : path_(std::move(path)) {}
+    Draft(Draft&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+    Draft& operator=(Draft&& other) noexcept {
+      std::swap(path_, other.path_);
+      return *this;
+    }
+    ~Draft();
+
+   private:
+    friend StateFiles;
+    std::string path_;
+  };
+
   static constexpr size_t kMaxName = 255;  // of file systems
 
   explicit StateFiles(std::string directory) : directory_(std::move(directory)) {}
@@ -22,14 +39,12 @@ class StateFiles {
   absl::Status prepare() const;
   bool has(const std::string& path) const { return path.starts_with(directory_ + "/"); }
   std::string path_of(const std::string& name) const { return directory_ + "/" + name; }
-  // Paths, sorted.
-  std::vector<std::string> list() const;
+  // Paths, sorted; none if there is no directory yet.
+  absl::StatusOr<std::vector<std::string>> list() const;
 
-  // The path of a draft, written and flushed.
-  absl::StatusOr<std::string> draft(const std::string& text);
-  // Becomes the file of that name.
-  absl::Status accept(const std::string& draft, const std::string& name) const;
-  void discard(const std::string& draft) const;
+  absl::StatusOr<Draft> draft(const std::string& text);
+  // It becomes the file of that name.
+  absl::Status accept(Draft& draft, const std::string& name) const;
   // Whether it is there or not.
   absl::Status remove(const std::string& name) const;
   // What was accepted and removed is on the disk after it.
