@@ -167,6 +167,13 @@ void write(spdlog::level::level_enum level, std::string_view message, Fields fie
   kind_now = {};
 }
 
+void write_at_any_level(std::string_view message, Fields fields, std::string_view kind) {
+  const auto level = spdlog::get_level();
+  spdlog::set_level(std::min(level, spdlog::level::info));
+  write(spdlog::level::info, message, fields, kind);
+  spdlog::set_level(level);
+}
+
 void last_words(const Trouble& why) {
   spdlog::set_level(std::min(spdlog::get_level(), spdlog::level::err));
   limiting = false;

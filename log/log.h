@@ -41,6 +41,8 @@ void start(const char* program, const Options& options);
 // addresses.
 using Fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 void write(spdlog::level::level_enum level, std::string_view message, Fields fields, std::string_view kind = "");
+// The same, at every level: what else would be hidden by the change that it tells.
+void write_at_any_level(std::string_view message, Fields fields, std::string_view kind = "");
 // Why it ends: said at every level.
 void last_words(const Trouble& why);
 // The program has started, and nothing that it says from now on is the reason why it doesn't: storms are cut off. To be

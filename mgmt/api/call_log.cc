@@ -50,17 +50,22 @@ class CallLog final : public hooks::Interceptor {
     const std::string_view path = call_->method();
     if (s.error_code() == grpc::StatusCode::CANCELLED) return;  // by the caller: how watches end
     if (s.ok() && (only_reads(path) || for_anybody(path))) return;
-    const std::string method = shown(is_ours(path) ? path.substr(path.rfind('/') + 1) : path);
+    const bool ours = is_ours(path);
+    const std::string method = shown(ours ? path.substr(path.rfind('/') + 1) : path);
     const std::string caller = local_ ? to_string(*local_) : common_name(*call_->server_context());
     const std::string shown = local_ ? caller : "'" + caller + "'";
     if (s.ok()) {
       const std::string what = method + " by " + shown;
-      return log::write(spdlog::level::info, what + (change.empty() ? "" : ": " + change),
-                        {{"method", method}, {"caller", caller}, {"change", change}}, what);
+      const std::string line = what + (change.empty() ? "" : ": " + change);
+      const log::Fields fields = {{"method", method}, {"caller", caller}, {"change", change}};
+      if (method == "SetLogLevel") return log::write_at_any_level(line, fields, what);
+      return log::write(spdlog::level::info, line, fields, what);
     }
     const std::string code = absl::StatusCodeToString(static_cast<absl::StatusCode>(s.error_code()));
     log::write(spdlog::level::warn, method + " failed for " + shown + ": " + code + ": " + s.error_message(),
-               {{"method", method}, {"caller", caller}, {"code", code}, {"error", s.error_message()}});
+               {{"method", method}, {"caller", caller}, {"code", code}, {"error", s.error_message()}},
+               // Not in the caller's words: who invents methods mustn't use up what the log tells apart.
+               (ours ? method : "no method of ours") + " failed for " + shown + ": " + code);
   }
 
   hooks::ServerRpcInfo* call_;

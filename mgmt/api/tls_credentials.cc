@@ -95,7 +95,7 @@ class Gate {
                 {"caller", caller ? shown(caller->name) : ""},
                 {"code", code},
                 {"error", why}},
-               absl::IsUnauthenticated(s) ? "refused a stranger" : "");
+               absl::IsUnauthenticated(s) || !caller ? "refused a stranger" : "refused " + shown(caller->name));
     return s;
   }
 
