@@ -302,12 +302,19 @@ TEST_CASE("end to end: a Service's description says where a former form is in fo
     INFO(restarted);
     if (restarted) {
       CHECK(daemon->stop() == 0);
+      // A start that fails leaves last good forms as they are.
+      std::filesystem::rename(p.dir / "s/weights", p.dir / "weights");
+      write_file(p.dir / "s/weights", "");
+      CHECK(exit_code(p.start()) == 1);
+      std::filesystem::remove(p.dir / "s/weights");
+      std::filesystem::rename(p.dir / "weights", p.dir / "s/weights");
       daemon.emplace(p.start());
     }
     const std::string of_api = p.cli_until({"services", "describe", "demo/zoo-api"}, "(document 1)" + former);
     INFO(of_api);
     CHECK(contains(of_api, "demo@zoo-api.yaml:1 (document 1)" + former));
     CHECK(contains(of_api, "VIP:         198.51.100.3:80 TCP"));
+    CHECK(contains(of_api, "dsr-l2"));
     CHECK(p.cli({"diff", "-f", applied}, out) == 1);  // as it is written already, and yet not in force
     CHECK(contains(out, "guideway: Service demo/zoo-api: status.loadBalancer.ingress[0].ip: "));
     CHECK(contains(p.cli_until({"services", "describe", "demo/zoo"}, former), "VIP:         198.51.100.2:80 TCP"));
@@ -808,6 +815,8 @@ TEST_CASE("end to end: log levels are shown and changed") {
 
   p.engine.set_stalled(true);
   CHECK(p.cli({"log-level", "daemon", "warn"}, out) == 0);
+  const std::string who = "): the daemon logs at warn";
+  CHECK(contains(wait_for(p.dir / "daemon.log", who), who));  // though that is no warning
   CHECK(p.cli({"log-level", "engine", "warn"}, out) == 1);
   CHECK(contains(out, "the engine doesn't tell its log level: it doesn't answer"));
   CHECK(p.cli({"log-level"}, out) == 0);
@@ -939,6 +948,11 @@ TEST_CASE("end to end: what is too large, no message or no method is refused in 
     request.set_manifests(std::string(bytes, '#'));
     return request.SerializeAsString();
   };
+  const auto empty_fields = [](int n) {
+    v1::DeleteObjectsRequest request;
+    for (int i = 0; i < n; ++i) request.add_objects();
+    return request.SerializeAsString();
+  };
   const auto header = [](size_t bytes) {
     return [bytes](grpc::ClientContext& c) { c.AddMetadata("x", std::string(bytes, 'x')); };
   };
@@ -960,9 +974,10 @@ TEST_CASE("end to end: what is too large, no message or no method is refused in 
             {},
             RESOURCE_EXHAUSTED,
             "larger than max",
-            "INVALID_ARGUMENT: the request is"},
+            "RESOURCE_EXHAUSTED: the request has more than 6291456 bytes"},
+           {"DeleteObjects", empty_fields(100'001), {}, RESOURCE_EXHAUSTED, "the request has more than 100000 fields"},
            // More than gRPC holds: it answers by itself.
-           {"DeleteObjects", manifests(300 << 20), {}, RESOURCE_EXHAUSTED, "", "ABORTED: the request broke off"},
+           {"SetLogLevel", manifests(300 << 20), {}, RESOURCE_EXHAUSTED, "", "ABORTED: the request broke off"},
            {"ListDrops", "", header(17'000), RESOURCE_EXHAUSTED, "the call's headers have 17"},
            {"Trace", "", header(60'000), RESOURCE_EXHAUSTED, "the call's headers have 60"},
            {"GetObject", "\xff\xff\xff", {}, INVALID_ARGUMENT, "GetObjectRequest: the request's bytes aren't such"},
@@ -982,6 +997,42 @@ TEST_CASE("end to end: what is too large, no message or no method is refused in 
     CHECK(contains(log.substr(log.find(says)),
                    "(uid " + std::to_string(::geteuid()) + ", pid " + std::to_string(::getpid()) + "): " + c.logged));
   }
+}
+
+TEST_CASE("end to end: who invents methods doesn't hide what others do from the log") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "Daemon");
+  for (int i = 0; i < 1'100; ++i) {
+    std::string name;
+    for (int n = i; n > 0; n /= 26) name += static_cast<char>('a' + n % 26);
+    call_raw(p.listen, "/guideway.v1.Appliance/" + name, "");
+  }
+  std::string out;
+  CHECK(p.cli({"drain", "10.0.0.9"}, out) == 1);
+  const std::string failed = "SetBackendWeight failed for ";
+  CHECK(contains(wait_for(p.dir / "daemon.log", failed), failed));
+}
+
+TEST_CASE("end to end: a last good form that can't be written is written once it can") {
+  Site p;
+  const auto service = [](const char* name, const char* vip) {
+    return service_yaml(name, vip, "  annotations:\n    guideway.io/forwarding-mode: dsr-l2\n");
+  };
+  const std::string kept = p.dir / "s/manifests/a.yaml.last-good";
+  write_file(p.dir / "m/a.yaml", service("a", "198.51.100.1"));
+  Running daemon(p.start());
+  CHECK(contains(wait_for(kept, "198.51.100.1"), "198.51.100.1"));
+  std::filesystem::remove(kept);
+  std::filesystem::create_directory(kept);
+  write_file(p.dir / "m/a.yaml", service("a", "198.51.100.7"));
+  p.cli_until({"status"}, "can't be replaced");
+  write_file(p.dir / "m/b.yaml", service("b", "198.51.100.2"));
+  CHECK(contains(wait_for(p.dir / "s/manifests/b.yaml.last-good", "198.51.100.2"), "198.51.100.2"));
+  CHECK(contains(p.cli_until({"status"}, "can't be replaced"), "can't be replaced"));
+  std::filesystem::remove(kept);
+  CHECK(contains(wait_for(kept, "198.51.100.7"), "198.51.100.7"));
+  CHECK(contains(p.cli_until({"status"}, "Problems:    none"), "Problems:    none"));
 }
 
 TEST_CASE("end to end: whatever the daemon complains of has its remedy or its place in JSON") {

@@ -1,7 +1,9 @@
 #include "mgmt/api/call.h"
 
 #include <absl/strings/match.h>
+#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/message.h>
+#include <google/protobuf/wire_format_lite.h>
 #include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/proto_buffer_reader.h>
@@ -22,17 +24,38 @@ absl::Status too_large(const std::string& what, size_t bytes, size_t most) {
   return absl::ResourceExhaustedError(what + " " + std::to_string(bytes) + " bytes, more than " + std::to_string(most));
 }
 
+// Of a message of two bytes a hundred are kept.
+bool has_too_many_fields(grpc::ByteBuffer& bytes) {
+  grpc::ProtoBufferReader reader(&bytes);
+  google::protobuf::io::CodedInputStream in(&reader);
+  int fields = 0;
+  while (const uint32_t tag = in.ReadTag()) {
+    if (++fields > kMaxFields) return true;
+    if (!google::protobuf::internal::WireFormatLite::SkipField(&in, tag)) return false;  // no message
+  }
+  return false;
+}
+
 }  // namespace
 
+void Call::read() {
+  arrivals_.add(*this);
+  StartRead(&incoming_);
+}
+
+void Call::give_up(const absl::Status& why) { Finish(to_grpc(why)); }
+
 void Call::OnReadDone(bool ok) {
-  // gRPC has an answer of its own for these: what follows is for the log, above all.
+  if (!arrivals_.remove(*this)) return;
+  // gRPC has an answer of its own for most of these: what follows is for the log, above all.
   if (!ok && grpc_call_failed_before_recv_message(context_.c_call()) != 0)
-    return Finish(to_grpc(
-        absl::AbortedError("the request broke off: the caller has gone, or requests take too much memory together")));
-  if (!ok)
-    return Finish(to_grpc(absl::InvalidArgumentError("the request is missing, incomplete or larger than " +
-                                                     std::to_string(kMaxReceived) + " bytes")));
-  if (incoming_.Length() > largest_) return Finish(to_grpc(too_large("the request has", incoming_.Length(), largest_)));
+    return give_up(
+        absl::AbortedError("the request broke off: the caller has gone, or requests take too much memory together"));
+  if (!ok && context_.IsCancelled())
+    return give_up(absl::ResourceExhaustedError("the request has more than " + std::to_string(kMaxReceived) +
+                                                " bytes, or was taken back"));
+  if (!ok) return give_up(absl::InvalidArgumentError("the request is missing or incomplete"));
+  if (incoming_.Length() > largest_) return give_up(too_large("the request has", incoming_.Length(), largest_));
   begin(std::exchange(incoming_, {}));
 }
 
@@ -45,6 +68,9 @@ absl::Status bounded_headers(const CallContext& context) {
 }
 
 absl::Status parse(grpc::ByteBuffer& bytes, google::protobuf::Message& message) {
+  if (has_too_many_fields(bytes))
+    return absl::ResourceExhaustedError("the request has more than " + std::to_string(kMaxFields) +
+                                        " fields: make several of it");
   grpc::ProtoBufferReader reader(&bytes);
   if (!reader.status().ok() || !message.ParseFromZeroCopyStream(&reader))
     return bad_request(std::string(message.GetDescriptor()->name()),

@@ -7,6 +7,8 @@
 
 #include <cstddef>
 
+#include "mgmt/api/arrivals.h"
+
 namespace google::protobuf {
 class Message;
 }
@@ -19,15 +21,20 @@ constexpr size_t kMaxRequest = 64 << 10;   // of all others
 constexpr size_t kMaxReceived = 6 << 20;
 constexpr size_t kMaxHeaders = 16 << 10;  // names and values, the method's name among them
 
+constexpr int kMaxFields = 100'000;  // of a request, not of what is in them; twice as many objects as there may be
+
 using CallContext = grpc::GenericCallbackServerContext;
 
 class Call : public grpc::ServerGenericBidiReactor {
  public:
   // Once; until then what has come of the request waits in the socket, but for the first 64 KB.
-  void read() { StartRead(&incoming_); }
+  void read();
+  // While it reads.
+  void give_up(const absl::Status& why);
 
  protected:
-  Call(CallContext& context, size_t largest) : context_(context), largest_(largest) {}
+  Call(CallContext& context, size_t largest, Arrivals& arrivals)
+      : context_(context), largest_(largest), arrivals_(arrivals) {}
   CallContext& context() const { return context_; }
 
  private:
@@ -38,6 +45,7 @@ class Call : public grpc::ServerGenericBidiReactor {
 
   CallContext& context_;
   const size_t largest_;  // bytes
+  Arrivals& arrivals_;
   grpc::ByteBuffer incoming_;
 };
 
@@ -51,7 +59,7 @@ class Refusal final : public grpc::ServerGenericBidiReactor {
 // ResourceExhausted: the caller's are larger than kMaxHeaders.
 absl::Status bounded_headers(const CallContext& context);
 
-// bad_request() if the bytes are no such message, or not all_known().
+// bad_request() if the bytes are no such message, or not all_known(); ResourceExhausted above kMaxFields.
 absl::Status parse(grpc::ByteBuffer& bytes, google::protobuf::Message& message);
 grpc::ByteBuffer bytes_of(const google::protobuf::Message& message);
 

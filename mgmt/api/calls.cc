@@ -15,14 +15,15 @@ absl::Status too_many(const std::string& what) {
 class Calls::OneAnswer final : public Call {
  public:
   OneAnswer(Calls& all, CallContext& context, std::string peer, const Answer& answer)
-      : Call(context, all.limits_.request), peer(std::move(peer)), all_(all), answer_(answer) {}
+      : Call(context, all.limits_.request, all.arrivals_), peer(std::move(peer)), all_(all), answer_(answer) {}
 
   absl::Status answer() { return context().IsCancelled() ? gone() : answer_(context(), request_, response_); }
-  size_t size() const { return response_.Length(); }
+  size_t size() const { return response_.bytes.Length(); }
+  bool may_be_refused() const { return !response_.must_be_told; }
   // After which it may be gone.
   void finish(const absl::Status& s) {
     if (s.ok())
-      StartWriteAndFinish(&response_, {}, grpc::Status::OK);
+      StartWriteAndFinish(&response_.bytes, {}, grpc::Status::OK);
     else
       Finish(to_grpc(s));
   }
@@ -46,10 +47,10 @@ class Calls::OneAnswer final : public Call {
   Calls& all_;
   const Answer& answer_;
   grpc::ByteBuffer request_;
-  grpc::ByteBuffer response_;
+  Response response_;
 };
 
-Calls::Calls(const Limits& limits) : limits_(limits) {
+Calls::Calls(const Limits& limits, Arrivals& arrivals) : limits_(limits), arrivals_(arrivals) {
   for (size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
 }
 
@@ -120,7 +121,7 @@ absl::Status Calls::admit(OneAnswer& call) {
   const size_t bytes = call.size();
   const std::lock_guard lock(mutex_);
   Connection& connection = connections_[call.peer];
-  if (connection.unread > 0 && unread_ + bytes > kUnread)
+  if (call.may_be_refused() && connection.unread > 0 && unread_ + bytes > kUnread)
     return too_many(std::to_string(connection.unread) + " bytes of answers unread");
   call.unread = bytes;
   connection.unread += bytes;

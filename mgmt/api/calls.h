@@ -25,10 +25,13 @@ class Calls {
   static constexpr size_t kOfConnection = 64;  // under way: coming, waiting, at work, or with an answer that isn't read
   static constexpr size_t kUnread = 32 << 20;  // bytes of answers; who has none unread is served beyond it
 
+  struct Response {
+    grpc::ByteBuffer bytes;
+    bool must_be_told = false;  // something was changed: who reads his answers late mustn't take it for refused
+  };
   // Fills the response, on one of our threads. What is kept of a call while it waits are bytes: a message takes many
   // times as much.
-  using Answer =
-      std::function<absl::Status(CallContext& context, grpc::ByteBuffer& request, grpc::ByteBuffer& response)>;
+  using Answer = std::function<absl::Status(CallContext& context, grpc::ByteBuffer& request, Response& response)>;
 
   // Of requests: bytes of one, and how many come, wait or are worked on at a time. Others aren't read until then.
   struct Limits {
@@ -37,7 +40,7 @@ class Calls {
     size_t of_connection = std::numeric_limits<size_t>::max();  // of those at once
   };
 
-  explicit Calls(const Limits& limits);
+  Calls(const Limits& limits, Arrivals& arrivals);
   ~Calls() { stop(); }
 
   // A connection that has too many under way is refused. `answer` outlives the call.
@@ -62,6 +65,7 @@ class Calls {
   void end(OneAnswer& call);
 
   const Limits limits_;
+  Arrivals& arrivals_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,7 +61,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
   using Self = ApplianceService;
 
  public:
-  ApplianceService(Daemon& daemon, Judge judge) : daemon_(daemon), watches_(daemon, std::move(judge)) {}
+  ApplianceService(Daemon& daemon, Judge judge) : daemon_(daemon), watches_(daemon, std::move(judge), arrivals_) {}
   Watches& watches() { return watches_; }
   // No call is answered any more, but those under way.
   void stop() {
@@ -81,10 +82,20 @@ class ApplianceService final : public grpc::CallbackGenericService {
                                                 ": is it older than its client?"));
   }
 
+  // What changes something says what, for the log.
+  template <typename Request, typename Response>
+  static bool note(CallContext& context, const Request& q, const Response& r) {
+    if constexpr (requires { change_of(q, r); }) {
+      note_change(context, change_of(q, r));
+      if constexpr (requires { q.dry_run(); }) return !q.dry_run();
+      return true;
+    }
+    return false;
+  }
   template <typename Request, typename Response>
   Method one(Calls& calls, absl::Status (Self::*answer)(const Context&, const Request&, Response&)) {
     const Calls::Answer bytes = [this, answer](CallContext& context, grpc::ByteBuffer& request,
-                                               grpc::ByteBuffer& response) {
+                                               Calls::Response& response) {
       Request q;
       absl::Status s = parse(request, q);
       request.Clear();
@@ -92,8 +103,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
       Response r;
       s = (this->*answer)(context, q, r);
       if (!s.ok()) return s;
-      response = bytes_of(r);
-      if constexpr (requires { change_of(q, r); }) note_change(context, change_of(q, r));
+      response = {bytes_of(r), note(context, q, r)};
       return s;
     };
     return [&calls, bytes](CallContext& context) { return calls.begin(context, bytes); };
@@ -234,10 +244,11 @@ class ApplianceService final : public grpc::CallbackGenericService {
       if (!named.ok()) return named.status();
       keys = std::move(*named);
     }
+    std::set<ObjectKey> there(keys.begin(), keys.end());  // each once, however often it is named
     for (int i = 0; i < q.objects_size(); ++i) {
       const auto key = to_key(q.objects(i), "objects[" + std::to_string(i) + "]");
       if (!key.ok()) return key.status();
-      keys.push_back(*key);
+      if (there.insert(*key).second) keys.push_back(*key);
     }
     return keys;
   }
@@ -288,10 +299,10 @@ class ApplianceService final : public grpc::CallbackGenericService {
   }
 
   Daemon& daemon_;
+  Arrivals arrivals_;
   Watches watches_;
-  // A caller who never sends his holds up nobody else's.
-  Calls manifests_{{.request = kMaxManifests, .at_once = 16, .of_connection = 4}};
-  Calls questions_{{.request = kMaxRequest}};  // and small changes
+  Calls manifests_{{.request = kMaxManifests, .at_once = 16, .of_connection = 4}, arrivals_};
+  Calls questions_{{.request = kMaxRequest}, arrivals_};  // and small changes
   const std::map<std::string, Method> methods_ = {
       {path("GetStatus"), one(questions_, &Self::get_status)},
       {path("ListServices"),

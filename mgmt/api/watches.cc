@@ -92,7 +92,8 @@ class Watches::Watch {
 template <typename Request, typename Response, typename Row>
 class Watches::WatchOf final : public Watch, public Call {
  public:
-  WatchOf(Watches& all, CallContext& context, const Feed& feed) : Call(context, kMaxRequest), all_(all), feed_(feed) {}
+  WatchOf(Watches& all, CallContext& context, const Feed& feed)
+      : Call(context, kMaxRequest, all.arrivals_), all_(all), feed_(feed) {}
 
   bool prepare() override {
     if (writing_ || ending_) return false;
@@ -214,9 +215,10 @@ class Watches::WatchOf final : public Watch, public Call {
   absl::Status why_ = gone();  // it ends
 };
 
-Watches::Watches(Daemon& daemon, Judge judge)
+Watches::Watches(Daemon& daemon, Judge judge, Arrivals& arrivals)
     : daemon_(daemon),
       judge_(std::move(judge)),
+      arrivals_(arrivals),
       services_{.instance = random_instance()},
       backends_{.instance = random_instance()},
       thread_([this] { run(); }) {}

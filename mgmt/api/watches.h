@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "mgmt/api/appliance.pb.h"
+#include "mgmt/api/arrivals.h"
 #include "mgmt/api/call.h"
 #include "mgmt/api/journal.h"
 #include "mgmt/api/tls_credentials.h"
@@ -30,7 +31,7 @@ class Watches {
   static constexpr size_t kTombstones = 10'000;      // of each kind
   static constexpr size_t kMessageBytes = 64 << 10;  // of rows, and one row more
 
-  Watches(Daemon& daemon, Judge judge);
+  Watches(Daemon& daemon, Judge judge, Arrivals& arrivals);
   ~Watches();
 
   // A watch, which ends itself; above the limit one that has ended.
@@ -62,6 +63,7 @@ class Watches {
 
   Daemon& daemon_;
   const Judge judge_;
+  Arrivals& arrivals_;
 
   std::mutex wake_mutex_;  // guards what follows, and is never held for long
   std::condition_variable wake_;

@@ -188,6 +188,12 @@ class Crowd(ApiTest):
                     crowd[0][0].unary_unary(path + "GetLogLevels")(b"", timeout=20)
                 self.assertEqual(error.exception.code(), CODE.RESOURCE_EXHAUSTED)
                 self.assertIn("this connection has 64 calls under way", error.exception.details())
+                # What changes something is answered all the same, though this one doesn't read either.
+                one = stack.enter_context(connection(("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535)))
+                crowd.append((one, [one.unary_stream(path + "ListBackends")(b"", timeout=120)]))
+                time.sleep(0.5)
+                appliance_pb2_grpc.ApplianceStub(one).SetLogLevel(api.SetLogLevelRequest(
+                    program=api.PROGRAM_DAEMON, level=api.LOG_LEVEL_INFO), timeout=20)
             peak = memory("VmHWM")
             ends = collections.Counter()
             for channel, answers in crowd:
@@ -200,40 +206,52 @@ class Crowd(ApiTest):
         print(f"unread lists: {dict(ends)}; the daemon took {peak:.0f} MB at most, {rest:.0f} MB before; {onlooker}")
         self.assertEqual(onlooker.failed, [])
         self.assertLess(max(onlooker.took), 5)
-        self.assertEqual(sum(ends.values()), 4 * unread)
+        self.assertEqual(sum(ends.values()), 4 * unread + 1)
         self.assertLessEqual(set(ends), {len(self.stub.ListBackends(api.ListBackendsRequest()).backends),
                                          CODE.RESOURCE_EXHAUSTED})
         self.assertGreater(ends[CODE.RESOURCE_EXHAUSTED], 0)  # 256 answers of 200 kB are more than are kept
         self.assertLess(peak - rest, 150)  # 32 MB of answers, and what is at work
 
     @contextlib.contextmanager
-    def silent(self, method, streams):
-        """So many calls of one client that send nothing until the end; others' changes are taken meanwhile."""
+    def silent(self, method, clients, streams):
+        """So many calls of each of these clients, which send nothing until the end."""
         end = threading.Event()
 
         def silence():
             end.wait()
             yield from ()
 
-        with connection() as channel:
-            calls = [channel.stream_stream(method)(silence(), timeout=120) for _ in range(streams)]
+        with contextlib.ExitStack() as stack:
+            channels = [stack.enter_context(connection()) for _ in range(clients)]
             try:
-                time.sleep(0.5)
-                for _ in range(5):
-                    self.stub.ApplyObjects(api.ApplyObjectsRequest(manifests=self.objects), timeout=5)
-                yield calls
+                yield [c.stream_stream(method)(silence(), timeout=120) for c in channels for _ in range(streams)]
             finally:
                 end.set()
                 self.stub.DeleteObjects(api.DeleteObjectsRequest(manifests=self.objects, ignore_missing=True))
 
     def test_of_those_who_keep_reflection_open(self):
         """Each of their streams would hold a thread."""
-        with self.silent("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", 100) as streams:
+        with self.silent("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", 1, 100) as streams:
+            time.sleep(0.5)
+            for _ in range(5):
+                self.stub.ApplyObjects(api.ApplyObjectsRequest(manifests=self.objects), timeout=5)
             self.assertGreaterEqual(sum(s.done() and s.code() == CODE.CANCELLED for s in streams), 92)
 
     def test_of_those_who_promise_manifests_and_send_none(self):
-        with self.silent("/guideway.v1.Appliance/ApplyObjects", 64) as calls:
+        """One holds nobody up; many do for ten seconds, and then they are sent away."""
+        path = "/guideway.v1.Appliance/"
+        with self.silent(path + "ApplyObjects", 1, 64) as calls:
+            time.sleep(0.5)
+            self.stub.ApplyObjects(api.ApplyObjectsRequest(manifests=self.objects), timeout=5)
             self.assertFalse(any(c.done() for c in calls))
+        with self.silent(path + "ApplyObjects", 5, 4) as calls, self.silent(path + "WatchServices", 2, 150) as watches:
+            time.sleep(0.5)
+            self.stub.ApplyObjects(api.ApplyObjectsRequest(manifests=self.objects), timeout=20)
+            self.wait(lambda: all(w.done() for w in watches))
+            next(self.stub.WatchServices(api.WatchServicesRequest(), timeout=20))
+            self.assertGreaterEqual(sum(c.done() and c.code() == CODE.DEADLINE_EXCEEDED for c in calls), 16)
+            self.assertEqual(collections.Counter(w.code() for w in watches),
+                             {CODE.DEADLINE_EXCEEDED: 256, CODE.RESOURCE_EXHAUSTED: 44})
 
     def test_of_those_whose_requests_are_far_too_large(self):
         """Two at a time, of 60 MB each; and a megabyte that would be a gigabyte, were it unpacked."""
