@@ -6,6 +6,7 @@ namespace guideway::mgmt {
 namespace {
 
 void read_port(ObjectReader& r, EndpointSlice& s, Field f, uint32_t index) {
+  r.known(f, {"appProtocol", "name", "port", "protocol"});
   SlicePort p;
   p.index = index;
   p.name = r.text(f["name"]);
@@ -17,6 +18,8 @@ void read_port(ObjectReader& r, EndpointSlice& s, Field f, uint32_t index) {
 }
 
 void read_endpoint(ObjectReader& r, EndpointSlice& s, Field f) {
+  r.known(f, {"addresses", "conditions", "deprecatedTopology", "hints", "hostname", "nodeName", "targetRef", "zone"});
+  r.known(f["conditions"], {"ready", "serving", "terminating"});
   const Field addresses = f["addresses"];
   if (!addresses.is_list()) return r.error(addresses, "must be a list with an address");
   // The first alone counts (Kubernetes says that further ones are for its own use).

@@ -14,6 +14,7 @@ bool is_ours(ObjectReader& r, Field spec) {
 }
 
 void read_port(ObjectReader& r, Service& s, Field f, uint32_t index) {
+  r.known(f, {"appProtocol", "name", "nodePort", "port", "protocol", "targetPort"});
   ServicePort p;
   p.index = index;
   p.name = r.text(f["name"]);
@@ -51,6 +52,27 @@ Service decode_service(ObjectReader& r) {
   s.vips = decode_vips(r);
   if (s.vips.empty() && !r.bad()) return s;
   s.ours = true;
+  r.known(spec, {"allocateLoadBalancerNodePorts",
+                 "clusterIP",
+                 "clusterIPs",
+                 "externalIPs",
+                 "externalName",
+                 "externalTrafficPolicy",
+                 "healthCheckNodePort",
+                 "internalTrafficPolicy",
+                 "ipFamilies",
+                 "ipFamilyPolicy",
+                 "loadBalancerClass",
+                 "loadBalancerIP",
+                 "loadBalancerSourceRanges",
+                 "ports",
+                 "publishNotReadyAddresses",
+                 "selector",
+                 "sessionAffinity",
+                 "sessionAffinityConfig",
+                 "topologyKeys",
+                 "trafficDistribution",
+                 "type"});
   r.list(spec["ports"], [&](Field f, uint32_t i) {
     if (f.is_map()) return read_port(r, s, f, i);
     r.error(f, "must be a map");

@@ -71,6 +71,8 @@ uint32_t read_affinity(ObjectReader& r, Field spec) {
   const Field config = spec["sessionAffinityConfig"];
   r.expect_map(config);
   r.expect_map(config["clientIP"]);
+  r.known(config, {"clientIP"});
+  r.known(config["clientIP"], {"timeoutSeconds"});
   const Field f = config["clientIP"]["timeoutSeconds"];
   r.limited(f);
   const auto seconds = r.number(f, 1, kKubernetesMaxAffinitySeconds);

@@ -245,6 +245,30 @@ TEST_CASE("decode: an annotation with our prefix that isn't known is refused, ot
   CHECK(of_slice("service.cilium.io/weight: \"0\", endpoints.kubernetes.io/last-change-trigger-time: x").empty());
 }
 
+TEST_CASE("decode: a field that Kubernetes doesn't have is told, and the rest counts") {
+  const std::string ignored = "is no field that Kubernetes is known to have here, and is ignored: is it misspelt?";
+  const auto told = [&](const std::string& text) {
+    const Decoded d = decode_text(text);
+    CHECK(d.objects.size() == 1);
+    CHECK(d.refused.empty());
+    std::string fields;
+    for (const Problem& p : d.problems) {
+      CHECK(p.text == ignored);
+      fields += p.field + " ";
+    }
+    return fields;
+  };
+  CHECK(told("{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {externalIPs: [198.51.100.1], "
+             "loadBalancerSourceRange: [10.0.0.0/8], ports: [{port: 80, protcol: UDP}], sessionAffinity: ClientIP, "
+             "sessionAffinityConfig: {clientIP: {timeoutSecond: 60}}}}") ==
+        "spec.loadBalancerSourceRange spec.ports[0].protcol spec.sessionAffinityConfig.clientIP.timeoutSecond ");
+  CHECK(told("{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web-1}, addressType: IPv4, "
+             "ports: [{port: 80, prot: UDP}], endpoints: [{addresses: [10.0.0.1], nodename: a, "
+             "conditions: {redy: false}}]}") == "ports[0].prot endpoints[0].nodename endpoints[0].conditions.redy ");
+  CHECK(told("{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80, protcol: UDP}]}}")
+            .empty());
+}
+
 TEST_CASE("decode: weights of EndpointSlices") {
   const auto weight = [](const std::string& annotations) {
     const Decoded d = decode_text(

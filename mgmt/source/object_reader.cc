@@ -142,6 +142,14 @@ void ObjectReader::only(Field map, std::initializer_list<std::string_view> known
   if (map.is_map()) map.each([&](Field f) { expect_known(f, known); });
 }
 
+void ObjectReader::known(Field map, std::initializer_list<std::string_view> known) {
+  if (!map.is_map()) return;
+  map.each([&](Field f) {
+    if (std::ranges::find(known, f.key()) != known.end()) return;
+    note(f, "is no field that Kubernetes is known to have here, and is ignored: is it misspelt?");
+  });
+}
+
 void ObjectReader::only_of_ours(Field annotations, std::initializer_list<std::string_view> known) {
   if (!annotations.is_map()) return;
   annotations.each([&](Field f) {

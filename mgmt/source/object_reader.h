@@ -64,6 +64,8 @@ class ObjectReader {
   void expect_map(Field f);
   // Of what is our own: a field that isn't known is an error.
   void only(Field map, std::initializer_list<std::string_view> known);
+  // Of what is Kubernetes': a field that isn't known is ignored, and that is told. A later version may have more.
+  void known(Field map, std::initializer_list<std::string_view> known);
   // Of annotations, which anybody may add: one that has our prefix and isn't known is an error.
   void only_of_ours(Field annotations, std::initializer_list<std::string_view> known);
   template <typename F>
