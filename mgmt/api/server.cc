@@ -82,7 +82,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
                                                 ": is it older than its client?"));
   }
 
-  // What changes something says what, for the log.
+  // What was changed, for the log; whether something was.
   template <typename Request, typename Response>
   static bool note(CallContext& context, const Request& q, const Response& r) {
     if constexpr (requires { change_of(q, r); }) {
