@@ -417,9 +417,8 @@ absl::StatusOr<ShownObject> Daemon::get_object(const ObjectKey& key) {
 absl::StatusOr<ShownObject> Daemon::get_gateway() {
   return await<ShownObject>(loop_, [this](const Reply<ShownObject>& reply) {
     const ObjectPtr from = compiler_.gateway_object();
-    GatewayConfig whole = compiler_.gateway();
-    if (!whole.seed) whole.seed = seed_of_group(whole.group);
-    Object object{.key = {Kind::kGatewayConfig, "", from ? from->key.name : ""}, .body = whole};
+    Object object{.key = {Kind::kGatewayConfig, "", from ? from->key.name : ""},
+                  .body = with_defaults(compiler_.gateway())};
     const ObjectKey key = object.key;
     if (!from) object.key.name = "defaults";
     reply(shown(key, as_yaml(encode(object, std::nullopt))));

@@ -897,6 +897,9 @@ TEST_CASE("end to end: the gateway's configuration is shown as it is in force, a
   CHECK(contains(out, "# there is no GatewayConfig: these are the defaults\n"));
   CHECK(contains(out, "forwardingMode: \"nat\""));
   CHECK(contains(out, "hashSeed: "));
+  for (const char* value : {"established: \"7440s\"", "setup: \"30s\"", "closing: \"60s\"", "udp: \"30s\"",
+                            "newFlowsPerSecond: 125000", "icmpErrorsPerSecond: 1000"})
+    CHECK(contains(out, value));
   // What is shown can be applied, and is then what is shown.
   write_file(p.dir / "gateway.yaml", out);
   std::string now;

@@ -8,7 +8,8 @@
 namespace guideway::mgmt {
 namespace {
 
-std::string message(const GatewayConfig& g, const std::optional<SourceRate>& rate) {
+std::string message(const GatewayConfig& written, const std::optional<SourceRate>& rate) {
+  const GatewayConfig g = with_defaults(written);
   engine::Envelope envelope;
   engine::Gateway& m = *envelope.mutable_gateway();
   for (const Snat& s : g.snat) {
@@ -27,7 +28,7 @@ std::string message(const GatewayConfig& g, const std::optional<SourceRate>& rat
     m.set_encap_source_ipv6(net::bytes_of(g.encap_ipv6->address));
     m.set_encap_prefix_ipv6(g.encap_ipv6->length);
   }
-  m.set_hash_seed(g.seed ? *g.seed : seed_of_group(g.group));
+  m.set_hash_seed(*g.seed);
   engine::IdleTimeouts& idle = *m.mutable_idle_timeouts();
   idle.set_established(g.idle.established);
   idle.set_setup(g.idle.setup);
@@ -52,6 +53,21 @@ uint64_t seed_of_group(std::string_view group) {
   uint64_t h = 0xcbf29ce484222325U;
   for (const char c : group) h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3U;
   return gw_mix(h);
+}
+
+// The numbers are the engine's for what a message leaves out, and configs/gateway.yaml's.
+GatewayConfig with_defaults(GatewayConfig g) {
+  const auto fill = [](uint32_t& value, uint32_t by_default) {
+    if (value == 0) value = by_default;
+  };
+  if (!g.seed) g.seed = seed_of_group(g.group);
+  fill(g.idle.established, 7'440);  // RFC 5382, REQ-5
+  fill(g.idle.setup, 30);
+  fill(g.idle.closing, 60);
+  fill(g.idle.udp, 30);
+  fill(g.new_flow_rate, 125'000);
+  fill(g.icmp_rate, 1'000);
+  return g;
 }
 
 Compiler::Compiler(Store& store) : store_(store), gateway_frame_(message(gateway_, source_rate_)) {}

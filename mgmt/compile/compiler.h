@@ -128,5 +128,7 @@ class Compiler {
 
 // The seed of a group that names none: the same at every gateway, whatever its version.
 uint64_t seed_of_group(std::string_view group);
+// With the defaults of what it leaves out: what the engine is told, and the operator shown.
+GatewayConfig with_defaults(GatewayConfig g);
 
 }  // namespace guideway::mgmt

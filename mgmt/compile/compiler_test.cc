@@ -389,6 +389,17 @@ TEST_CASE("compile: nat without an SNAT address of its family is told") {
   CHECK(b.compiler.problems()[0].text.find("IPv6") != std::string::npos);
 }
 
+TEST_CASE("compile: what GatewayConfig leaves out the engine is told by number") {
+  Bench b;
+  b.put("g", gateway_yaml("idleTimeouts: {setup: 10s}"));
+  std::string_view bytes = b.compiler.gateway_frame();
+  const engine::Gateway g = (*take_frame(bytes))->gateway();
+  const engine::IdleTimeouts& t = g.idle_timeouts();
+  CHECK((t.established() == 7440 && t.setup() == 10 && t.closing() == 60 && t.udp() == 30));
+  CHECK((g.new_flow_rate() == 125'000 && g.icmp_rate() == 1000));
+  CHECK(g.hash_seed() == seed_of_group("default"));
+}
+
 TEST_CASE("compile: a group's seed never changes") {
   // From an independent computation of FNV-1a and gw_mix.
   CHECK(seed_of_group("default") == seed_of_group("default"));

@@ -136,7 +136,7 @@ struct Snat {
   friend bool operator==(const Snat&, const Snat&) = default;
 };
 
-// Seconds; 0: the engine's default.
+// Seconds; 0: the default.
 struct IdleTimeouts {
   uint32_t established = 0;
   uint32_t setup = 0;
@@ -155,7 +155,7 @@ struct GatewayConfig {
   std::optional<net::Prefix> encap_ipv6;
   bool announce = false;  // VIPs and dedicated SNAT addresses that don't say otherwise
   IdleTimeouts idle;
-  uint32_t new_flow_rate = 0;  // a second and worker; 0: the engine's default
+  uint32_t new_flow_rate = 0;  // a second and worker; 0: the default
   uint32_t icmp_rate = 0;      // likewise
   friend bool operator==(const GatewayConfig&, const GatewayConfig&) = default;
 };
