@@ -627,12 +627,17 @@ TEST_CASE("end to end: the CLI writes objects and weights") {
   CHECK(p.cli({"drain", "10.0.0.7"}, out) == 0);
   CHECK(out == "in force for Service demo/shop\n");
   CHECK(contains(p.cli_until({"backends"}, "draining"), "0 (set)"));
+  const auto shop_is = [&](const std::string& state) {
+    CHECK(contains(p.cli_until({"services", "--service", "demo/shop"}, state), state));
+  };
+  shop_is("NoBackend");  // for new connections there is none
   CHECK(contains(p.cli_until({"status"}, "drained"), "backend 10.0.0.7: drained since 2"));
   CHECK(p.cli({"weight", "10.0.0.7", "9", "--service", "demo/shop"}, out) == 0);
   CHECK(p.cli({"undrain", "10.0.0.7", "--service", "demo/shop"}, out) == 1);
   CHECK(contains(out, "was given weight 9"));
   CHECK(p.cli({"weight", "10.0.0.7", "--reset", "--service", "demo/shop"}, out) == 0);
   CHECK(p.cli({"undrain", "10.0.0.7"}, out) == 0);
+  shop_is("Programmed");
   CHECK(p.cli({"undrain", "10.0.0.7"}, out) == 1);
   CHECK(p.cli({"drain", "10.0.0.x"}, out) == 2);
   CHECK(contains(out, "backend: '10.0.0.x' is no address"));
@@ -1133,6 +1138,10 @@ TEST_CASE("end to end: Prometheus finds what the API tells") {
     INFO(line);
     CHECK(contains(text, line));
   }
+  std::string out;
+  for (const char* backend : {"10.0.0.1", "10.0.0.2"}) CHECK(p.cli({"drain", backend}, out) == 0);
+  p.cli_until({"services"}, "NoBackend");
+  CHECK(contains(scrape(), "guideway_vip_programmed" + vip + "} 0\n"));
   p.engine.set_stalled(true);
   p.engine.hang_up();
   std::string without;

@@ -26,7 +26,7 @@ v1::BackendRow::State state_of(const Backend& b) {
 v1::VipRow::State state_of(const Snapshot::Vip& v) {
   if (v.state == EngineLink::EntryState::kRefused) return v1::VipRow::STATE_REFUSED;
   if (v.state == EngineLink::EntryState::kPending) return v1::VipRow::STATE_PENDING;
-  return v.entry->reals == 0 ? v1::VipRow::STATE_NO_BACKEND : v1::VipRow::STATE_PROGRAMMED;
+  return v.entry->takes_new ? v1::VipRow::STATE_PROGRAMMED : v1::VipRow::STATE_NO_BACKEND;
 }
 
 void fill(const engine::Generation& g, v1::Generation& out) {

@@ -103,6 +103,7 @@ void write_message(Entry& entry, const Service& service) {
     r.set_weight(b.weight);
     r.AppendToString(&table);
     ++entry.reals;
+    entry.takes_new |= b.weight > 0;
   }
   s.set_mtu(service.mtu);
   s.set_affinity_seconds(service.affinity_seconds);

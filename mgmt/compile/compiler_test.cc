@@ -200,6 +200,25 @@ TEST_CASE("compile: weights, and the larger one of a backend in two slices") {
   CHECK((s.reals(0).weight() == 3 && s.reals(1).weight() == 3 && s.reals(2).weight() == 0));
 }
 
+TEST_CASE("compile: whether new connections are taken") {
+  Bench b;
+  const auto weighted = [](std::string slice, const std::string& weight) {
+    return slice.insert(slice.find("  labels:"), "  annotations:\n    service.cilium.io/weight: \"" + weight + "\"\n");
+  };
+  const auto takes_new = [&](const std::string& slices) {
+    b.put("f", service_yaml("web", "198.51.100.1") + slices);
+    return b.compiler.entries().at(kName)->takes_new;
+  };
+  const std::string drained = weighted(slice_yaml("web", {{"10.0.0.1", "ready"}}), "0");
+  CHECK_FALSE(takes_new(""));
+  CHECK_FALSE(takes_new(slice_yaml("web", {{"10.0.0.1", "gone"}})));
+  CHECK_FALSE(takes_new(drained));
+  CHECK_FALSE(takes_new(weighted(slice_yaml("web", {{"10.0.0.1", "terminating"}}), "0")));
+  CHECK(takes_new(slice_yaml("web", {{"10.0.0.1", "terminating"}})));
+  CHECK(takes_new(drained + slice_yaml("web", {{"10.0.0.2", "terminating"}}, 80, "2")));
+  CHECK(takes_new(drained + slice_yaml("web", {{"10.0.0.2", "ready"}}, 80, "2")));
+}
+
 TEST_CASE("compile: any port of the protocols that the service names, beside another one's single port") {
   Bench b;
   std::string any = service_yaml("web", "198.51.100.1", "  annotations:\n    guideway.io/any-port: \"true\"\n");

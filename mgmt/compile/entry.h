@@ -43,6 +43,7 @@ struct Entry {
   bool announce = false;
   std::vector<Backend> backends;  // sorted; also those that get no packets
   uint32_t reals = 0;             // those that the engine gets
+  bool takes_new = false;         // connections: one of them has a weight. Terminating ones do where nothing is ready
   uint32_t line = 0;              // of the VIP in its file
   std::string field;
 };

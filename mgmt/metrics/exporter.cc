@@ -119,7 +119,7 @@ void add_vips(const v1::ListServicesResponse& all, Families& f) {
   };
   f.gauge("vips_without_metrics", "VIPs that have no series of their own, for there are too many.")
       .add(static_cast<uint64_t>(vips.size() - shown));
-  f.gauge("vip_programmed", "Whether the VIP is in force as it is written, and has a backend.");
+  f.gauge("vip_programmed", "Whether the VIP is in force as it is written, and has a backend for new connections.");
   each([&](const v1::VipRow& v, Labels l) { f.add(v.state() == v1::VipRow::STATE_PROGRAMMED, std::move(l)); });
   f.gauge("vip_backends", "Backends of the VIP, by state.");
   each([&](const v1::VipRow& v, const Labels& l) {
