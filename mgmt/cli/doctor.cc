@@ -222,16 +222,16 @@ class Examination {
   }
 
   // A client's packet of 1,500 bytes with its outer header around it, against the link by which the host routes the
-  // backend: so does the engine.
+  // backend: so does the engine. While a port has no link, the host routes by others than it should.
   void encapsulation() {
+    if (std::ranges::any_of(engine_.ports(), [](const auto& p) { return p.kind() == "af_xdp" && !p.up(); })) return;
     std::map<std::string, std::pair<Egress, uint32_t>> needed;  // by interface, and the MTU that it needs
-    uint32_t unrouted = 0;                                      // what those need whose link isn't known
+    uint32_t unrouted = 0;                                      // what those need that the host has no route to
     for (const auto& [address, bytes] : outer_headers(services_, backends_)) {
       const auto way = host_.egress.find(address);
-      if (way == host_.egress.end() || port_of(way->second) == nullptr) {
-        unrouted = std::max(unrouted, kPacket + bytes);
-        continue;
-      }
+      if (way == host_.egress.end()) unrouted = std::max(unrouted, kPacket + bytes);
+      // By an interface that is no port nothing leaves at all (foreign_port).
+      if (way == host_.egress.end() || port_of(way->second) == nullptr) continue;
       auto& [egress, mtu] = needed[way->second.interface];
       egress = way->second;
       mtu = std::max(mtu, kPacket + bytes);
@@ -246,7 +246,12 @@ class Examination {
                number(mtu) + kAllTheWay,
            (below ? set_mtu(egress.below, mtu) + "; " : "") + set_mtu(name, mtu));
     }
-    if (unrouted != 0) encapsulation_somewhere(unrouted);
+    const auto dpdk = std::ranges::find_if(engine_.ports(), [](const auto& p) { return p.kind() != "af_xdp"; });
+    if (dpdk == engine_.ports().end() || dpdk->mtu() >= unrouted) return;
+    hint("encapsulation",
+         dpdk->name() + " has an MTU of " + number(dpdk->mtu()) +
+             ", and backends that the host has no route to are behind it: " + kNoRoom + number(unrouted) + kAllTheWay,
+         "give the program at the port's other end, and the engine's --port, that size");
   }
 
   void addresses() {
@@ -281,21 +286,6 @@ class Examination {
       return problem("daemon", trouble + "; guidewayd runs here and serves elsewhere: --server must be as its --listen",
                      "ps -o args -C guidewayd");
     problem("daemon", trouble + "; guidewayd runs here, and its log may say why", "journalctl -n 20 -u guidewayd");
-  }
-  // The host routes some of the backends by no port (a port of DPDK isn't the host's): it may be any.
-  void encapsulation_somewhere(uint32_t mtu) {
-    std::string names;
-    std::string remedy;
-    for (const auto& p : engine_.ports()) {
-      if (p.mtu() >= mtu) continue;
-      names += (names.empty() ? "" : ", ") + p.name() + " (MTU " + number(p.mtu()) + ")";
-      if (p.kind() == "af_xdp") remedy += (remedy.empty() ? "" : "; ") + set_mtu(p.name(), mtu);
-    }
-    if (names.empty()) return;
-    hint("encapsulation",
-         "the host routes some backends by no port; if they are behind " + names + ", there is " + kNoRoom +
-             number(mtu) + kAllTheWay,
-         remedy.empty() ? "give the program at the port's other end, and the engine's --port, that size" : remedy);
   }
   const v1::Port* port_of(const Egress& way) const {
     for (const auto& p : engine_.ports())

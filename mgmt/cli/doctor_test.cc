@@ -236,19 +236,11 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          p.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
          p.host.egress.begin()->second = {"eth0.7", 1'500, "eth0"};
        }},
-      {kHint, "encapsulation", "if they are behind eth0 (MTU 1500),", "ip link set dev eth0 mtu 1520",
-       [](Patient& p) {  // not routed by a port
-         p.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
-         p.add_port("eth1", "af_xdp");
-         p.host.egress.begin()->second.interface = "eth9";
-       }},
-      {kHint, "encapsulation", "if they are behind eth0 (MTU 1500), eth1 (MTU 1400),",
-       "ip link set dev eth0 mtu 1528; ip link set dev eth1 mtu 1528",
-       [](Patient& p) {
+      {kProblem, "port eth1", "no link", "ip link set dev eth1 up",
+       [](Patient& p) {  // by which backends were routed, and now are towards the clients
          p.set_mode(v1::FORWARDING_MODE_DSR_GUE);
          p.add_port("eth1", "af_xdp");
-         p.engine().mutable_ports(1)->set_mtu(1'400);
-         p.host.egress.clear();
+         p.engine().mutable_ports(1)->set_up(false);
        }},
       {kProblem, "VIP 192.0.2.10", "address of lo", "ip address del 192.0.2.10/24 dev lo",
        [](Patient& p) { p.host.addresses.push_back({net::parse_ip("192.0.2.10").value(), 24, "lo"}); }},
@@ -298,10 +290,12 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          memif.set_name("net_memif0");
          memif.set_kind("net_memif");
        }},
-      {kHint, "encapsulation", "by no port", "other end",
-       [](Patient& p) {
+      {kHint, "encapsulation", "net_memif0 has an MTU of 1400", "other end",
+       [](Patient& p) {  // what the host has no route to leaves by the first such port
          p.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
-         p.port().set_kind("net_memif");
+         p.add_port("net_memif0", "net_memif");
+         p.engine().mutable_ports(1)->set_mtu(1'400);
+         p.host.egress.clear();
        }},
   };
   for (const Ill& ill : by_a_sentence) find_alone(ill, false);
@@ -334,11 +328,18 @@ TEST_CASE("doctor: what looks wrong and isn't", "[doctor]") {
         other.set_vip("192.0.2.11");
         other.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
       },
-      [](Patient& p) {  // whichever port it is, it has room
+      [](Patient& p) {  // what the host has no route to doesn't leave by eth0, and the other one has room
         p.set_mode(v1::FORWARDING_MODE_DSR_IPIP);
-        p.port().set_mtu(1'600);
         p.add_port("net_ring0", "net_ring");
         p.host.egress.clear();
+      },
+      [](Patient& p) {  // nor without such a port
+        p.set_mode(v1::FORWARDING_MODE_DSR_GUE);
+        p.host.egress.clear();
+      },
+      [](Patient& p) {  // it leaves by no port
+        p.set_mode(v1::FORWARDING_MODE_DSR_GUE);
+        p.host.egress.begin()->second.interface = "eth9";
       },
       [](Patient& p) {  // not told in this namespace
         p.host.neighbors = 1'000;
