@@ -1,6 +1,7 @@
 #include "mgmt/cli/client.h"
 
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
 #include <google/protobuf/util/json_util.h>
 #include <unistd.h>
@@ -69,6 +70,21 @@ grpc::Status Client::prepare() {
   const auto credentials = grpc::SslCredentials({identity->ca, identity->key, identity->certificate});
   stub_ = v1::Appliance::NewStub(grpc::CreateCustomChannel(tcp_target(), credentials, arguments));
   return grpc::Status::OK;
+}
+
+std::string Client::command_line(const std::string& command) const {
+  std::string line = "guideway";
+  const auto add = [&](const char* option, const std::string& value) {
+    line += std::string(" ") + option + " '" + absl::StrReplaceAll(value, {{"'", "'\\''"}}) + "'";
+  };
+  if (server != kServer) add("--server", server);
+  if (over_tcp()) {
+    add("--tls-cert", tls.certificate);
+    add("--tls-key", tls.key);
+    add("--tls-ca", tls.ca);
+    if (!tls_server_name.empty()) add("--tls-server-name", tls_server_name);
+  }
+  return line + " " + command;
 }
 
 int Client::print_text(const std::string& text) const {

@@ -25,6 +25,8 @@ namespace guideway::mgmt {
 inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
 
+inline constexpr const char* kServer = "unix:/run/guideway/guideway.sock";
+
 // What on the command line fills a field of a request: {"filter.client", "--client"}.
 using OptionNames = std::map<std::string, std::string>;
 
@@ -37,7 +39,7 @@ class Client {
   using Method = grpc::Status (v1::Appliance::Stub::*)(grpc::ClientContext*, const Request&, Response*);
 
   // Where the options put what they read.
-  std::string server = "unix:/run/guideway/guideway.sock";
+  std::string server = kServer;
   TlsFiles tls;
   std::string tls_server_name;
   std::string output = "table";
@@ -57,6 +59,8 @@ class Client {
   }
 
   bool for_people() const { return output == "table" || output == "wide"; }
+  // For a shell: "guideway --server tcp:gw1:9965 --tls-cert … doctor", without options that are as by default.
+  std::string command_line(const std::string& command) const;
   // Coloured on a terminal that can, unless NO_COLOR is set (no-color.org).
   Style style() const;
   // Calls `take` for each message of a stream, until it returns false (OK then) or the stream ends. Each time over a

@@ -51,6 +51,19 @@ TEST_CASE("client: the doctor says of a daemon that is away what every command d
   CHECK_FALSE(contains(doctor, "its socket"));  // over TCP there is none
 }
 
+TEST_CASE("client: a command line that a shell takes has what isn't by default", "[client]") {
+  Client client;
+  CHECK(client.command_line("doctor") == "guideway doctor");
+  client.server = "unix:/tmp/it's/api.sock";
+  CHECK(client.command_line("doctor") == "guideway --server 'unix:/tmp/it'\\''s/api.sock' doctor");
+  client.server = "tcp:gw1:9965";
+  client.tls = {"a.crt", "a.key", "ca.crt"};
+  client.tls_server_name = "gw1.example.net";
+  CHECK(client.command_line("doctor") ==
+        "guideway --server 'tcp:gw1:9965' --tls-cert 'a.crt' --tls-key 'a.key' --tls-ca 'ca.crt' "
+        "--tls-server-name 'gw1.example.net' doctor");
+}
+
 TEST_CASE("client: what is no address of the daemon is said before anything else", "[client]") {
   Site p;
   std::string out;

@@ -51,8 +51,13 @@ std::map<net::IpAddress, uint32_t> outer_headers(const v1::ListServicesResponse&
 class Examination {
  public:
   Examination(const HostFacts& host, const v1::GetStatusResponse& status, const v1::ListServicesResponse& services,
-              const v1::ListBackendsResponse& backends)
-      : host_(host), status_(status), engine_(status.engine().status()), services_(services), backends_(backends) {}
+              const v1::ListBackendsResponse& backends, const std::string& again)
+      : host_(host),
+        status_(status),
+        engine_(status.engine().status()),
+        services_(services),
+        backends_(backends),
+        again_(again) {}
 
   void daemon(const std::string& trouble) {
     if (!trouble.empty()) return away(trouble);
@@ -108,18 +113,6 @@ class Examination {
       fine("clock", "it is synchronised");
   }
 
-  void neighbors() {
-    if (!host_.neighbors_kept || host_.neighbors < *host_.neighbors_kept) return;
-    const uint64_t kept = host_.neighbors * 2;
-    const std::string sysctl = "net.ipv4.neigh.default.gc_thresh";
-    hint("neighbours",
-         "the kernel knows " + number(host_.neighbors) + " of IPv4, and forgets those beyond " +
-             number(*host_.neighbors_kept) + " that only the engine talks to (no_neighbor, every few minutes)",
-         "sysctl " + sysctl + "1=" + number(kept) + " " + sysctl +
-             "2=" + number(std::max(host_.neighbors_soft_limit, kept * 2)) + " " + sysctl +
-             "3=" + number(std::max(host_.neighbors_limit, kept * 4)));
-  }
-
   void memory() {
     if (status_.engine().has_status() && engine_.hugepages())
       return fine("hugepages", "the engine's tables are on 2 MB pages");
@@ -135,20 +128,6 @@ class Examination {
                       " pages of 2 MB are free: an engine would use plain memory",
                   more_pages());
     fine("hugepages", number(host_.hugepages_2mb_free) + " pages of 2 MB are free");
-  }
-
-  void privileges() {
-    if (!host_.engine) return privileges_here();
-    const auto missing = missing_in(host_.engine->capabilities, false);
-    if (!missing.empty())
-      return problem(
-          "privileges",
-          "the engine runs without " + joined(missing) + ": as root, by its unit, it starts with them and keeps them",
-          kRestart);
-    if (!host_.engine->seccomp)
-      return hint("privileges", "the engine's system calls aren't filtered",
-                  std::string("sed -i 's/ *--no-seccomp//' /etc/default/guideway-engine && ") + kRestart);
-    fine("privileges", "the engine has what it needs, and its system calls are filtered");
   }
 
   void workers() {
@@ -178,19 +157,66 @@ class Examination {
       fine("workers", "packets are spread over them");
   }
 
+  // What another network namespace than the engine's would tell nothing of.
+  void network() {
+    const auto absent =
+        std::ranges::find_if(host_.interfaces, [](const auto& interface) { return !interface.second.present; });
+    if (!host_.engine && absent != host_.interfaces.end())
+      return problem("network",
+                     "the engine's interface " + absent->first + " isn't here: this isn't its network namespace",
+                     "nsenter --net --target $(pgrep -ox guideway-engine) " + again_);
+    neighbors();
+    privileges();
+    for (const auto& p : engine_.ports()) port(p);
+    encapsulation();
+    addresses();
+  }
+
+  std::vector<Finding> take() {
+    std::stable_sort(findings_.begin(), findings_.end(),
+                     [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+    return std::move(findings_);
+  }
+
+ private:
+  void neighbors() {
+    if (!host_.neighbors_kept || host_.neighbors < *host_.neighbors_kept) return;
+    const uint64_t kept = host_.neighbors * 2;
+    const std::string sysctl = "net.ipv4.neigh.default.gc_thresh";
+    hint("neighbours",
+         "the kernel knows " + number(host_.neighbors) + " of IPv4, and forgets those beyond " +
+             number(*host_.neighbors_kept) + " that only the engine talks to (no_neighbor, every few minutes)",
+         "sysctl " + sysctl + "1=" + number(kept) + " " + sysctl +
+             "2=" + number(std::max(host_.neighbors_soft_limit, kept * 2)) + " " + sysctl +
+             "3=" + number(std::max(host_.neighbors_limit, kept * 4)));
+  }
+
+  void privileges() {
+    if (!host_.engine) return privileges_here();
+    const auto missing = missing_in(host_.engine->capabilities, false);
+    if (!missing.empty())
+      return problem(
+          "privileges",
+          "the engine runs without " + joined(missing) + ": as root, by its unit, it starts with them and keeps them",
+          kRestart);
+    if (!host_.engine->seccomp)
+      return hint("privileges", "the engine's system calls aren't filtered",
+                  std::string("sed -i 's/ *--no-seccomp//' /etc/default/guideway-engine && ") + kRestart);
+    fine("privileges", "the engine has what it needs, and its system calls are filtered");
+  }
+
   void port(const v1::Port& p) {
     const std::string subject = "port " + p.name();
     if (p.kind() != "af_xdp") {
       if (!p.up()) problem(subject, "it has no link", "start the program at its other end");
       return;
     }
+    const auto found = host_.interfaces.find(p.name());
+    if (found == host_.interfaces.end() || !found->second.present)
+      return problem(subject, "there is no such interface: it is gone, or has another name", "ip link");
     if (!p.up())
       problem(subject, "it has no link: it is down, or nothing is at its cable's other end",
               "ip link set dev " + p.name() + " up");
-    const auto found = host_.interfaces.find(p.name());
-    if (found == host_.interfaces.end() || !found->second.present)
-      return problem(subject, "there is no such interface here: this isn't the engine's network namespace",
-                     "nsenter --net --target $(pgrep -ox guideway-engine) guideway doctor");
     const InterfaceFacts& f = found->second;
     if (f.rx_queues && *f.rx_queues > p.queues())
       problem(subject,
@@ -268,14 +294,6 @@ class Examination {
     if (!any && !vips.empty()) fine("VIPs", "none of them is an address of this host");
   }
 
-  std::vector<Finding> take(bool answers) {
-    if (answers) addresses();
-    std::stable_sort(findings_.begin(), findings_.end(),
-                     [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
-    return std::move(findings_);
-  }
-
- private:
   // The daemon can't be asked. Why a socket can't be used, gRPC says in the system's words.
   void away(const std::string& trouble) {
     const auto says = [&](const char* text) { return trouble.find(text) != std::string::npos; };
@@ -298,8 +316,7 @@ class Examination {
   // What an engine would lack that root starts from here.
   void privileges_here() {
     if (!host_.root)
-      return hint("privileges", "no engine is seen here, nor what one would lack; root sees it",
-                  "sudo guideway doctor");
+      return hint("privileges", "no engine is seen here, nor what one would lack; root sees it", "sudo " + again_);
     const auto missing = missing_in(host_.bounding, true);
     if (missing.empty()) return fine("privileges", "an engine started here would have what it needs");
     std::string options;
@@ -399,6 +416,7 @@ class Examination {
   const v1::EngineStatus& engine_;
   const v1::ListServicesResponse& services_;
   const v1::ListBackendsResponse& backends_;
+  const std::string& again_;
   std::vector<Finding> findings_;
 };
 
@@ -418,17 +436,14 @@ std::vector<net::IpAddress> encapsulated(const v1::ListServicesResponse& service
 
 std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse& status,
                              const v1::ListServicesResponse& services, const v1::ListBackendsResponse& backends,
-                             const std::string& trouble) {
-  Examination e(host, status, services, backends);
+                             const std::string& trouble, const std::string& again) {
+  Examination e(host, status, services, backends, again);
   e.daemon(trouble);
   e.kernel();
-  e.neighbors();
   e.memory();
-  e.privileges();
   e.workers();
-  for (const auto& p : status.engine().status().ports()) e.port(p);
-  e.encapsulation();
-  return e.take(trouble.empty());
+  e.network();
+  return e.take();
 }
 
 std::string show(const std::vector<Finding>& findings, const Style& style) {

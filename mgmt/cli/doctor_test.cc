@@ -22,6 +22,7 @@ struct Patient {
   v1::ListServicesResponse services;
   v1::ListBackendsResponse backends;
   std::string trouble;
+  std::string again = "guideway --server 'unix:/tmp/api.sock' doctor";
 
   Patient() {
     host.kernel = "6.1.0-18-amd64";
@@ -82,7 +83,7 @@ struct Patient {
   v1::EngineStatus& engine() { return *status.mutable_engine()->mutable_status(); }
   v1::Port& port() { return *engine().mutable_ports(0); }
   InterfaceFacts& eth0() { return host.interfaces["eth0"]; }
-  std::vector<Finding> examine() const { return mgmt::examine(host, status, services, backends, trouble); }
+  std::vector<Finding> examine() const { return mgmt::examine(host, status, services, backends, trouble, again); }
 };
 
 TEST_CASE("doctor: nothing is wrong with a healthy host", "[doctor]") {
@@ -151,7 +152,8 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
        [](Patient& p) { p.host.engine->capabilities &= ~(1ULL << CAP_BPF); }},
       {kHint, "privileges", "aren't filtered", "sed -i 's/ *--no-seccomp//' /etc/default/guideway-engine",
        [](Patient& p) { p.host.engine->seccomp = false; }},
-      {kHint, "privileges", "no engine is seen", "sudo guideway doctor", [](Patient& p) { p.host.engine.reset(); }},
+      {kHint, "privileges", "no engine is seen", "sudo guideway --server 'unix:/tmp/api.sock' doctor",
+       [](Patient& p) { p.host.engine.reset(); }},
       {kHint, "workers", "cores 2 and 3 share", "lscpu -e && editor /etc/default/guideway-engine",
        [](Patient& p) { p.host.cores[2].siblings = {2, 3}; }},
       {kHint, "core 3", "powersave", "echo performance >/sys/devices/system/cpu/cpu3/",
@@ -165,7 +167,18 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          p.port().set_kind("net_memif");
        }},
       {kProblem, "port eth0", "no link", "ip link set dev eth0 up", [](Patient& p) { p.port().set_up(false); }},
-      {kProblem, "port eth0", "no such interface", "nsenter", [](Patient& p) { p.eth0() = {}; }},
+      {kProblem, "port eth0", "no such interface", "ip link", [](Patient& p) { p.eth0() = {}; }},
+      {kProblem, "network", "eth1 isn't here",
+       "nsenter --net --target $(pgrep -ox guideway-engine) guideway --server 'unix:/tmp/api.sock' doctor",
+       [](Patient& p) {  // nothing is said of another eth0, of addresses and neighbours that aren't the engine's
+         p.host.engine.reset();
+         p.add_port("eth1", "af_xdp");
+         p.host.interfaces["eth1"] = {};
+         p.eth0().rx_queues = 8;
+         p.host.neighbors = 129;
+         p.host.addresses.push_back({net::parse_ip("192.0.2.10").value(), 24, "lo"});
+         p.set_mode(v1::FORWARDING_MODE_DSR_GUE);
+       }},
       {kProblem, "port eth0", "8 receive queues, the engine serves 2", "ethtool -L eth0 combined 2",
        [](Patient& p) { p.eth0().rx_queues = 8; }},
       {kProblem, "port eth0", "8 receive queues, the engine serves 2", "ethtool -L eth0 rx 2 tx 2",
