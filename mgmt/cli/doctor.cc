@@ -175,10 +175,19 @@ class Examination {
   std::vector<Finding> take() {
     std::stable_sort(findings_.begin(), findings_.end(),
                      [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+    drop_repeated();
     return std::move(findings_);
   }
 
  private:
+  // The engine hints at some of what is a problem here, with the same remedy.
+  void drop_repeated() {
+    std::set<std::pair<std::string, std::string>> told;
+    std::erase_if(findings_, [&](const Finding& f) {
+      if (f.severity == Severity::kProblem) told.emplace(f.subject, f.remedy);
+      return f.severity == Severity::kHint && told.contains({f.subject, f.remedy});
+    });
+  }
   void neighbors() {
     if (!host_.neighbors_kept || host_.neighbors < *host_.neighbors_kept) return;
     const uint64_t kept = host_.neighbors * 2;
@@ -214,10 +223,9 @@ class Examination {
     const auto found = host_.interfaces.find(p.name());
     if (found == host_.interfaces.end() || !found->second.present)
       return problem(subject, "there is no such interface: it is gone, or has another name", "ip link");
-    if (!p.up())
-      problem(subject, "it has no link: it is down, or nothing is at its cable's other end",
-              "ip link set dev " + p.name() + " up");
     const InterfaceFacts& f = found->second;
+    if (!p.up() && f.up) problem(subject, "it has no link: nothing is at its other end", "see to its other end");
+    if (!p.up() && !f.up) problem(subject, "it has no link: it is down", "ip link set dev " + p.name() + " up");
     if (f.rx_queues && *f.rx_queues > p.queues())
       problem(subject,
               "it has " + number(*f.rx_queues) + " receive queues, the engine serves " + number(p.queues()) +

@@ -36,6 +36,7 @@ struct Patient {
                       {net::parse_ip("2001:db8::1").value(), 64, "eth0"}};
     InterfaceFacts& eth0 = host.interfaces["eth0"];
     eth0 = {.present = true,
+            .up = true,
             .driver = "ixgbe",
             .rx_queues = 2,
             .rx_queues_max = 8,
@@ -79,6 +80,14 @@ struct Patient {
     p.set_name(name);
     p.set_kind(kind);
     p.set_mtu(1'600);
+  }
+  // As the engine tells it.
+  void lose_link(const std::string& text, const std::string& remedy) {
+    port().set_up(false);
+    auto& w = *engine().add_warnings();
+    w.set_subject("port eth0");
+    w.set_text(text);
+    w.set_remedy(remedy);
   }
   v1::EngineStatus& engine() { return *status.mutable_engine()->mutable_status(); }
   v1::Port& port() { return *engine().mutable_ports(0); }
@@ -166,7 +175,11 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          p.engine().mutable_workers(0)->set_received(1);
          p.port().set_kind("net_memif");
        }},
-      {kProblem, "port eth0", "no link", "ip link set dev eth0 up", [](Patient& p) { p.port().set_up(false); }},
+      {kProblem, "port eth0", "it is down", "ip link set dev eth0 up",
+       [](Patient& p) {  // said once, though the engine says so too
+         p.lose_link("its interface is down", "ip link set dev eth0 up");
+         p.eth0().up = false;
+       }},
       {kProblem, "port eth0", "no such interface", "ip link", [](Patient& p) { p.eth0() = {}; }},
       {kProblem, "network", "eth1 isn't here",
        "nsenter --net --target $(pgrep -ox guideway-engine) guideway --server 'unix:/tmp/api.sock' doctor",
@@ -254,6 +267,7 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          p.set_mode(v1::FORWARDING_MODE_DSR_GUE);
          p.add_port("eth1", "af_xdp");
          p.engine().mutable_ports(1)->set_up(false);
+         p.host.interfaces["eth1"].up = false;
        }},
       {kProblem, "VIP 192.0.2.10", "address of lo", "ip address del 192.0.2.10/24 dev lo",
        [](Patient& p) { p.host.addresses.push_back({net::parse_ip("192.0.2.10").value(), 24, "lo"}); }},
@@ -297,6 +311,8 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          w.set_text("runs XDP in generic mode");
          w.set_remedy("another NIC");
        }},
+      {kProblem, "port eth0", "nothing is at its other end", "see to its other end",
+       [](Patient& p) { p.lose_link("its interface has no carrier", "see to its other end"); }},
       {kProblem, "port net_memif0", "no link", "its other end",
        [](Patient& p) {
          auto& memif = *p.engine().add_ports();

@@ -66,7 +66,7 @@ std::vector<uint32_t> cores_of(const std::string& list) {
   return cores;
 }
 
-// One interface's ethtool ioctls.
+// One interface's ioctls, ethtool's above all.
 class Ethtool {
  public:
   explicit Ethtool(const std::string& interface) : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -82,6 +82,7 @@ class Ethtool {
     request_.ifr_data = static_cast<char*>(command);
     return ::ioctl(fd_, SIOCETHTOOL, &request_) == 0;
   }
+  bool is_up() { return ::ioctl(fd_, SIOCGIFFLAGS, &request_) == 0 && (request_.ifr_flags & IFF_UP) != 0; }
   // The names of a set of strings, in order.
   std::vector<std::string> strings(uint32_t set) {
     std::vector<char> counted(sizeof(ethtool_sset_info) + sizeof(uint32_t));
@@ -132,6 +133,7 @@ InterfaceFacts look_at_interface(const std::string& name, const std::string& roo
   f.present = ::if_nametoindex(name.c_str()) != 0;
   if (!f.present) return f;
   Ethtool ethtool(name);
+  f.up = ethtool.is_up();
   ethtool_drvinfo driver{};
   driver.cmd = ETHTOOL_GDRVINFO;
   if (ethtool.ask(&driver)) f.driver = driver.driver;

@@ -20,6 +20,7 @@ struct RingFacts {
 // A network interface, as ethtool tells it; what the driver doesn't tell is unset.
 struct InterfaceFacts {
   bool present = false;  // in this network namespace
+  bool up = false;       // as ip link sets it; it may have no carrier
   std::string driver;
   std::optional<uint32_t> rx_queues;  // in use
   std::optional<uint32_t> rx_queues_max;
