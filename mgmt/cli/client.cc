@@ -6,7 +6,9 @@
 #include <google/protobuf/util/json_util.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 #include "mgmt/cli/endpoint.h"
@@ -87,9 +89,13 @@ std::string Client::command_line(const std::string& command) const {
   return line + " " + command;
 }
 
-int Client::print_text(const std::string& text) const {
+int Client::print_text(const std::string& text) {
+  if (!std::cout) return kFailed;  // said already
+  errno = 0;
   std::cout << text << std::flush;
-  return std::cout ? 0 : kFailed;
+  if (std::cout) return 0;
+  if (errno != EPIPE) std::cerr << "guideway: standard output: " << std::strerror(errno) << "\n";
+  return kFailed;
 }
 
 Style Client::style() const {

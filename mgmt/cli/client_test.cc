@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "mgmt/source/whole_file.h"
 #include "mgmt/testing/programs.h"
 
 namespace guideway::mgmt {
@@ -152,6 +153,35 @@ TEST_CASE("client: what guidewayd finds wrong with a value is said by its option
   write_file(p.dir / "bad.yaml", "kind: Service\n");
   CHECK(p.cli({"apply", "-f", p.dir / "bad.yaml"}, out) == 1);
   CHECK(p.cli({"delete", "-f", p.dir / "bad.yaml"}, out) == 1);
+}
+
+TEST_CASE("client: that standard output can't be written is said once", "[client]") {
+  Site p;
+  write_file(p.dir / "web.yaml", service_yaml("web", "198.51.100.1", kMode));
+  write_file(p.dir / "dns.yaml", service_yaml("dns", "198.51.100.2", kMode));
+  Running daemon(p.start());
+  p.cli_until({"status"}, "1 applied");
+  const auto run = [&](const std::string& command) {
+    const std::string line = "\"$GUIDEWAY\" --server " + p.listen + " " + command;
+    return WEXITSTATUS(std::system((line + " 2>" + (p.dir / "said")).c_str()));
+  };
+  const auto said = [&] { return read_whole_file(p.dir / "said").value_or("?"); };
+  const std::string files = "-f " + (p.dir / "web.yaml") + " -f " + (p.dir / "dns.yaml");
+  for (const std::string& command :
+       {std::string("--help"), std::string("status"), std::string("drops -o json"), std::string("gateway -o yaml"),
+        std::string("connections -o json"), std::string("backends --watch"), std::string("services -w -o json"),
+        std::string("top -n 1"), "apply " + files}) {
+    INFO(command);
+    CHECK(run(command + " >/dev/full") == 1);
+    CHECK(said() == "guideway: standard output: No space left on device\n");
+  }
+  CHECK(run("diff -o json " + files + " >/dev/full") == 2);
+  CHECK(said() == "guideway: standard output: No space left on device\n");
+  // Whose reader has gone ends without a word.
+  const std::string unread =
+      "trap '' PIPE; { sleep 0.3; \"$GUIDEWAY\" --server " + p.listen + " status 2>" + (p.dir / "said") + "; } | true";
+  CHECK(std::system(unread.c_str()) == 0);
+  CHECK(said().empty());
 }
 
 TEST_CASE("client: several answers are several documents of YAML", "[client]") {

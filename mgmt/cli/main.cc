@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -89,7 +90,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     if (const std::string word = unknown_command(app, words); e.get_exit_code() != 0 && !word.empty())
       return wrong_usage("there is no command '" + word + "': guideway --help lists them");
-    return app.exit(e) == 0 ? 0 : kUsage;
+    std::ostringstream help;
+    return app.exit(e, help) == 0 ? Client::print_text(help.str()) : kUsage;
   }
   return client.exit_code;
 }

@@ -180,7 +180,7 @@ int diff(Client& client, const Options& o) {
       fail(client, file, s);
       return kDiffFailed;
     }
-    if (!client.for_people()) client.print(response);
+    if (!client.for_people() && client.print(response) != 0) return kDiffFailed;
     for (const auto& a : response.objects()) {
       const bool differs = a.before() != a.after();
       code = std::max(code, client.for_people() ? unified_diff(a) : differs ? kDifferent : 0);
