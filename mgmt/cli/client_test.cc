@@ -233,6 +233,28 @@ TEST_CASE("client: what is wrong in a file is a line with the file and its line"
   CHECK_FALSE(contains(out, "document"));
 }
 
+TEST_CASE("client: a file that isn't UTF-8 is told so", "[client]") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "1 applied");
+  const std::string good = p.dir / "a.yaml";
+  const std::string random = p.dir / "rnd.yaml";
+  write_file(good, service_yaml("web", "198.51.100.1", kMode));
+  write_file(random, "kind: \xff\xfe\x80\n");
+  std::string out;
+  for (const char* command : {"apply", "diff", "delete"}) {
+    CHECK(p.cli({command, "-f", good, "-f", random}, out) == 2);
+    CHECK(out == "guideway: " + random + " isn't UTF-8 text\n");
+    const std::string piped =
+        "\"$GUIDEWAY\" --server " + p.listen + " " + command + " -f - <" + random + " >" + (p.dir / "said") + " 2>&1";
+    CHECK(WEXITSTATUS(std::system(piped.c_str())) == 2);
+    CHECK(read_whole_file(p.dir / "said").value_or("") == "guideway: standard input isn't UTF-8 text\n");
+  }
+  // Nor are the library's own words on the terminal where another text isn't.
+  p.cli({"connections", "--client", "\xff"}, out);
+  CHECK_FALSE(contains(out, "libprotobuf"));
+}
+
 TEST_CASE("client: nothing is sent when one of the files can't be read", "[client]") {
   Site p;
   const std::string good = p.dir / "a.yaml";

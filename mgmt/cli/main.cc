@@ -1,5 +1,6 @@
 // guideway: the command-line client of guidewayd's API.
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 
 #include <algorithm>
@@ -64,7 +65,8 @@ std::vector<std::string> words_of(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace guideway::mgmt;
-  // What gRPC logs of a failure its status says too.
+  // What libraries log of a failure is said by us.
+  google::protobuf::SetLogHandler(nullptr);
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   Client client;
   CLI::App app{"Shows what Guideway does, and changes it. Talks to guidewayd.", "guideway"};

@@ -2,6 +2,7 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_split.h>
 #include <fcntl.h>
+#include <google/protobuf/stubs/common.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,6 +52,9 @@ std::vector<std::string> manifests_of(const std::string& directory, std::error_c
   return paths;
 }
 
+// For messages.
+std::string shown(const std::string& file) { return file == "-" ? "standard input" : file; }
+
 // "-" is standard input. An exit code: unless it is 0, nothing is to be sent.
 int read_all(const std::vector<std::string>& names, std::vector<File>& files) {
   for (const std::string& name : names) {
@@ -68,6 +72,8 @@ int read_all(const std::vector<std::string>& names, std::vector<File>& files) {
       if (path != "-") file.open(path);
       if ((path != "-" && !file) || !read(path == "-" ? std::cin : file, path, files))
         return wrong_usage("-f " + path + " can't be read");
+      if (!google::protobuf::internal::IsStructurallyValidUTF8(files.back().text))  // a request's strings are
+        return wrong_usage(shown(path) + " isn't UTF-8 text");
     }
   }
   return 0;
@@ -83,7 +89,7 @@ std::string told_of(const std::string& file, std::string said) {
                      absl::SimpleAtoi(m.str(2), &line))
     said.erase(static_cast<size_t>(m.position()), static_cast<size_t>(m.length()));
   if (said.starts_with("manifests: ")) said.erase(0, said.find(' ') + 1);
-  return place(file == "-" ? "standard input" : file, line == 0 ? document : 0, line) + ": " + said;
+  return place(shown(file), line == 0 ? document : 0, line) + ": " + said;
 }
 
 int fail(const Client& client, const File& file, const grpc::Status& s) {
