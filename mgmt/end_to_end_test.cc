@@ -594,6 +594,12 @@ TEST_CASE("end to end: a write that the engine doesn't get is kept, and that is 
   CHECK(contains(out, "Service demo/shop created\n" + why));
   CHECK(p.cli({"delete", "-f", p.dir / "shop.yaml"}, out) == 0);
   CHECK(contains(out, why));
+  // Of nothing that is kept nothing is said.
+  CHECK(p.cli({"delete", "--ignore-not-found", "-f", p.dir / "shop.yaml"}, out) == 0);
+  CHECK(out.empty());
+  write_file(p.dir / "map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n");
+  CHECK(p.cli({"apply", "-f", p.dir / "map.yaml"}, out) == 0);
+  CHECK(out == "1 ConfigMap (v1) left out: not for the gateway\n");
 }
 
 TEST_CASE("end to end: the CLI writes objects and weights") {

@@ -259,7 +259,7 @@ std::string show(const v1::CountConnectionsResponse& r, const Style&) { return n
 std::string show(const v1::ApplyObjectsResponse& r, const Style&) {
   std::string out;
   for (const auto& a : r.objects()) out += name_of(a.object()) + " " + word(a.action()) + "\n";
-  out += not_yet(r.pending());
+  if (!r.objects().empty()) out += not_yet(r.pending());
   for (const auto& s : r.skipped()) out += number(s.objects()) + " " + s.kind() + " left out: not for the gateway\n";
   return out;
 }
@@ -267,7 +267,7 @@ std::string show(const v1::ApplyObjectsResponse& r, const Style&) {
 std::string show(const v1::DeleteObjectsResponse& r, const Style&) {
   std::string out;
   for (const auto& a : r.objects()) out += name_of(a.object()) + " " + word(a.action()) + "\n";
-  return out + not_yet(r.pending());
+  return r.objects().empty() ? "" : out + not_yet(r.pending());
 }
 
 std::string show(const v1::SetBackendWeightResponse& r, const Style&) {
