@@ -255,6 +255,23 @@ TEST_CASE("client: a file that isn't UTF-8 is told so", "[client]") {
   CHECK_FALSE(contains(out, "libprotobuf"));
 }
 
+TEST_CASE("client: what deletes the rest of a file is said where an object of it is gone", "[client]") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "1 applied");
+  const std::string file = p.dir / "a.yaml";
+  std::string out;
+  write_file(file, service_yaml("web", "198.51.100.1", kMode));
+  CHECK(p.cli({"apply", "-f", file}, out) == 0);
+  write_file(file, service_yaml("web", "198.51.100.1", kMode) + service_yaml("dns", "198.51.100.2", kMode));
+  CHECK(p.cli({"delete", "-f", file}, out) == 1);
+  CHECK(out ==
+        "guideway: " + file +
+            ": there is no Service demo/dns, so nothing of the file is deleted: --ignore-not-found deletes the rest\n");
+  CHECK(p.cli({"delete", "-f", file, "--ignore-not-found"}, out) == 0);
+  CHECK(out == "Service demo/web deleted\n");
+}
+
 TEST_CASE("client: nothing is sent when one of the files can't be read", "[client]") {
   Site p;
   const std::string good = p.dir / "a.yaml";

@@ -221,7 +221,10 @@ int remove(Client& client, const Options& o) {
   for (const File& file : files) {
     request.set_manifests(file.text);
     v1::DeleteObjectsResponse response;
-    const grpc::Status s = client.ask(&v1::Appliance::Stub::DeleteObjects, request, &response);
+    grpc::Status s = client.ask(&v1::Appliance::Stub::DeleteObjects, request, &response);
+    if (s.error_code() == grpc::StatusCode::NOT_FOUND)
+      s = {s.error_code(),
+           s.error_message() + ", so nothing of the file is deleted: --ignore-not-found deletes the rest"};
     if (!s.ok()) return fail(client, file, s);
     code = std::max(code, client.print(response));
   }
