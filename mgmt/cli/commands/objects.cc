@@ -1,5 +1,4 @@
 // apply, diff and delete: what kubectl does with manifests, with those that the API keeps.
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_split.h>
 #include <fcntl.h>
 #include <google/protobuf/stubs/common.h>
@@ -7,12 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <regex>
 #include <vector>
 
 #include "mgmt/cli/commands.h"
@@ -82,12 +81,13 @@ int read_all(const std::vector<std::string>& names, std::vector<File>& files) {
 // "Service demo/web: spec: document 2, line 61: is wrong", as guidewayd says it of what was sent, is "web.yaml:61:
 // Service demo/web: spec: is wrong". Lines count from the file's first; 0 is unknown.
 std::string told_of(const std::string& file, std::string said) {
-  static const std::regex position("document ([0-9]+), line ([0-9]+): ");
   uint32_t document = 0;
   uint32_t line = 0;
-  if (std::smatch m; std::regex_search(said, m, position) && absl::SimpleAtoi(m.str(1), &document) &&
-                     absl::SimpleAtoi(m.str(2), &line))
-    said.erase(static_cast<size_t>(m.position()), static_cast<size_t>(m.length()));
+  int length = 0;
+  const size_t at = std::min(said.find("document "), said.size());
+  std::sscanf(said.c_str() + at, "document %u, line %u: %n", &document, &line, &length);
+  if (length == 0) document = line = 0;  // those are no position
+  said.erase(at, static_cast<size_t>(length));
   if (said.starts_with("manifests: ")) said.erase(0, said.find(' ') + 1);
   return place(shown(file), line == 0 ? document : 0, line) + ": " + said;
 }
