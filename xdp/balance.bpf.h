@@ -12,12 +12,14 @@ enum { FIB_IPV4 = 2, FIB_IPV6 = 10 };                       // as AF_INET and AF
 enum { ETHERNET = 14, VLAN = 4, GUE_PORT = 6080, TTL = 64, IPV4_DONT_FRAGMENT = 0x4000 };
 
 static __always_inline int count_drop(__u32 reason) {
+  if (rehearses) return XDP_DROP | reason << GW_REHEARSED_REASON;
   __u64 *counter = bpf_map_lookup_elem(&drops, &reason);
   if (counter) ++*counter;
   return XDP_DROP;
 }
 
 static __always_inline void count(__u32 what) {
+  if (rehearses) return;
   __u64 *counter = bpf_map_lookup_elem(&counts, &what);
   if (counter) ++*counter;
 }
@@ -202,7 +204,7 @@ static __always_inline __u32 real_of(const struct packet *p, const struct gw_ser
 
 // Of what may begin a connection: so that it stays with this real once an engine is there. As gw_beside_range.
 __noinline int gw_note(const struct packet *p, const struct gw_real *real, __u32 row) {
-  if (!p || !real) return 0;
+  if (!p || !real || rehearses) return 0;
   const struct gw_flow_key key = key_of(p);
   // A SYN begins it anew, a datagram doesn't.
   if (!p->opens && bpf_map_lookup_elem(&begun, &key)) return 0;
@@ -636,7 +638,7 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *p, const s
   if (is_ours(&p->client)) return count_drop(GW_DROP_LOOP);
   if (service.range_count && !gw_admits(&service, &p->client)) return count_drop(GW_DROP_SOURCE_DENIED);
   if (!service.table.size) return count_drop(GW_DROP_NO_BACKEND);
-  if (p->fragment == FIRST_FRAGMENT) {
+  if (p->fragment == FIRST_FRAGMENT && !rehearses) {
     const struct first_fragment f = {p->client_port, p->vip_port, p->flow};
     bpf_map_update_elem(&datagrams, &p->datagram, &f, BPF_ANY);
   }

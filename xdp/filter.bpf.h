@@ -69,11 +69,9 @@ __noinline __u32 gw_unsound(struct xdp_md *ctx, struct packet *p) {
 // Takes a token; false if there is none. Other CPUs take theirs meanwhile.
 static __always_inline int pays(__u64 *until, const struct gw_rate *rate, __u64 now) {
   const __u64 was = *(volatile __u64 *)until;
-  if (was <= now) {
-    if (__sync_val_compare_and_swap(until, was, now + rate->interval) == was) return 1;
-  } else if (was - now > rate->burst) {
-    return 0;
-  }
+  if (was > now && was - now > rate->burst) return 0;
+  if (rehearses) return 1;
+  if (was <= now && __sync_val_compare_and_swap(until, was, now + rate->interval) == was) return 1;
   __sync_fetch_and_add(until, rate->interval);
   return 1;
 }
@@ -89,6 +87,7 @@ static __always_inline int source_pays(const struct gw_address *source, __u32 v6
   __builtin_memcpy(&key, address, sizeof key);
   __u64 *until = bpf_map_lookup_elem(&sources, &key);
   if (until) return pays(until, &s->source_rate.rate, now);
+  if (rehearses) return 1;
   const __u64 first = now + s->source_rate.rate.interval;
   bpf_map_update_elem(&sources, &key, &first, BPF_ANY);
   return 1;

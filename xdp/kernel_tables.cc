@@ -92,7 +92,7 @@ absl::StatusOr<std::unique_ptr<KernelTables>> KernelTables::create() {
 absl::Status KernelTables::lend(steer_bpf* program) const {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, program->obj) {
-    if (is_own(map)) continue;
+    if (is_own(map) || bpf_map__is_internal(map)) continue;
     const bpf_map* shared = bpf_object__find_map_by_name(object_->obj, bpf_map__name(map));
     if (const int error = bpf_map__reuse_fd(map, bpf_map__fd(shared)); error != 0) return load_error(-error, kWhat);
   }

@@ -7,9 +7,9 @@
 #include <net/if.h>
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <future>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -93,7 +93,7 @@ Program::Program(Program&&) noexcept = default;
 Program& Program::operator=(Program&&) noexcept = default;
 Program::~Program() = default;
 
-int Program::program_fd() const { return bpf_program__fd(object_->progs.gw_steer); }
+int Program::program_fd() const { return bpf_program__fd(program_->progs.gw_steer); }
 
 absl::StatusOr<Program> Program::load(const std::string& ifname, const std::filesystem::path& directory,
                                       const KernelTables& tables) {
@@ -161,11 +161,20 @@ absl::Status Program::load(const KernelTables& tables) {
   if (absl::Status s = tables.lend(object_.get()); !s.ok()) return s;
   if (!outlived_)
     if (absl::Status s = reuse_own_maps(); !s.ok()) return s;
-  if (const int error = steer_bpf__load(object_.get()); error != 0) return program_error(-error, what);
+  bpf_program__set_autoload(object_->progs.gw_steer, false);
+  if (const int error = steer_bpf__load(object_.get()); error != 0) return load_error(-error, what);
   void* const lines =
       mmap(nullptr, kHeartbeats, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(object_->maps.heartbeats), 0);
   if (lines == MAP_FAILED) return load_error(errno, what);
   heartbeats_.reset(static_cast<gw_heartbeat*>(lines));
+  // The verifier takes its while for each.
+  auto loading = std::async(std::launch::async, [this] { return Rehearsal::load(*object_); });
+  auto program = load_program(*object_, false);
+  auto rehearsal = loading.get();
+  if (!program.ok()) return program.status();
+  if (!rehearsal.ok()) return rehearsal.status();
+  program_ = *std::move(program);
+  rehearsal_ = *std::move(rehearsal);
   return absl::OkStatus();
 }
 
@@ -227,6 +236,7 @@ absl::Status Program::take_over() {
 absl::Status Program::pin_maps() const {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object_->obj) {
+    if (bpf_map__is_internal(map)) continue;
     if (absl::Status s = pin(bpf_map__fd(map), pins_of(bpffs_, ifname_) / bpf_map__name(map)); !s.ok()) return s;
   }
   return absl::OkStatus();
@@ -244,15 +254,8 @@ absl::Status Program::set_port(const gw_port& port) {
   return log::system_failure(errno, absl::StrCat("can't tell the XDP program what ", ifname_, " is"), kRestart);
 }
 
-absl::StatusOr<Verdict> Program::ask(std::span<const uint8_t> packet) const {
-  constexpr size_t kMost = 2'048;  // more than all headers; the kernel takes no more than a page with its own room
-  LIBBPF_OPTS(bpf_test_run_opts, run);
-  run.data_in = packet.data();
-  run.data_size_in = static_cast<uint32_t>(std::min(packet.size(), kMost));
-  run.repeat = 1;
-  if (bpf_prog_test_run_opts(program_fd(), &run) != 0)
-    return log::system_failure(errno, absl::StrCat("can't ask the XDP program of ", ifname_));
-  return run.retval == XDP_PASS ? Verdict::kHost : Verdict::kEngine;
+absl::StatusOr<Verdict> Program::ask(std::span<const uint8_t> packet, uint32_t queue) const {
+  return rehearsal_->ask(packet, {static_cast<uint32_t>(ifindex_), queue});
 }
 
 namespace {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "net/drop_reason.h"
 #include "xdp/fd.h"
 #include "xdp/kernel_tables.h"
+#include "xdp/rehearsal.h"
 
 namespace guideway::xdp {
 
@@ -28,9 +30,6 @@ struct LinkTarget {
   uint32_t ifindex = 0;
   uint32_t program = 0;
 };
-
-// Whose a packet is.
-enum class Verdict { kEngine, kHost };
 
 // A connection that the kernel has begun, and its real.
 using VisitBegun = std::function<void(const gw_flow_key&, const gw_begun&)>;
@@ -79,9 +78,8 @@ class Program {
   // Where the receive queue's worker says that it is there: gw_heartbeat::time. As long as this.
   uint64_t* heartbeat(uint32_t queue) const;
 
-  // What becomes of a packet that comes in by the first queue: the kernel runs the program over a copy of it. Not for
-  // fragments, of which the program would remember something.
-  absl::StatusOr<Verdict> ask(std::span<const uint8_t> packet) const;
+  // What becomes of a packet that comes in by the queue. Changes nothing.
+  absl::StatusOr<Verdict> ask(std::span<const uint8_t> packet, uint32_t queue) const;
 
   // Summed over the CPUs, by gw_drop_reason. Counted on through adoptions.
   absl::StatusOr<DropCounters> drops() const;
@@ -113,7 +111,9 @@ class Program {
   std::string ifname_;
   std::filesystem::path bpffs_;
   int ifindex_;
-  Object object_;
+  Object object_;  // the maps
+  Object program_;
+  std::optional<Rehearsal> rehearsal_;
   std::unique_ptr<gw_heartbeat, Unmap> heartbeats_;  // of GW_MAX_QUEUES
   Fd link_;
   Mode mode_ = Mode::kDriver;

@@ -6,9 +6,11 @@
 #include <bpf/bpf.h>
 #include <catch2/catch.hpp>
 #include <fcntl.h>
+#include <linux/if_xdp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -112,6 +114,36 @@ TEST_CASE("a program is attached in driver mode, pinned, replaced when told, and
   REQUIRE(program->detach().ok());
   CHECK_FALSE(std::filesystem::exists(kBpffs));
   CHECK(std::system("ip -d link show gwt0 | grep -q 'prog/xdp'") != 0);  // NOLINT(cert-env33-c)
+}
+
+TEST_CASE("a rehearsal is of the queue that a packet comes in by") {
+  if (!in_namespaces()) return;
+  shell("ip link add gwt0 numrxqueues 2 type veth peer name gwt1 numtxqueues 2 && ip link set gwt0 up");
+  const auto maps = tables();
+  auto program = attached("gwt0", kBpffs, *maps);
+  INFO(program.status().ToString());
+  REQUIRE(program.ok());
+  const AddressEntry ours[] = {
+      {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 3}}, {0, 0, GW_ADDRESS_DEDICATED}}};
+  REQUIRE(maps->set_addresses(ours).ok());
+  const Fd socket{::socket(AF_XDP, SOCK_RAW, 0)};
+  const int entries = 64;
+  REQUIRE(setsockopt(socket.get(), SOL_XDP, XDP_RX_RING, &entries, sizeof entries) == 0);
+  REQUIRE(program->set_socket(1, socket.get()).ok());
+  // 203.0.113.7 -> 192.0.2.3, a protocol without ports.
+  const uint8_t packet[] = {2,  0, 0, 0, 0, 1,  2,  0, 0, 0,   0, 2,   8, 0,   0x45, 0, 0,
+                            20, 0, 0, 0, 0, 64, 47, 0, 0, 203, 0, 113, 7, 192, 0,    2, 3};
+  const auto first = program->ask(packet, 0);
+  REQUIRE(first.ok());
+  CHECK(first->fate == Verdict::kDropped);
+  CHECK(first->reason == net::DropReason::NO_SOCKET);
+  const auto second = program->ask(packet, 1);
+  REQUIRE(second.ok());
+  CHECK(second->fate == Verdict::kEngine);
+  CHECK(program->ask(packet, 2).status().code() == absl::StatusCode::kInvalidArgument);
+  CHECK(program->drops()->at(GW_DROP_NO_SOCKET) == 0);
+  REQUIRE(program->detach().ok());
+  shell("ip link del gwt0");
 }
 
 TEST_CASE("what can't be published changes nothing") {

@@ -263,6 +263,9 @@ static inline __u64 gw_denied_hash(__u64 seed, const __u64 masked[2], int v6) {
   return hash ? hash : 1;
 }
 
+/* What a program that rehearses returns has the drop reason from this bit on. */
+enum { GW_REHEARSED_REASON = 8 };
+
 enum gw_count {
   GW_COUNT_BALANCED, /* packets that the kernel gave to the interface that leads to a real */
   GW_COUNTS,

@@ -8,7 +8,7 @@
 static __always_inline int has_port_of_ours(const struct gw_address_value *a, const struct packet *p) {
   if (p->fragment == LATER_FRAGMENT) return bpf_map_lookup_elem(&datagrams, &p->datagram) != 0;
   const int ours = p->has_snat_port && p->snat_port >= a->port_min && p->snat_port <= a->port_max;
-  if (p->fragment == FIRST_FRAGMENT) {
+  if (p->fragment == FIRST_FRAGMENT && !rehearses) {
     const struct first_fragment f = {};
     if (ours)
       bpf_map_update_elem(&datagrams, &p->datagram, &f, BPF_ANY);

@@ -13,6 +13,7 @@
 #include <ctime>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <span>
@@ -25,6 +26,7 @@
 #include "net/prefix.h"
 #include "xdp/fd.h"
 #include "xdp/kernel_tables.h"
+#include "xdp/rehearsal.h"
 #include "xdp/shared.h"
 
 #pragma GCC diagnostic push
@@ -194,6 +196,10 @@ class Steering {
     tables_ = *std::move(tables);
     REQUIRE(tables_->lend(object_.get()).ok());
     REQUIRE(steer_bpf__load(object_.get()) == 0);
+    auto rehearsal = Rehearsal::load(*object_);
+    INFO(rehearsal.status().ToString());
+    REQUIRE(rehearsal.ok());
+    rehearsal_ = *std::move(rehearsal);
     vip("192.0.2.1", 80, IPPROTO_TCP);
     vip("2001:db8::1", 53, IPPROTO_UDP);
     vip("192.0.2.1", 5060, IPPROTO_SCTP);
@@ -216,6 +222,27 @@ class Steering {
     options.repeat = 1;
     REQUIRE(bpf_prog_test_run_opts(bpf_program__fd(object_->progs.gw_steer), &options) == 0);
     return static_cast<xdp_action>(options.retval);
+  }
+
+  Verdict ask(const Packet& p) {
+    const auto verdict = rehearsal_->ask(with_lengths(p).bytes, {});
+    REQUIRE(verdict.ok());
+    return *verdict;
+  }
+  // What is counted and remembered of packets: keys and values of the maps, but buckets, of which there are many.
+  std::string memory() const {
+    std::string all;
+    const auto& maps = object_->maps;
+    for (const bpf_map* map : {maps.drops, maps.counts, maps.sources, maps.begun, maps.datagrams}) {
+      const auto cpus = static_cast<size_t>(libbpf_num_possible_cpus());
+      std::string key(bpf_map__key_size(map), '\0');
+      std::string value((bpf_map__value_size(map) + 7) / 8 * 8 * cpus, '\0');
+      const int fd = bpf_map__fd(map);
+      for (int left = bpf_map_get_next_key(fd, nullptr, key.data()); left == 0;
+           left = bpf_map_get_next_key(fd, key.data(), key.data()))
+        if (bpf_map_lookup_elem(fd, key.data(), value.data()) == 0) all += key + value;
+    }
+    return all;
   }
 
   uint64_t drops(uint32_t reason) {
@@ -346,6 +373,7 @@ class Steering {
 
   std::unique_ptr<KernelTables> tables_;
   Object object_;
+  std::optional<Rehearsal> rehearsal_;
   Fd socket_;
   uint32_t vips_ = 0;
   std::vector<uint64_t> denied_;
@@ -828,6 +856,59 @@ TEST_CASE("what comes to VIPs from a prefix is counted together, and costs the V
   for (int i = 0; i < 2; ++i) CHECK(steering.run(from(source("203.0.113.1"), vip)) == XDP_REDIRECT);
   CHECK(steering.run(from(source("203.0.113.1"), vip)) == XDP_DROP);  // the VIP's ten are gone
   CHECK(steering.drops(GW_DROP_VIP_RATE) == 1);
+}
+
+TEST_CASE("a rehearsal foretells what becomes of a packet, and neither counts nor remembers it") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  const auto foretold = [&](const Packet& p) {
+    const std::string before = steering.memory();
+    const Verdict verdict = steering.ask(p);
+    CHECK((steering.memory() == before));
+    const auto reason = static_cast<uint32_t>(verdict.reason);
+    const uint64_t counted = steering.drops(reason);
+    const xdp_action done = steering.run(p);
+    if (verdict.fate == Verdict::kDropped) CHECK(steering.drops(reason) == counted + 1);
+    CHECK(done == (verdict.fate == Verdict::kDropped ? XDP_DROP
+                   : verdict.fate == Verdict::kHost  ? XDP_PASS
+                                                     : XDP_REDIRECT));
+    return verdict.reason;
+  };
+  const auto all = [&] {
+    for (const Case& c : cases()) {
+      INFO(c.description);
+      foretold(c.packet);
+    }
+  };
+  const Packet vip = tcp(ipv4("192.0.2.1", kTcp), 80);
+  all();
+  CHECK(foretold(vip) == net::DropReason::NO_SOCKET);
+  steering.add_socket(0);
+  all();
+  CHECK(foretold(from(*net::parse_ip("224.0.0.1"), vip)) == net::DropReason::BAD_ADDRESS);
+  Packet jumbo = vip;
+  jumbo.bytes.resize(9'000);
+  CHECK(steering.ask(jumbo).fate == Verdict::kEngine);  // though the kernel can't take it whole here
+  steering.limit_sources(1, 24, 48);
+  all();
+  CHECK(foretold(vip) == net::DropReason::SOURCE_RATE);
+  steering.deny({prefix("198.51.100.0/24")});
+  all();
+  CHECK(foretold(vip) == net::DropReason::SOURCE_FILTERED);
+}
+
+TEST_CASE("a rehearsal takes no token") {
+  if (geteuid() != 0) return;
+  Steering steering;
+  steering.add_socket(0);
+  const Packet vip = tcp(ipv4("192.0.2.1", kTcp), 80);
+  steering.limit("192.0.2.1", 80, kTcp, 1, 2);
+  for (int left = 2; left > 0; --left) {
+    for (int i = 0; i < 30; ++i) CHECK(steering.ask(vip).fate == Verdict::kEngine);
+    CHECK(steering.run(vip) == XDP_REDIRECT);
+  }
+  for (int i = 0; i < 30; ++i) CHECK(steering.ask(vip).reason == net::DropReason::VIP_RATE);
+  CHECK(steering.drops() == 0);
 }
 
 }  // namespace

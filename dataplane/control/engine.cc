@@ -111,7 +111,7 @@ absl::Status Engine::bring_up() {
                  .tally = tally_.get(),
                  .ports = ports_,
                  .pool = memory_->pool(),
-                 .steering = [this](const EnginePort& port, auto frame) { return steering(port, frame); }};
+                 .steering = [this](const Arrival& arrival) { return steering(arrival); }};
   if (const absl::Status s = listen(); !s.ok()) return s;
   if (const absl::Status s = launch(); !s.ok()) return s;
   if (const absl::Status s = take_over(); !s.ok() || !options_.seccomp) return s;

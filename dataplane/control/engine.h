@@ -104,7 +104,7 @@ class Engine {
   bool is_up(const EnginePort& port) const;
   void keep_house(Clock::time_point now);
   xdp::Program* program_of(const EnginePort& port) const;
-  absl::StatusOr<engine::TraceSteering> steering(const EnginePort& port, std::span<const uint8_t> frame) const;
+  absl::StatusOr<std::optional<xdp::Verdict>> steering(const Arrival& arrival) const;
   engine::Hello hello() const;
   engine::Status status();
   std::vector<log::Trouble> troubles() const;

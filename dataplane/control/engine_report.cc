@@ -2,31 +2,11 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <iterator>
 
 #include "dataplane/control/engine.h"
-#include "net/headers.h"
 
 namespace guideway::control {
-
-namespace {
-
-// Of a frame that we have made up: there are no tags. Nothing for ARP.
-std::optional<net::IpAddress> source_of(std::span<const uint8_t> frame) {
-  const auto* type = frame.data() + offsetof(net::EthernetHeader, type);
-  const auto* ip = frame.data() + sizeof(net::EthernetHeader);
-  const auto text = [&](size_t at, size_t size) {
-    return std::string_view(reinterpret_cast<const char*>(ip) + at, size);
-  };
-  if (frame.size() >= sizeof(net::EthernetHeader) + sizeof(net::Ipv4Header) && type[0] == 0x08 && type[1] == 0x00)
-    return net::ip_of_bytes(text(offsetof(net::Ipv4Header, source), 4));
-  if (frame.size() >= sizeof(net::EthernetHeader) + sizeof(net::Ipv6Header) && type[0] == 0x86 && type[1] == 0xdd)
-    return net::ip_of_bytes(text(offsetof(net::Ipv6Header, source), 16));
-  return std::nullopt;
-}
-
-}  // namespace
 
 // Null if the port has none.
 xdp::Program* Engine::program_of(const EnginePort& port) const {
@@ -35,15 +15,11 @@ xdp::Program* Engine::program_of(const EnginePort& port) const {
   return found == af_xdp_.end() ? nullptr : &(*found)->program();
 }
 
-// The program itself is asked, with the maps that it steers by.
-absl::StatusOr<engine::TraceSteering> Engine::steering(const EnginePort& port, std::span<const uint8_t> frame) const {
-  xdp::Program* const program = program_of(port);
-  if (program == nullptr) return engine::TRACE_STEERING_UNSPECIFIED;
-  const auto verdict = program->ask(frame);
-  if (!verdict.ok()) return verdict.status();
-  if (*verdict == xdp::Verdict::kHost) return engine::TRACE_STEERING_HOST;
-  const auto source = source_of(frame);
-  return source && denied_->denies(*source) ? engine::TRACE_STEERING_DENIED : engine::TRACE_STEERING_ENGINE;
+// Nothing where there is no program.
+absl::StatusOr<std::optional<xdp::Verdict>> Engine::steering(const Arrival& arrival) const {
+  const xdp::Program* const program = program_of(*arrival.port);
+  if (program == nullptr) return std::nullopt;
+  return program->ask(arrival.frame, arrival.queue);
 }
 
 engine::Hello Engine::hello() const {

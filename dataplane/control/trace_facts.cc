@@ -271,11 +271,7 @@ class Facts {
   }
 
   void drop(Stage stage, net::DropReason why) {
-    const net::DropReasonText& text = net::kDropReasonTexts[static_cast<size_t>(why)];
-    auto& m = *out_.mutable_end()->mutable_dropped();
-    m.set_stage(kStageNames[static_cast<size_t>(stage)]);
-    m.set_reason(std::string(text.name));
-    m.set_text(std::string(text.text));
+    *out_.mutable_end()->mutable_dropped() = drop_of(kStageNames[static_cast<size_t>(stage)], why);
   }
 
   void tell_end(std::optional<unsigned> handed_to) {
@@ -306,6 +302,15 @@ class Facts {
 };
 
 }  // namespace
+
+engine::TraceEnd::Drop drop_of(std::string_view stage, net::DropReason why) {
+  const net::DropReasonText& text = net::kDropReasonTexts[static_cast<size_t>(why)];
+  engine::TraceEnd::Drop m;
+  m.set_stage(std::string(stage));
+  m.set_reason(std::string(text.name));
+  m.set_text(std::string(text.text));
+  return m;
+}
 
 engine::TracePass facts_of(const path::Trace& trace, unsigned worker, std::optional<unsigned> handed_to,
                            const Publisher& publisher, std::span<const EnginePort> ports) {

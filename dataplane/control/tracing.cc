@@ -29,6 +29,18 @@ const EnginePort* port_named(const TraceSite& site, const std::string& name) {
   return found == site.ports.end() ? nullptr : &*found;
 }
 
+engine::TraceSteering steering_of(xdp::Verdict::Fate fate) {
+  switch (fate) {
+    case xdp::Verdict::kHost:
+      return engine::TRACE_STEERING_HOST;
+    case xdp::Verdict::kDropped:
+      return engine::TRACE_STEERING_DROPPED;
+    case xdp::Verdict::kEngine:
+      break;
+  }
+  return engine::TRACE_STEERING_ENGINE;
+}
+
 }  // namespace
 
 std::unique_ptr<Tracing> Tracing::begin(const TraceSite& site, const engine::TraceRequest& r) {
@@ -88,7 +100,7 @@ absl::Status Tracing::start(const Arrival& a) {
   answer_.set_packet(a.frame.data(), a.frame.size());
   ask_xdp(a);
   port_ = a.port->facts.index;
-  if (answer_.steering() != engine::TRACE_STEERING_HOST && answer_.steering() != engine::TRACE_STEERING_DENIED)
+  if (answer_.steering() != engine::TRACE_STEERING_HOST && answer_.steering() != engine::TRACE_STEERING_DROPPED)
     give_to(site_.workers->receiver(a.queue), std::move(mbuf), false);
   return absl::OkStatus();
 }
@@ -96,9 +108,14 @@ absl::Status Tracing::start(const Arrival& a) {
 void Tracing::ask_xdp(const Arrival& a) {
   if (!site_.steering) return;
   if (a.fragment) return answer_.set_steering(engine::TRACE_STEERING_UNKNOWN);
-  const auto steering = site_.steering(*a.port, a.frame);
-  answer_.set_steering(steering.ok() ? *steering : engine::TRACE_STEERING_FAILED);
-  if (!steering.ok()) answer_.set_steering_trouble(log::trouble_of(steering.status()).text);
+  const auto verdict = site_.steering(a);
+  if (!verdict.ok()) {
+    answer_.set_steering(engine::TRACE_STEERING_FAILED);
+    answer_.set_steering_trouble(log::trouble_of(verdict.status()).text);
+  } else if (*verdict) {
+    answer_.set_steering(steering_of((*verdict)->fate));
+    if ((*verdict)->fate == xdp::Verdict::kDropped) *answer_.mutable_dropped() = drop_of("xdp", (*verdict)->reason);
+  }
 }
 
 void Tracing::give_to(unsigned worker, Mbuf mbuf, bool handed_over) {

@@ -18,18 +18,9 @@
 #include "dataplane/control/workers.h"
 #include "dataplane/engine.pb.h"
 #include "dataplane/path/trace.h"
+#include "xdp/rehearsal.h"
 
 namespace guideway::control {
-
-// What packets are traced in. `steering` says what XDP does with a frame on a port, or why it couldn't be asked.
-struct TraceSite {
-  Workers* workers = nullptr;
-  const Publisher* publisher = nullptr;
-  const Tally* tally = nullptr;
-  std::span<const EnginePort> ports;
-  rte_mempool* pool = nullptr;
-  std::function<absl::StatusOr<engine::TraceSteering>(const EnginePort&, std::span<const uint8_t>)> steering;
-};
 
 // What has come in, or would.
 struct Arrival {
@@ -38,6 +29,17 @@ struct Arrival {
   unsigned queue = 0;
   uint16_t headroom = 0;  // bytes before the packet in its buffer
   bool fragment = false;  // XDP may remember something of it, and isn't asked
+};
+
+// What packets are traced in. `steering` says what XDP does with one, or why it couldn't be asked; nothing where its
+// port has no XDP program.
+struct TraceSite {
+  Workers* workers = nullptr;
+  const Publisher* publisher = nullptr;
+  const Tally* tally = nullptr;
+  std::span<const EnginePort> ports;
+  rte_mempool* pool = nullptr;
+  std::function<absl::StatusOr<std::optional<xdp::Verdict>>(const Arrival&)> steering;
 };
 
 class Tracing {

@@ -7,7 +7,6 @@
 #include "mgmt/bad_request.h"
 #include "mgmt/compile/build_entry.h"
 #include "net/address.h"
-#include "net/drop_reason.h"
 #include "net/headers.h"
 
 namespace guideway::mgmt {
@@ -193,8 +192,15 @@ void fill_mode_origins(const std::vector<Snapshot::Vip>& vips, const engine::Tra
     if (s.has_balance()) s.mutable_balance()->set_mode_from(mode_from(service, s.balance().mode(), vips));
 }
 
+void fill(const engine::TraceEnd::Drop& d, v1::TraceDrop& out) {
+  out.set_stage(d.stage());
+  out.set_reason(d.reason());
+  out.set_text(d.text());
+}
+
 // An echo that goes back is the only answer in which nothing is dropped.
 v1::TraceResponse::Outcome outcome(const engine::Trace& t) {
+  if (t.has_dropped()) return v1::TraceResponse::OUTCOME_DROPPED;
   if (t.passes().empty()) return v1::TraceResponse::OUTCOME_HOST;
   const engine::TracePass& last = t.passes(t.passes_size() - 1);
   if (last.end().has_dropped()) return v1::TraceResponse::OUTCOME_DROPPED;
@@ -245,20 +251,10 @@ void fill(const engine::Trace& trace, const std::vector<Snapshot::Vip>& vips, v1
     if (p.end().has_handed_to()) pass.set_handed_to(p.end().handed_to());
   }
   out.set_outcome(outcome(trace));
-  if (trace.steering() == engine::TRACE_STEERING_DENIED) {
-    const auto& [reason, text] = net::kDropReasonTexts[GW_DROP_SOURCE_FILTERED];
-    out.set_outcome(v1::TraceResponse::OUTCOME_DROPPED);
-    out.mutable_dropped()->set_stage("xdp");
-    out.mutable_dropped()->set_reason(std::string(reason));
-    out.mutable_dropped()->set_text(std::string(text));
-  }
+  if (trace.has_dropped()) fill(trace.dropped(), *out.mutable_dropped());
   if (trace.passes().empty()) return;
   const engine::TraceEnd& end = trace.passes(trace.passes_size() - 1).end();
-  if (end.has_dropped()) {
-    out.mutable_dropped()->set_stage(end.dropped().stage());
-    out.mutable_dropped()->set_reason(end.dropped().reason());
-    out.mutable_dropped()->set_text(end.dropped().text());
-  }
+  if (end.has_dropped()) fill(end.dropped(), *out.mutable_dropped());
   for (const engine::TraceEnd::Sent& s : end.sent()) {
     v1::TraceFrame& f = *out.add_sent();
     f.set_port(s.port());

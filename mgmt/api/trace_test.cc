@@ -114,6 +114,22 @@ TEST_CASE("a trace's end is the last worker's", "[trace]") {
   CHECK(r.dropped().reason() == "mtu_exceeded");
 }
 
+TEST_CASE("a packet that XDP drops comes to no worker", "[trace]") {
+  engine::Trace t;
+  v1::TraceResponse r;
+  t.set_steering(engine::TRACE_STEERING_DROPPED);
+  t.mutable_dropped()->set_stage("xdp");
+  t.mutable_dropped()->set_reason("vip_rate");
+  t.mutable_dropped()->set_text("more packets a second");
+  fill(t, {}, r);
+  CHECK(r.steering() == v1::TraceResponse::STEERING_DROPPED);
+  CHECK(r.outcome() == v1::TraceResponse::OUTCOME_DROPPED);
+  CHECK(r.dropped().stage() == "xdp");
+  CHECK(r.dropped().reason() == "vip_rate");
+  CHECK(r.dropped().text() == "more packets a second");
+  CHECK(r.passes().empty());
+}
+
 TEST_CASE("a trace tells what gave the Service its mode", "[trace]") {
   struct Told {
     ModeWish wish;

@@ -194,8 +194,11 @@ std::string steering(const v1::TraceResponse& r) {
       return line("xdp", "leaves it to the host: it is for no VIP, SNAT address or port of the engine");
     case v1::TraceResponse::STEERING_UNKNOWN:
       return line("xdp", "wasn't asked: it remembers fragments; taken as steered to the engine");
-    case v1::TraceResponse::STEERING_DENIED:
-      return line("xdp", "drops it: a SourceFilter denies its source (guideway filters prefixes --address says which)");
+    case v1::TraceResponse::STEERING_DROPPED:
+      return line("xdp", std::string("drops it, before any worker sees it") +
+                             (r.dropped().reason() == "source_filtered"
+                                  ? "; guideway filters prefixes --address says which SourceFilter has it do so"
+                                  : ""));
     case v1::TraceResponse::STEERING_FAILED:
       return line("xdp", "couldn't be asked: " + r.steering_trouble() + "; taken as steered to the engine");
     default:

@@ -256,6 +256,16 @@ TEST_CASE("what XDP says, in words", "[trace]") {
   r.set_steering_trouble("eth0: BPF_PROG_TEST_RUN: Operation not permitted");
   CHECK(show(r, {}).find("xdp       couldn't be asked: eth0: BPF_PROG_TEST_RUN: Operation not permitted; taken as") !=
         std::string::npos);
+  r.set_steering(v1::TraceResponse::STEERING_DROPPED);
+  r.set_outcome(v1::TraceResponse::OUTCOME_DROPPED);
+  r.mutable_dropped()->set_stage("xdp");
+  r.mutable_dropped()->set_reason("vip_rate");
+  r.mutable_dropped()->set_text("more packets a second");
+  CHECK(show(r, {}).find("  xdp       drops it, before any worker sees it\n"
+                         "Dropped by xdp: vip_rate (more packets a second)\n") != std::string::npos);
+  r.mutable_dropped()->set_reason("source_filtered");
+  CHECK(show(r, {}).find("drops it, before any worker sees it; guideway filters prefixes --address says which") !=
+        std::string::npos);
 }
 
 }  // namespace

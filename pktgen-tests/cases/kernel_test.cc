@@ -14,6 +14,7 @@
 #include <iostream>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <set>
 #include <span>
@@ -43,6 +44,7 @@ class Kernel {
   Kernel() : tables_(must(xdp::KernelTables::create())), program_(steer_bpf__open()) {
     REQUIRE(tables_->lend(program_.get()).ok());
     REQUIRE(steer_bpf__load(program_.get()) == 0);
+    rehearsal_ = must(xdp::Rehearsal::load(*program_));
     const uint32_t zero = 0;
     const gw_port port{{2, 0, 0, 0, 0, 1}, {}};  // the rig's first
     REQUIRE(bpf_map_update_elem(bpf_map__fd(program_->maps.ports), &zero, &port, BPF_ANY) == 0);
@@ -77,7 +79,41 @@ class Kernel {
     return a;
   }
 
+  xdp::Verdict rehearse(const rig::Bytes& packet) {
+    const auto before = drops();
+    const xdp::Verdict verdict = must(rehearsal_->ask(packet, {}));
+    REQUIRE(drops() == before);
+    return verdict;
+  }
+
+  // What it has counted as balanced, and connections and datagrams that it remembers.
+  std::array<uint64_t, 3> noted() const {
+    const uint32_t balanced = GW_COUNT_BALANCED;
+    std::vector<uint64_t> of_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
+    REQUIRE(bpf_map_lookup_elem(bpf_map__fd(program_->maps.counts), &balanced, of_cpu.data()) == 0);
+    std::array<uint64_t, 3> all{std::accumulate(of_cpu.begin(), of_cpu.end(), uint64_t{0})};
+    size_t i = 1;
+    for (const bpf_map* map : {program_->maps.begun, program_->maps.datagrams}) {
+      std::vector<uint8_t> key(bpf_map__key_size(map));
+      const uint8_t* last = nullptr;
+      for (; bpf_map_get_next_key(bpf_map__fd(map), last, key.data()) == 0; last = key.data()) ++all[i];
+      ++i;
+    }
+    return all;
+  }
+
+  // Is foretold, and what is foretold comes true.
   Answer run(const rig::Bytes& packet) {
+    const xdp::Verdict verdict = rehearse(packet);
+    const Answer a = sent(packet);
+    REQUIRE((verdict.fate == xdp::Verdict::kHost) == (a.kind == Answer::kHost));
+    REQUIRE((verdict.fate == xdp::Verdict::kDropped) == (a.kind == Answer::kDropped));
+    REQUIRE(verdict.reason == a.reason);
+    return a;
+  }
+
+ private:
+  Answer sent(const rig::Bytes& packet) {
     rig::Bytes out(4'096);
     bpf_test_run_opts options{};
     options.sz = sizeof options;
@@ -100,7 +136,6 @@ class Kernel {
     return {Answer::kSent, out};
   }
 
- private:
   template <typename T>
   static T must(absl::StatusOr<T> value) {
     INFO(value.status().ToString());
@@ -119,6 +154,7 @@ class Kernel {
 
   std::unique_ptr<xdp::KernelTables> tables_;
   xdp::Object program_;
+  std::optional<xdp::Rehearsal> rehearsal_;
   xdp::Fd socket_;
 };
 
@@ -387,6 +423,25 @@ TEST_CASE("where the engine knew no way, the kernel is asked for one by a port",
   rig.foreign_link("10.0.8.0/24");
   host.run("ip route add 10.0.8.0/24 via 10.0.1.77");
   CHECK(ask("10.0.8.1").reason == DropReason::FOREIGN_PORT);
+}
+
+TEST_CASE("a rehearsal of what the kernel balances notes nothing", "[kernel]") {
+  if (geteuid() != 0) return;
+  Kernel kernel;
+  Rig rig({.kernel = &kernel.tables()});
+  network(rig);
+  for (const auto protocol : {Protocol::kTcp, Protocol::kUdp}) {
+    auto s = service(kVip, 80, protocol, Mode::kDsrL2, {"10.0.1.10"});
+    s.name = protocol == Protocol::kTcp ? "tcp" : "udp";
+    rig.service(s);
+  }
+  const rig::Bytes syn = flow(40'000, net::kTcpSyn).bytes();
+  Frame fragment = datagram(40'000);
+  const rig::Bytes first = fragment.fragment(net::kIpv4MoreFragments).bytes();
+  for (const rig::Bytes& in : {syn, first}) CHECK(kernel.rehearse(in).fate == xdp::Verdict::kEngine);
+  CHECK(kernel.noted() == std::array<uint64_t, 3>{0, 0, 0});
+  for (const rig::Bytes& in : {syn, first}) CHECK(kernel.run(in).kind == Answer::kSent);
+  CHECK(kernel.noted() == std::array<uint64_t, 3>{2, 2, 1});
 }
 
 TEST_CASE("a VIP's rate limit outlives changes of its row, and goes when it is told", "[kernel]") {

@@ -255,7 +255,7 @@ TEST_CASE("a trace tells why XDP couldn't be asked", "[trace]") {
   network(rig);
   const auto syn = Frame().ipv4("10.0.0.99", kVip).tcp(40'000, 80).syn().bytes();
   control::TraceSite site = rig.trace_site();
-  site.steering = [](const control::EnginePort&, std::span<const uint8_t>) {
+  site.steering = [](const control::Arrival&) {
     return absl::PermissionDeniedError("BPF_PROG_TEST_RUN: Operation not permitted");
   };
   const auto traced = [&](bool fragment) {
@@ -269,6 +269,34 @@ TEST_CASE("a trace tells why XDP couldn't be asked", "[trace]") {
   CHECK(end_of(traced(false)).dropped().reason() == "no_vip");  // as if it were steered here
   CHECK(traced(true).steering() == engine::TRACE_STEERING_UNKNOWN);
   CHECK(traced(true).steering_trouble().empty());
+}
+
+TEST_CASE("a trace tells what XDP does with the packet, and why it drops it", "[trace]") {
+  Rig rig;
+  network(rig);
+  const auto syn = Frame().ipv4("10.0.0.99", kVip).tcp(40'000, 80).syn().bytes();
+  control::TraceSite site = rig.trace_site();
+  const auto traced = [&](std::optional<xdp::Verdict> verdict) {
+    site.steering = [verdict](const control::Arrival&) { return verdict; };
+    const auto tracing = control::Tracing::begin(site, {syn, site.ports.data(), 0, RTE_PKTMBUF_HEADROOM});
+    if (auto answer = tracing->step(control::Tracing::Clock::now())) return *std::move(answer);
+    rig.workers()[0].trace_asked(rig.now());
+    return tracing->step(control::Tracing::Clock::now()).value();
+  };
+  const engine::Trace dropped = traced(xdp::Verdict{xdp::Verdict::kDropped, net::DropReason::VIP_RATE});
+  CHECK(dropped.steering() == engine::TRACE_STEERING_DROPPED);
+  CHECK(dropped.dropped().stage() == "xdp");
+  CHECK(dropped.dropped().reason() == "vip_rate");
+  CHECK(dropped.dropped().text().starts_with("more packets a second to the VIP"));
+  CHECK(dropped.passes().empty());
+  const engine::Trace host = traced(xdp::Verdict{xdp::Verdict::kHost});
+  CHECK(host.steering() == engine::TRACE_STEERING_HOST);
+  CHECK_FALSE(host.has_dropped());
+  CHECK(host.passes().empty());
+  CHECK(traced(xdp::Verdict{}).steering() == engine::TRACE_STEERING_ENGINE);
+  CHECK(traced(xdp::Verdict{}).passes_size() == 1);
+  CHECK(traced(std::nullopt).steering() == engine::TRACE_STEERING_UNSPECIFIED);
+  CHECK(traced(std::nullopt).passes_size() == 1);
 }
 
 // The stage of the last pass that has these facts, or none.
