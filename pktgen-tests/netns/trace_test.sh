@@ -191,6 +191,46 @@ lab_wait_until 5 no_backend || fail "a VIP without backends isn't said to have n
 is_dropped "a SYN to a VIP without backends" no_backend
 for server in "${LAB_SERVERS[@]}"; do set_endpoint "$server" True True False; done
 
+say "what XDP drops, which no trace changes"
+vip=${LAB_VIP4[dsr-ipip]}
+trace_from() {
+  code=0
+  traced=$(lab_cli trace tcp "$1:21000" "$vip:80" -o json) || code=$?
+}
+xdp_drops() { [ "$code $(told '"\(.outcome) \(.dropped.stage) \(.dropped.reason)"')" = "3 OUTCOME_DROPPED xdp $1" ]; }
+lab_cli apply -f - <<'EOF' >/dev/null
+{apiVersion: guideway.io/v1alpha1, kind: SourceFilter, metadata: {name: denied}, spec: {deniedCIDRs: [203.0.113.0/24]}}
+EOF
+denied() { trace_from 203.0.113.7 && xdp_drops source_filtered; }
+lab_wait_until 5 denied || fail "a denied source isn't said to be dropped by XDP: $traced"
+before=$(lab_cli drops -o json)
+for _ in {1..10}; do
+  trace_from 203.0.113.7
+  xdp_drops source_filtered || fail "a denied source isn't said to be dropped by XDP: $traced"
+  trace_from 224.0.0.1
+  xdp_drops bad_address || fail "an impossible source isn't said to be dropped by XDP: $traced"
+done
+equal "drops after traces of what XDP drops" "$before" "$(lab_cli drops -o json)"
+text=$(lab_cli trace tcp 203.0.113.7:21000 "$vip:80") || true
+has '^Dropped by xdp: source_filtered (' <<<"$text" || fail "the trace doesn't say that XDP drops a denied source: $text"
+
+before=$(lab_cli status -o json | jq -c .applied)
+edit dsr-ipip.yaml "text.replace('  annotations:\n', '  annotations:\n    guideway.io/rate-limit-pps: \"1\"\n', 1)"
+limited() { lab_cli status -o json | jq -e --argjson before "$before" '.applied != $before and .applied == .desired'; }
+lab_wait_until 5 limited || fail "the rate limit isn't taken"
+for _ in {1..30}; do
+  trace_from 10.77.1.2
+  equal "the exit code of a trace within the rate of $vip" 0 "$code"
+done
+get "$vip" / -m 3 >/dev/null || fail "traces have used up the rate of $vip"
+# Ten packets come at once, and one a second.
+over_rate() {
+  for _ in {1..3}; do get "$vip" / -m 1 --connect-timeout 0.2 >/dev/null 2>&1 || true; done
+  trace_from 10.77.1.2
+  xdp_drops vip_rate
+}
+lab_wait_until 10 over_rate || fail "a VIP over its rate isn't said to be dropped by XDP: $traced"
+
 say "what isn't the engine's"
 trace tcp "${LAB_VIP4[dsr-l2]}" 81
 equal "the exit code for a port that is none of the VIP's" 3 "$code"
