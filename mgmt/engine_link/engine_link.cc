@@ -20,6 +20,11 @@ constexpr milliseconds kLater{2000};          // the engine's sweep frees rows a
 constexpr const char* kGateway = "gateway";   // as Refused.entry names it
 constexpr const char* kDenied = "denied sources";
 
+absl::Status driven_by_another(uint32_t pid) {
+  const std::string who = pid == 0 ? "another guidewayd" : "another guidewayd (pid " + std::to_string(pid) + ")";
+  return log::failure(absl::StatusCode::kFailedPrecondition, who + " drives this engine", "stop one of the two");
+}
+
 }  // namespace
 
 absl::Status check_hello(const engine::Hello& hello) {
@@ -77,6 +82,7 @@ absl::Status EngineLink::take(const engine::Envelope& message) {
 
 absl::Status EngineLink::take_hello(const engine::Hello& hello) {
   if (absl::Status s = check_hello(hello); !s.ok()) return s;
+  if (hello.has_daemon_pid()) return driven_by_another(hello.daemon_pid());
   loop_.cancel(answer_timer_);
   hello_ = hello;
   trouble_.clear();

@@ -356,6 +356,21 @@ TEST_CASE("link: an engine that can't be understood is left, and tried again") {
   CHECK(s->engine_trouble.find("version 7") != std::string::npos);
 }
 
+TEST_CASE("link: an engine that another daemon drives is left to it, and taken once that is gone") {
+  engine::Hello driven = FakeEngine::good_hello();
+  driven.set_daemon_pid(4711);
+  Rig rig(driven);
+  rig.manifest("a.yaml", web(1));
+  REQUIRE(rig.start().ok());
+  const std::string why = "another guidewayd (pid 4711) drives this engine; stop one of the two";
+  CHECK(rig.wait([&](const Snapshot& s) { return s.engine_trouble == why; })->engine_trouble == why);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // it has come again by now
+  CHECK(rig.engine.state().connections == 0);
+  CHECK(rig.wait([](const Snapshot&) { return true; })->engine_trouble == why);
+  rig.engine.set_hello(FakeEngine::good_hello());
+  CHECK(rig.engine.wait(services(1)));
+}
+
 TEST_CASE("link: a large state reaches a slow engine, and changes meanwhile follow it") {
   Rig rig;
   std::string text;

@@ -62,6 +62,11 @@ FakeEngine::~FakeEngine() {
   ::unlink(path_.c_str());
 }
 
+void FakeEngine::set_hello(engine::Hello hello) {
+  const std::lock_guard lock(mutex_);
+  hello_ = std::move(hello);
+}
+
 void FakeEngine::set_refuse(Refuse refuse) {
   const std::lock_guard lock(mutex_);
   refuse_ = std::move(refuse);
@@ -115,7 +120,10 @@ void FakeEngine::run() {
     auto peer = std::make_unique<Peer>();
     peer->fd = Fd{::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
     engine::Envelope hello;
-    *hello.mutable_hello() = hello_;
+    {
+      const std::lock_guard lock(mutex_);
+      *hello.mutable_hello() = hello_;
+    }
     send(*peer, hello);
     peers.push_back(std::move(peer));
   }

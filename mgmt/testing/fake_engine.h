@@ -50,6 +50,8 @@ class FakeEngine {
   static engine::Hello good_hello();
   // A Refuse that names every service of that name.
   static Refuse refuse_service(std::string name);
+  // To who comes from now on.
+  void set_hello(engine::Hello hello);
   void set_refuse(Refuse refuse);
   // Bytes to send instead of the next Applied.
   void set_garbage(std::string bytes);
@@ -79,12 +81,12 @@ class FakeEngine {
   void send(Peer& peer, const engine::Envelope& message);
 
   std::string path_;
-  engine::Hello hello_;
   Fd listener_;
   Fd wake_;
   mutable std::mutex mutex_;  // guards what follows
   mutable std::condition_variable changed_;
   State state_;
+  engine::Hello hello_;
   Refuse refuse_;
   std::string garbage_;
   bool stalled_ = false;

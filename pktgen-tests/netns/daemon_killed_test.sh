@@ -13,6 +13,25 @@ instance() { lab_cli status -o json | jq -r .applied.instance; }
 first=$(applied) first_instance=$(instance)
 [ "$first" -ge 1 ] || fail "no generation is applied: $first"
 
+say "a second daemon, with another state: it is refused, says so, and changes nothing"
+other=$LAB_RUN/other
+mkdir -p "$other/manifests"
+ip netns exec "$LAB_PREFIX-gateway" "$LAB_BUILD/mgmt/guidewayd" --manifests "$other/manifests" --state-dir "$other/daemon" \
+  --engine "$LAB_RUN/engine.sock" --listen "unix:$other/guideway.sock" >"$LAB_RUN/log/other.log" 2>&1 </dev/null &
+second=$!
+refused() {
+  "$LAB_BUILD/mgmt/guideway" --server "unix:$other/guideway.sock" status |
+    has "another guidewayd (pid $(cat "$LAB_RUN/pids/daemon")) drives this engine; stop one of the two"
+}
+lab_wait_until 10 refused || fail "the second daemon doesn't say why it has no engine: $(cat "$LAB_RUN/log/other.log")"
+sleep 1  # it has come again some times
+refused || fail "the second daemon no longer says why it has no engine"
+equal "how often that is logged" 1 "$(grep -c 'drives this engine' "$LAB_RUN/log/other.log")"
+equal "the servers beside a second daemon" 'web1 web2 web3' "$(servers_behind "$vip")"
+equal "the generation beside a second daemon" "$first" "$(applied)"
+kill "$second"
+wait "$second" || fail "the second daemon doesn't end well"
+
 load 12s "$vip"
 sleep 1
 kill -9 "$(cat "$LAB_RUN/pids/daemon")"

@@ -34,6 +34,12 @@ std::optional<ucred> peer_of(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? std::optional(peer) : std::nullopt;
 }
 
+// 0: we don't see it, as it is in another namespace.
+uint32_t pid_of(int fd) {
+  const auto peer = peer_of(fd);
+  return peer ? static_cast<uint32_t>(peer->pid) : 0;
+}
+
 // Root, or whom we run as.
 bool is_one_of_us(int fd) {
   const auto peer = peer_of(fd);
@@ -114,10 +120,12 @@ void ContractServer::add_to(std::vector<pollfd>& fds) const {
     fds.push_back({c.fd.get(), static_cast<short>(POLLIN | (c.out.empty() && !c.owed() ? 0 : POLLOUT)), 0});
 }
 
+// Who comes is heard last: where a daemon has come back, its old connection has ended by then.
 void ContractServer::handle(const std::vector<pollfd>& fds) {
+  bool knocked = false;
   for (const pollfd& p : fds) {
     if (p.revents == 0) continue;
-    if (p.fd == listener_.get()) accept();
+    knocked = knocked || p.fd == listener_.get();
     for (Connection& c : connections_) {
       if (p.fd != c.fd.get() || c.closed) continue;
       if (p.revents & (POLLIN | POLLHUP | POLLERR)) receive(c);
@@ -128,6 +136,7 @@ void ContractServer::handle(const std::vector<pollfd>& fds) {
   for (Connection& c : connections_)
     if (!c.closed && c.tracing != nullptr) follow_trace(c);
   connections_.remove_if([](const Connection& c) { return c.closed; });
+  if (knocked) accept();
 }
 
 std::optional<xdp::Fd> ContractServer::take_successor() {
@@ -165,8 +174,15 @@ void ContractServer::accept() {
   engine::Envelope hello;
   *hello.mutable_hello() = callbacks_.hello();
   hello.mutable_hello()->set_version(kVersion);
+  if (const Connection* d = driver()) hello.mutable_hello()->set_daemon_pid(pid_of(d->fd.get()));
   append_frame(c.out, hello);
   send(c);
+}
+
+const ContractServer::Connection* ContractServer::driver() const {
+  const auto found = std::ranges::find_if(
+      connections_, [](const Connection& c) { return !c.closed && c.purpose == engine::Attach::PURPOSE_STATE; });
+  return found == connections_.end() ? nullptr : &*found;
 }
 
 void ContractServer::close(Connection& c, const std::string& why, const char* remedy) {
@@ -247,16 +263,17 @@ void ContractServer::answer_on(Connection& c) {
   append_frame(c.out, answer);
 }
 
-// One daemon at a time: a new one takes over.
+// One daemon at a time: the first, until its connection ends.
 void ContractServer::attach(Connection& c, const engine::Attach& attach) {
   if (attach.version() != kVersion)
     return close(
         c, absl::StrCat("closed a daemon that speaks version ", attach.version(), " of the contract, not ", kVersion),
         "install both from one release");
-  if (attach.purpose() == engine::Attach::PURPOSE_STATE)
-    for (Connection& other : connections_)
-      if (&other != &c && !other.closed && other.purpose == engine::Attach::PURPOSE_STATE)
-        close(other, "a new daemon takes over from the one that was connected", "if both still run, stop one");
+  if (const Connection* d = driver(); d != nullptr && d != &c && attach.purpose() == engine::Attach::PURPOSE_STATE)
+    return close(c,
+                 absl::StrCat("refused a second daemon (pid ", pid_of(c.fd.get()), ") while that of pid ",
+                              pid_of(d->fd.get()), " drives this engine"),
+                 "stop one of the two");
   if (attach.purpose() == engine::Attach::PURPOSE_SUCCEED && !is_one_of_us(c.fd.get()))
     return close(c, "closed a peer that wants our place and isn't root", "upgrade as root");
   c.purpose = attach.purpose();

@@ -70,6 +70,8 @@ class ContractServer {
   ContractServer(std::string path, xdp::Fd listener, ContractState& state, Callbacks callbacks)
       : path_(std::move(path)), listener_(std::move(listener)), state_(state), callbacks_(std::move(callbacks)) {}
   void accept();
+  // The connection by which a daemon drives us; null if none does.
+  const Connection* driver() const;
   void receive(Connection& c);
   void take_messages(Connection& c);
   void take(Connection& c, const engine::Envelope& message);
