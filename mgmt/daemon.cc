@@ -59,7 +59,7 @@ Daemon::Daemon(EventLoop& loop, DaemonOptions options)
       api_last_good_(options_.state_dir + "/last-good", ""),
       compiler_(store_),
       engine_(loop, options_.engine_socket, compiler_, [this] { state_changed(); }),
-      observe_(loop, options_.engine_socket),
+      observe_(loop, options_.engine_socket, engine_.silence()),
       api_(loop, store_, options_.state_dir, host_ports_,
            {[this](const auto& keys) {
               for (const ObjectKey& key : keys) unkept_.insert(api_.path_of(key));
@@ -361,7 +361,8 @@ absl::StatusOr<SnapshotPtr> Daemon::take_snapshot(std::optional<Question> questi
   return await<SnapshotPtr>(loop_, [this, question](const Reply<SnapshotPtr>& reply) {
     auto s = std::make_shared<Snapshot>(snapshot());
     if (!question) return reply(std::move(s));
-    observe_.ask(*question, [reply, s, question](const Observation* answer) {
+    observe_.ask(*question, [this, reply, s, question](const Observation* answer) {
+      s->engine_trouble = engine_.trouble();  // the answer may have been long in coming
       if (answer != nullptr && *question == Question::kStatus) s->status = answer->status;
       if (answer != nullptr && *question == Question::kCounters) s->counters = answer->counters;
       reply(s);
@@ -383,9 +384,8 @@ absl::StatusOr<engine::Envelope> Daemon::ask_engine(const engine::Envelope& requ
   return await<engine::Envelope>(loop_, [this, request, what](const Reply<engine::Envelope>& reply) {
     observe_.request(request, [this, what, reply](const engine::Envelope* answer) {
       if (answer != nullptr) return reply(*answer);
-      const std::string why = engine_.trouble();
       reply(absl::FailedPreconditionError(std::string("the engine ") + what + ": " +
-                                          (why.empty() ? "it doesn't answer" : why)));
+                                          (engine_.connected() ? "it doesn't answer" : engine_.trouble())));
     });
   });
 }

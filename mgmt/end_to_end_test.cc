@@ -191,7 +191,7 @@ TEST_CASE("end to end: the CLI shows what the daemon and the engine have") {
   // What the engine doesn't answer isn't known; the rest is.
   p.engine.set_stalled(true);
   CHECK(p.cli({"drops"}, out) == 1);
-  CHECK(contains(out, "the engine doesn't say what it dropped: it doesn't answer"));
+  CHECK(contains(out, "the engine doesn't say what it dropped: the engine hasn't answered for "));
   CHECK(p.cli({"services"}, out) == 0);
   CHECK(contains(out, "Programmed   -      -\n"));
   CHECK(daemon.stop() == 0);
@@ -1153,6 +1153,7 @@ TEST_CASE("end to end: Prometheus finds what the API tells") {
   std::string without;
   for (int i = 0; i < 100 && !contains(without, "guideway_engine_connected 0\n"); ++i) without = scrape();
   CHECK(contains(without, "guideway_engine_connected 0\n"));
+  CHECK(contains(without, "guideway_problems 3\n"));
   CHECK(contains(without, "guideway_vips 1\n"));
 
   // A port that is taken is said, and nothing runs.

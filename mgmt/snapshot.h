@@ -34,7 +34,7 @@ struct Snapshot {
   };
   uint64_t uptime_seconds = 0;
   std::string engine_socket;
-  std::string engine_trouble;
+  std::string engine_trouble;          // why it isn't connected, or that it doesn't answer
   std::optional<engine::Hello> hello;  // unset: not connected
   // Unset: it wasn't asked for, or the engine didn't answer.
   std::optional<engine::Status> status;

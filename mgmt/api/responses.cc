@@ -130,6 +130,11 @@ void fill(const Snapshot& s, v1::GetStatusResponse& out) {
   fill_limits(s, engine);
   fill(s.desired, *out.mutable_desired());
   if (s.applied) fill(*s.applied, *out.mutable_applied());
+  if (!s.engine_trouble.empty()) {
+    v1::Problem& p = *out.add_problems();
+    p.set_object("guideway-engine");
+    p.set_text(s.engine_trouble);
+  }
   for (const Problem& p : s.problems) fill(p, *out.add_problems());
   fill(s.skipped, *out.mutable_skipped());
   for (const auto& f : s.files) {

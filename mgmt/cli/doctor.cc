@@ -27,6 +27,7 @@ constexpr const char* kNoRoom =
 constexpr const char* kAllTheWay = ", as does all the way to the backends";
 constexpr const char* kNewerKernel = "apt install linux-image-amd64";
 constexpr const char* kRestart = "systemctl restart guideway-engine";
+constexpr const char* kEngineProblem = "guideway-engine";  // Problem.object where it is about the engine itself
 constexpr const char* kOtherOptions = "editor /etc/default/guideway-engine && systemctl restart guideway-engine";
 
 // What is put around packets, in bytes, by the address of the backend that they are sent to.
@@ -61,17 +62,14 @@ class Examination {
 
   void daemon(const std::string& trouble) {
     if (!trouble.empty()) return away(trouble);
-    if (status_.problems().empty())
-      fine("desired state", "all of it is in force");
-    else
-      problem("desired state",
-              number(static_cast<uint64_t>(status_.problems_size())) +
-                  " parts of it aren't in force; the status names each, with its remedy",
-              "guideway status");
-    if (!status_.engine().connected())
-      return problem("engine", "guidewayd isn't connected to it: " + status_.engine().trouble(),
-                     "systemctl start guideway-engine");
-    fine("engine", "version " + status_.engine().version() + " is connected");
+    desired_state();
+    const v1::Engine& e = status_.engine();
+    if (!e.connected())
+      return problem("engine", "guidewayd isn't connected to it: " + e.trouble(), "systemctl start guideway-engine");
+    if (!e.trouble().empty()) return problem("engine", e.trouble(), kRestart);
+    if (!e.has_status())
+      return hint("engine", "it doesn't tell its status now: a large change may keep it busy", "guideway status");
+    fine("engine", "version " + e.version() + " is connected");
     // Of what is looked at here the engine tells only how it was when it began.
     std::set<std::string> looked_at;
     for (const auto& [name, facts] : host_.interfaces)
@@ -302,6 +300,22 @@ class Examination {
     if (!any && !vips.empty()) fine("VIPs", "none of them is an address of this host");
   }
 
+  // Of an engine in trouble that is said once, as the engine's.
+  void desired_state() {
+    const auto parts =
+        std::ranges::count_if(status_.problems(), [](const v1::Problem& p) { return p.object() != kEngineProblem; });
+    if (parts != 0)
+      problem(
+          "desired state",
+          number(static_cast<uint64_t>(parts)) + " parts of it aren't in force; the status names each, with its remedy",
+          "guideway status");
+    else if (!status_.engine().has_status() || !status_.engine().trouble().empty())
+      return;
+    else if (status_.applied().counter() != status_.desired().counter())
+      hint("desired state", "the engine hasn't confirmed the last change yet", "guideway status");
+    else
+      fine("desired state", "all of it is in force");
+  }
   // The daemon can't be asked. Why a socket can't be used, gRPC says in the system's words.
   void away(const std::string& trouble) {
     const auto says = [&](const char* text) { return trouble.find(text) != std::string::npos; };

@@ -281,13 +281,15 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          p.status.mutable_engine()->set_connected(false);
          p.status.mutable_engine()->set_trouble("no socket");
        }},
-      {kHint, "hugepages", "0 of 512 pages", "echo 1536 >/sys",
+      {kProblem, "engine", "hasn't answered for 3 s", "systemctl restart guideway-engine",
        [](Patient& p) {
-         p.status.mutable_engine()->clear_status();
-         p.host.engine.reset();
-         p.host.root = true;
-         p.host.bounding = ~0ULL;
+         p.status.mutable_engine()->set_trouble("the engine hasn't answered for 3 s");
+         p.status.add_problems()->set_object("guideway-engine");
        }},
+      {kHint, "engine", "a large change", "guideway status",
+       [](Patient& p) { p.status.mutable_engine()->clear_status(); }},
+      {kHint, "desired state", "hasn't confirmed", "guideway status",
+       [](Patient& p) { p.status.mutable_desired()->set_counter(p.status.applied().counter() + 1); }},
   };
   for (const Ill& ill : all) find_alone(ill, true);
   const std::vector<Ill> by_a_sentence{
@@ -395,6 +397,8 @@ TEST_CASE("doctor: without daemon or engine the host is looked at all the same",
   p.trouble = "guidewayd can't be reached: is it running?";
   p.host.engine.reset();
   p.host.bpffs = false;
+  p.host.root = true;
+  p.host.bounding = ~0ULL;
   const std::string text = show(p.examine(), {});
   INFO(text);
   CHECK(
@@ -403,6 +407,7 @@ TEST_CASE("doctor: without daemon or engine the host is looked at all the same",
   for (const Finding& f : p.examine()) CHECK((f.severity == Severity::kFine || can_be_pasted(f.remedy)));
   CHECK(text.find("hint      bpffs: ") != std::string::npos);
   CHECK(text.find("hint      hugepages: 0 of 512 pages of 2 MB are free") != std::string::npos);
+  CHECK(text.find("→ echo 1536 >/sys") != std::string::npos);
   p.trouble.clear();
   p.status.mutable_engine()->set_trouble("no socket");
   CHECK(show(p.examine(), {}).starts_with("problem   engine: guidewayd isn't connected to it: no socket\n"));

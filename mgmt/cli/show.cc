@@ -42,6 +42,7 @@ std::string show_limits(const v1::Engine& e, const Style& style) {
 std::string show_engine(const v1::Engine& e, const Style& style) {
   if (!e.connected()) return painted(style, Colour::kRed, "Engine:      NOT CONNECTED: " + e.trouble()) + "\n";
   std::string out = "Engine:      " + e.version() + " at " + e.socket();
+  if (!e.trouble().empty()) out += painted(style, Colour::kRed, ", DOESN'T ANSWER");
   if (!e.has_status()) return out + ", no status\n";
   const auto& s = e.status();
   out += ", up " + duration(s.uptime_seconds()) + ", " + (s.hugepages() ? "hugepages" : "plain memory") +
@@ -106,13 +107,7 @@ std::string show(const google::protobuf::RepeatedPtrField<v1::Problem>& problems
 }
 
 std::string show(const v1::GetStatusResponse& r, const Style& style) {
-  auto problems = r.problems();
-  if (!r.engine().connected()) {
-    v1::Problem& p = *problems.Add();
-    p.set_object("guideway-engine");
-    p.set_text("isn't connected: what happens to packets is unknown");
-  }
-  std::string out = show(problems, style);
+  std::string out = show(r.problems(), style);
   out += "Daemon:      " + r.version() + ", up " + duration(r.uptime_seconds()) + "\n";
   out += "Manifests:   " + number(static_cast<uint64_t>(r.files_size())) + " files in " + r.manifest_directory() +
          ": " + number(r.services()) + " services, " + number(r.vips()) + " VIPs, " + number(r.endpoint_slices()) +

@@ -47,8 +47,9 @@ TEST_CASE("what isn't as it should be has a colour, and nothing else", "[show]")
   CHECK(show(services, coloured).find("\x1b[31mRefused\x1b[0m") != std::string::npos);
   CHECK(show(backends, coloured).find("\x1b[33mnot-ready\x1b[0m") != std::string::npos);
   CHECK(show(status, coloured).find("\x1b[31mPROBLEMS (1):\x1b[0m") != std::string::npos);
+  status.mutable_engine()->set_trouble("it hangs");
+  CHECK(show(status, coloured).find("\x1b[31m, DOESN'T ANSWER\x1b[0m") != std::string::npos);
   status.mutable_engine()->set_connected(false);
-  CHECK(show(status, coloured).find("\x1b[31mPROBLEMS (2):\x1b[0m") != std::string::npos);
   CHECK(show(status, coloured).find("\x1b[31mEngine:      NOT CONNECTED") != std::string::npos);
 }
 

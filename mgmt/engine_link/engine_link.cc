@@ -15,9 +15,12 @@ using std::chrono::milliseconds;
 constexpr milliseconds kFirstBackoff{50};
 constexpr milliseconds kLongestBackoff{1000};
 constexpr milliseconds kHelloWithin{5000};
-constexpr milliseconds kAnswerWithin{30000};  // a full state of 10,000 services builds in about ten seconds
-constexpr milliseconds kLater{2000};          // the engine's sweep frees rows about once a second
-constexpr const char* kGateway = "gateway";   // as Refused.entry names it
+constexpr milliseconds kAnswerWithin{30000};      // a full state of 10,000 services builds in about ten seconds
+constexpr milliseconds kPatience{1000};           // with a small one
+constexpr uint64_t kSlotsInMillisecond = 10'000;  // of Maglev tables, on a slow core
+constexpr uint64_t kDeniedBytesInMillisecond = 10'000;
+constexpr milliseconds kLater{2000};         // the engine's sweep frees rows about once a second
+constexpr const char* kGateway = "gateway";  // as Refused.entry names it
 constexpr const char* kDenied = "denied sources";
 
 absl::Status driven_by_another(uint32_t pid) {
@@ -42,7 +45,8 @@ EngineLink::EngineLink(EventLoop& loop, std::string path, const Compiler& compil
       on_change_(std::move(on_change)),
       connection_(
           loop, [this](const engine::Envelope& m) { return take(m); }, [this](const absl::Status& s) { closed(s); }),
-      backoff_(kFirstBackoff) {
+      backoff_(kFirstBackoff),
+      silence_(loop, [this] { on_change_(); }) {
   std::random_device random;
   instance_ = static_cast<uint64_t>(random()) << 32 | random();
 }
@@ -62,6 +66,7 @@ void EngineLink::closed(const absl::Status& why) {
   trouble_ = text;
   hello_.reset();
   in_flight_.reset();
+  silence_.forgive(Silence::Side::kState);
   need_full_ = true;
   loop_.call_after(backoff_, [this] { connect(); });
   backoff_ = std::min(backoff_ * 2, kLongestBackoff);
@@ -74,6 +79,7 @@ void EngineLink::expect_answer(milliseconds within, const char* what) {
 }
 
 absl::Status EngineLink::take(const engine::Envelope& message) {
+  silence_.heard(Silence::Side::kState);
   if (!hello_ && message.has_hello()) return take_hello(message.hello());
   if (hello_ && in_flight_ && message.has_applied()) return take_applied(message.applied());
   if (hello_ && in_flight_ && message.has_refused()) return take_refused(message.refused());
@@ -128,9 +134,19 @@ void EngineLink::send_pending() {
   batch.generation.set_instance(instance_);
   batch.generation.set_counter(++counter_);
   write(batch);
+  silence_.asked(Silence::Side::kState, patience_for(batch));
   in_flight_ = std::move(batch);
   expect_answer(kAnswerWithin, "answer to a commit");
   connection_.flush();
+}
+
+// What it may rightly take longer for is building tables and taking prefixes.
+milliseconds EngineLink::patience_for(const Batch& batch) {
+  uint64_t slots = 0;
+  for (const auto& [name, entry] : batch.entries) slots += entry->table_size;
+  uint64_t denied = 0;
+  for (const auto& [part, frame] : batch.denied) denied += frame ? frame->size() : 0;
+  return kPatience + milliseconds(slots / kSlotsInMillisecond + denied / kDeniedBytesInMillisecond);
 }
 
 void EngineLink::fill_gateway(Batch& batch) {
@@ -318,6 +334,7 @@ void EngineLink::try_again(const std::string& name) {
 }
 
 engine::Generation EngineLink::desired() const {
+  if (hello_ && applied_generation_ && !in_flight_ && !pending() && refusals_.empty()) return *applied_generation_;
   engine::Generation g;
   g.set_instance(instance_);
   g.set_counter(counter_ + (pending() ? 1 : 0));

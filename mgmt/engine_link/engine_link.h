@@ -15,6 +15,7 @@
 #include "mgmt/compile/compiler.h"
 #include "mgmt/engine_link/budget.h"
 #include "mgmt/engine_link/connection.h"
+#include "mgmt/engine_link/silence.h"
 
 namespace guideway::mgmt {
 
@@ -29,7 +30,7 @@ class EngineLink {
     bool later = false;     // by the engine, for room that comes by itself: tried again after a while
   };
 
-  // `on_change`: connected, disconnected, applied or refused. Nothing is sent before start().
+  // `on_change`: connected, disconnected, applied, refused, or silent for too long. Nothing is sent before start().
   EngineLink(EventLoop& loop, std::string path, const Compiler& compiler, std::function<void()> on_change);
 
   void start();
@@ -38,10 +39,13 @@ class EngineLink {
 
   bool connected() const { return hello_.has_value(); }
   const std::optional<engine::Hello>& hello() const { return hello_; }
-  // Why there is no connection; empty if there is one.
-  const std::string& trouble() const { return trouble_; }
+  // Why there is no connection, or that nothing is heard on it; empty if the engine answers.
+  std::string trouble() const { return trouble_.empty() ? silence_.trouble() : trouble_; }
+  // For whoever else asks it something.
+  Silence& silence() { return silence_; }
   std::string socket_path() const { return path_; }
-  // The number that the next batch will have, or that the last one had if nothing waits.
+  // The number that the next batch will have, or that the last one had if nothing waits. Once that is applied, or gone
+  // again after a refusal, it is applied()'s.
   engine::Generation desired() const;
   const std::optional<engine::Generation>& applied() const { return applied_generation_; }
   // "gateway", "denied sources", or an Entry's name.
@@ -71,6 +75,7 @@ class EngineLink {
   void closed(const absl::Status& why);
   bool pending() const { return need_full_ || gateway_dirty_ || denied_dirty_ || !dirty_.empty(); }
   void send_pending();
+  static std::chrono::milliseconds patience_for(const Batch& batch);
   void fill_gateway(Batch& batch);
   void fill_denied(Batch& batch);
   void fill_full(Batch& batch);
@@ -87,8 +92,9 @@ class EngineLink {
   Connection connection_;
   std::chrono::milliseconds backoff_;
   EventLoop::TimerId answer_timer_ = 0;
+  Silence silence_;
   std::optional<engine::Hello> hello_;
-  std::string trouble_;
+  std::string trouble_ = "guidewayd has only begun to connect to the engine; it goes on by itself";
 
   bool need_full_ = true;
   bool gateway_dirty_ = true;

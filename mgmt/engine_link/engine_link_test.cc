@@ -371,6 +371,69 @@ TEST_CASE("link: an engine that another daemon drives is left to it, and taken o
   CHECK(rig.engine.wait(services(1)));
 }
 
+TEST_CASE("link: an engine that owes an answer for too long is in trouble until it answers") {
+  Rig rig;
+  rig.manifest("a.yaml", web(1));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(services(1)));
+  const std::string silent = "the engine hasn't answered for ";
+  const auto trouble_begins = [&](const Snapshot& s) { return s.engine_trouble.starts_with(silent); };
+  const auto no_trouble = [](const Snapshot& s) { return s.engine_trouble.empty(); };
+  CHECK(rig.wait(no_trouble)->engine_trouble.empty());
+
+  SECTION("to a commit") {
+    rig.engine.set_stalled(true);
+    rig.manifest("a.yaml", web(1) + web(2));
+    const auto waits = [](const Snapshot& s) { return s.desired.counter() == s.applied->counter() + 1; };
+    const SnapshotPtr at_first = rig.wait(waits);
+    CHECK(waits(*at_first));
+    CHECK(at_first->engine_trouble.empty());  // it may take a moment
+    CHECK(trouble_begins(*rig.wait(trouble_begins)));
+    rig.engine.set_stalled(false);
+    REQUIRE(rig.engine.wait(services(2)));
+  }
+  SECTION("to a question") {
+    REQUIRE(rig.daemon().take_snapshot(Question::kStatus).value()->status);
+    rig.engine.set_stalled(true);
+    const SnapshotPtr asked = rig.daemon().take_snapshot(Question::kStatus).value();
+    CHECK_FALSE(asked->status);
+    CHECK(trouble_begins(*asked));
+    rig.engine.set_stalled(false);
+  }
+  const SnapshotPtr after = rig.wait(no_trouble);
+  CHECK(after->engine_trouble.empty());
+  CHECK(after->hello.has_value());
+  CHECK(rig.engine.state().connections == 1);
+}
+
+TEST_CASE("link: once what was refused is gone, all that is desired is applied") {
+  Rig rig;
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait([](const State& s) { return s.batches.size() == 1; }));
+  rig.engine.set_refuse(FakeEngine::refuse_service(vip_name("web1", 1)));
+  rig.manifest("a.yaml", web(1));
+  REQUIRE(rig.engine.wait([](const State& s) { return s.refused == 1; }));
+  const auto all_applied = [](const Snapshot& s) { return s.applied && s.desired.counter() == s.applied->counter(); };
+  CHECK(rig.wait([](const Snapshot& s) { return !s.problems.empty(); })->desired.counter() == 2);
+  rig.remove("a.yaml");
+  CHECK(all_applied(*rig.wait(all_applied)));
+}
+
+TEST_CASE("link: an engine may take long for a large change") {
+  Rig rig;
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait([](const State& s) { return s.batches.size() == 1; }));
+  rig.engine.set_stalled(true);
+  std::string text;
+  for (int i = 1; i <= 20; ++i)
+    text += service_yaml("big" + std::to_string(i), "198.51.100." + std::to_string(i),
+                         "  annotations:\n    guideway.io/maglev-table-size: \"655373\"\n");
+  rig.manifest("a.yaml", text);
+  CHECK(rig.wait([](const Snapshot& s) { return s.vips.size() == 20; })->vips.size() == 20);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+  CHECK(rig.wait([](const Snapshot&) { return true; })->engine_trouble.empty());
+}
+
 TEST_CASE("link: a large state reaches a slow engine, and changes meanwhile follow it") {
   Rig rig;
   std::string text;

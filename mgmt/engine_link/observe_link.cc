@@ -26,18 +26,20 @@ engine::Envelope::MessageCase reply_to(engine::Envelope::MessageCase request) {
 
 }  // namespace
 
-ObserveLink::ObserveLink(EventLoop& loop, std::string path)
+ObserveLink::ObserveLink(EventLoop& loop, std::string path, Silence& silence)
     : loop_(loop),
       path_(std::move(path)),
+      silence_(silence),
       connection_(
-          loop, [this](const engine::Envelope& m) { return take(m); }, [this](const absl::Status&) { closed(); }) {}
+          loop, [this](const engine::Envelope& m) { return take(m); }, [this](const absl::Status& s) { closed(s); }) {}
 
 void ObserveLink::connect() {
-  if (!connection_.connect(path_).ok()) closed();
+  if (const absl::Status s = connection_.connect(path_); !s.ok()) closed(s);
 }
 
-// The STATE connection says why; here it would only be said twice.
-void ObserveLink::closed() {
+// The STATE connection says why; here it would only be said twice. What it was late with it still owes.
+void ObserveLink::closed(const absl::Status& why) {
+  if (!absl::IsDeadlineExceeded(why)) silence_.forgive(Silence::Side::kObserve);
   attached_ = false;
   loop_.cancel(timer_);
   std::vector<Answer> all = std::exchange(asked_, {});
@@ -107,6 +109,7 @@ void ObserveLink::send(const engine::Envelope& request) {
 }
 
 void ObserveLink::wait_for_answer() {
+  silence_.asked(Silence::Side::kObserve, kAnswerWithin);
   loop_.cancel(timer_);
   timer_ = loop_.call_after(kAnswerWithin, [this] { connection_.fail(late("didn't answer")); });
 }
@@ -119,6 +122,7 @@ void ObserveLink::answer_all() {
 }
 
 absl::Status ObserveLink::take(const engine::Envelope& message) {
+  silence_.heard(Silence::Side::kObserve);
   if (!attached_ && message.has_hello()) {
     if (absl::Status s = check_hello(message.hello()); !s.ok()) return s;
     engine::Envelope attach;

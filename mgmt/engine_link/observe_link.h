@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mgmt/engine_link/connection.h"
+#include "mgmt/engine_link/silence.h"
 
 namespace guideway::mgmt {
 
@@ -27,7 +28,7 @@ class ObserveLink {
   using Answer = std::function<void(const Observation*)>;
   using Reply = std::function<void(const engine::Envelope*)>;
 
-  ObserveLink(EventLoop& loop, std::string path);
+  ObserveLink(EventLoop& loop, std::string path, Silence& silence);
   void start() { connect(); }
   // Answers once. Who asks while a question is under way shares the next answer.
   void ask(Question question, Answer answer);
@@ -38,7 +39,7 @@ class ObserveLink {
   void connect();
   absl::Status take(const engine::Envelope& message);
   void take_counters(const engine::Counters& part);
-  void closed();
+  void closed(const absl::Status& why);
   bool is_asking() const { return !asked_.empty() || reply_; }
   void send_next();
   bool send_question();
@@ -49,6 +50,7 @@ class ObserveLink {
 
   EventLoop& loop_;
   std::string path_;
+  Silence& silence_;
   Connection connection_;
   bool attached_ = false;
   std::array<std::vector<Answer>, 2> waiting_;               // by Question: for one that is yet to be asked

@@ -42,13 +42,15 @@ class Families {
 
 void add_daemon(const v1::GetStatusResponse& s, Families& f) {
   f.gauge("build_info", "Version of guidewayd; always 1.").add(1, {{"version", s.version()}});
-  f.gauge("problems", "Parts of the desired state that aren't in force as they are written.")
+  f.gauge("problems",
+          "What is wrong, and what of the desired state isn't in force as it is written: see guideway status.")
       .add(static_cast<uint64_t>(s.problems_size()));
   f.gauge("generation", "Number of the newest desired state, and of that which the engine forwards by.")
       .add(s.desired().counter(), {{"state", "desired"}})
       .add(s.applied().counter(), {{"state", "applied"}});
   f.gauge("vips", "VIPs that the manifests and the API's objects ask for.").add(s.vips());
-  f.gauge("engine_connected", "Whether guidewayd is connected to guideway-engine.").add(s.engine().connected());
+  f.gauge("engine_connected", "Whether guidewayd is connected to guideway-engine, and that answers.")
+      .add(s.engine().connected() && s.engine().trouble().empty());
   f.gauge("limit", "What the engine holds at most, by limit.");
   for (const auto& l : s.engine().limits()) f.add(l.limit(), {{"name", l.name()}});
   f.gauge("limit_used", "How much of a limit is used.");
