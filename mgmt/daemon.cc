@@ -18,6 +18,7 @@ namespace guideway::mgmt {
 namespace {
 
 constexpr std::chrono::seconds kDirectoryRetry{1};
+constexpr std::chrono::milliseconds kAppliedWithin{1000};
 constexpr std::chrono::milliseconds kKeepAfter{100};   // the engine, perhaps on our core, goes first
 constexpr std::chrono::milliseconds kKeepAgain{1000};  // what couldn't be written
 
@@ -205,6 +206,7 @@ void Daemon::keep_last_good_after(std::chrono::milliseconds wait) {
 
 void Daemon::state_changed() {
   report_problems();
+  answer_waiters();
   on_change_();
 }
 
@@ -433,9 +435,35 @@ absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::Conne
   return std::move(*answer->mutable_connections());
 }
 
-std::string Daemon::engine_trouble() {
-  const auto trouble = await<std::string>(loop_, [this](const Reply<std::string>& reply) { reply(engine_.trouble()); });
-  return trouble.ok() ? *trouble : std::string(trouble.status().message());
+std::string Daemon::why_not_applied() const {
+  const std::string trouble = engine_.trouble();
+  return trouble.empty() ? "the engine hasn't confirmed it yet; guideway status shows when it has" : trouble;
+}
+
+std::string Daemon::await_applied() {
+  const auto why = await<std::string>(loop_, [this](const Reply<std::string>& reply) {
+    const uint64_t counter = engine_.desired().counter();
+    if (engine_.has_taken(counter)) return reply("");
+    if (!engine_.trouble().empty()) return reply(engine_.trouble());
+    // All wait equally long: the oldest is the first whose time is over.
+    const auto timer = loop_.call_after(kAppliedWithin, [this] {
+      const Waiter oldest = std::move(waiters_.front());
+      waiters_.erase(waiters_.begin());
+      oldest.reply(why_not_applied());
+    });
+    waiters_.push_back({counter, reply, timer});
+  });
+  return why.ok() ? *why : std::string(why.status().message());
+}
+
+void Daemon::answer_waiters() {
+  std::erase_if(waiters_, [this](const Waiter& w) {
+    const bool taken = engine_.has_taken(w.counter);
+    if (!taken && engine_.trouble().empty()) return false;
+    loop_.cancel(w.timer);
+    w.reply(taken ? "" : engine_.trouble());
+    return true;
+  });
 }
 
 absl::StatusOr<engine::LogLevel> Daemon::set_engine_log_level(engine::LogLevel wanted) {

@@ -68,8 +68,8 @@ class Daemon {
   absl::StatusOr<ShownObject> get_gateway();
   // Its writes are for the same threads.
   ApiSource& api() { return api_; }
-  // Why the engine doesn't get what changes; empty: it does.
-  std::string engine_trouble();
+  // Waits a moment for the engine to take what was changed so far. Why it hasn't; empty: it has.
+  std::string await_applied();
   // The engine's from now on; unspecified: it stays as it is.
   absl::StatusOr<engine::LogLevel> set_engine_log_level(engine::LogLevel wanted);
 
@@ -89,6 +89,8 @@ class Daemon {
   void keep_last_good();
   absl::Status keep_last_good(const std::string& path) const;
   void state_changed();
+  std::string why_not_applied() const;
+  void answer_waiters();
   void report_problems();
   std::vector<Problem> problems() const;
   std::vector<Problem> problems_of(const std::set<std::string>& paths) const;
@@ -118,6 +120,12 @@ class Daemon {
   std::set<std::string> unkept_;  // files whose last good form isn't written yet
   bool keeping_ = false;          // soon
   std::set<Problem> reported_;
+  struct Waiter {
+    uint64_t counter;  // of the generation
+    Reply<std::string> reply;
+    EventLoop::TimerId timer;
+  };
+  std::vector<Waiter> waiters_;  // for the engine to take it, oldest first
   std::function<void()> on_change_ = [] {};
 };
 

@@ -602,6 +602,36 @@ TEST_CASE("end to end: a write that the engine doesn't get is kept, and that is 
   CHECK(out == "1 ConfigMap (v1) left out: not for the gateway\n");
 }
 
+TEST_CASE("end to end: a write is in force once the engine has confirmed it, and not before") {
+  Site p;
+  const std::string mode = "  annotations:\n    guideway.io/forwarding-mode: dsr-l2\n";
+  write_file(p.dir / "m/web.yaml",
+             service_yaml("web", "198.51.100.1", mode) + slice_yaml("web", {{"10.0.0.1", "ready"}}));
+  Running daemon(p.start());
+  p.cli_until({"services"}, "Programmed");
+  std::string out;
+  CHECK(p.cli({"drain", "10.0.0.1"}, out) == 0);
+  CHECK(out == "in force for Service demo/web\n");
+  CHECK(p.engine.state().services.begin()->second.reals(0).weight() == 0);  // already
+  CHECK(p.cli({"undrain", "10.0.0.1"}, out) == 0);
+
+  p.engine.set_stalled(true);
+  CHECK(p.cli({"drain", "10.0.0.1"}, out) == 0);
+  CHECK(contains(out, "kept for Service demo/web\nkept, but not in force yet: the engine hasn't "));
+  const std::string file = p.dir / "shop.yaml";
+  write_file(file, service_yaml("shop", "198.51.100.7", mode));
+  CHECK(p.cli({"apply", "-f", file}, out) == 0);
+  CHECK(contains(out, "Service demo/shop created\nkept, but not in force yet: the engine hasn't answered for "));
+  CHECK(p.cli({"delete", "-f", file}, out) == 0);
+  CHECK(contains(out, "kept, but not in force yet: "));
+  CHECK(p.cli({"undrain", "10.0.0.1"}, out) == 0);
+  CHECK(contains(out, "kept, but not in force yet: "));
+  p.engine.set_stalled(false);
+  out = p.cli_until({"status"}, "Problems:    none");
+  INFO(out);
+  CHECK(contains(out, "Problems:    none"));
+}
+
 TEST_CASE("end to end: the CLI writes objects and weights") {
   Site p;
   write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1"));

@@ -225,7 +225,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto result = daemon_.api().apply(q.manifests(), *condition, q.dry_run());
     if (!result.ok()) return result.status();
     fill(*result, r);
-    if (!q.dry_run()) r.set_pending(daemon_.engine_trouble());
+    if (!q.dry_run()) r.set_pending(daemon_.await_applied());
     return absl::OkStatus();
   }
   absl::Status delete_objects(const Context&, const v1::DeleteObjectsRequest& q, v1::DeleteObjectsResponse& r) {
@@ -234,7 +234,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto removed = daemon_.api().remove(std::move(*keys), q.ignore_missing(), q.dry_run());
     if (!removed.ok()) return removed.status();
     fill(*removed, r);
-    if (!q.dry_run()) r.set_pending(daemon_.engine_trouble());
+    if (!q.dry_run()) r.set_pending(daemon_.await_applied());
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<ObjectKey>> keys_of(const v1::DeleteObjectsRequest& q) {
@@ -259,7 +259,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto services = daemon_.api().set_weight(*key, q.weight());
     if (!services.ok()) return services.status();
     for (const ObjectKey& s : *services) fill(s, *r.add_services());
-    r.set_pending(daemon_.engine_trouble());
+    r.set_pending(daemon_.await_applied());
     return absl::OkStatus();
   }
   absl::Status reset_backend_weight(const Context&, const v1::ResetBackendWeightRequest& q,
@@ -269,7 +269,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto weight = daemon_.api().reset_weight(*key, q.only_drained());
     if (!weight.ok()) return weight.status();
     if (*weight) r.set_weight(**weight);
-    r.set_pending(daemon_.engine_trouble());
+    r.set_pending(daemon_.await_applied());
     return absl::OkStatus();
   }
   absl::Status get_log_levels(const Context&, const v1::GetLogLevelsRequest&, v1::GetLogLevelsResponse& r) {

@@ -341,6 +341,12 @@ engine::Generation EngineLink::desired() const {
   return g;
 }
 
+bool EngineLink::has_taken(uint64_t counter) const {
+  if (!hello_) return false;
+  return (!in_flight_ && !pending()) || (applied_generation_ && applied_generation_->instance() == instance_ &&
+                                         applied_generation_->counter() >= counter);
+}
+
 EngineLink::EntryState EngineLink::state_of(const Entry& entry) const {
   if (const auto r = refusals_.find(entry.name); r != refusals_.end() && r->second.frame == entry.frame)
     return EntryState::kRefused;

@@ -48,6 +48,8 @@ class EngineLink {
   // again after a refusal, it is applied()'s.
   engine::Generation desired() const;
   const std::optional<engine::Generation>& applied() const { return applied_generation_; }
+  // The engine has taken all that was desired by that number, but what it refuses.
+  bool has_taken(uint64_t counter) const;
   // "gateway", "denied sources", or an Entry's name.
   const std::map<std::string, Refusal>& refusals() const { return refusals_; }
   EntryState state_of(const Entry& entry) const;

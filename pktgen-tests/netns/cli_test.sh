@@ -122,3 +122,21 @@ for format in json yaml; do
 done
 /usr/bin/python3 -B "$LAB_ROOT/pktgen-tests/netns/same_content.py" "$LAB_RUN/printed.json" "$LAB_RUN/printed.yaml" ||
   fail "undrain tells in YAML something else than in JSON"
+
+say "an engine that hangs: nothing is said to be in force, and what is wrong is"
+engine=$(cat "$LAB_RUN/pids/engine")
+kill -STOP "$engine"
+drained=$(lab_cli drain 10.77.2.11)
+has 'kept, but not in force yet: the engine hasn.t ' <<<"$drained" || fail "a drain that the engine didn't take: $drained"
+hung() { lab_cli status | has "the engine hasn't answered for .* restart guideway-engine"; }
+lab_wait_until 5 hung || fail "the status of an engine that hangs: $(lab_cli status)"
+equal "problems in JSON" guideway-engine "$(lab_cli status -o json | jq -r '.problems[].object')"
+found=$(lab_cli doctor || true)
+has "^problem  *engine: the engine hasn't answered for" <<<"$found" || fail "the doctor doesn't see an engine that hangs: $found"
+! has 'all of it is in force' <<<"$found" || fail "the doctor takes for granted what a hanging engine hasn't confirmed"
+kill -CONT "$engine"
+well() { lab_cli status | has '^Problems:    none' && [ "$(servers_behind "$vip" 40)" = 'web2 web3' ]; }
+lab_wait_until 5 well || fail "the engine is back, and the drain isn't in force: $(lab_cli status)"
+equal "what undrain says" "the EndpointSlice's weight holds again, not 0" "$(lab_cli undrain 10.77.2.11)"
+equal "how often its silence is logged, and its end" '1 1' "$(grep -c "hasn't answered for" "$LAB_RUN/log/daemon.log") \
+$(grep -c 'the engine answers again' "$LAB_RUN/log/daemon.log")"
