@@ -456,6 +456,11 @@ std::string Daemon::await_applied() {
   return why.ok() ? *why : std::string(why.status().message());
 }
 
+void Daemon::give_up() {
+  observe_.give_up();
+  for (const Waiter& w : std::exchange(waiters_, {})) w.reply(why_not_applied());
+}
+
 void Daemon::answer_waiters() {
   std::erase_if(waiters_, [this](const Waiter& w) {
     const bool taken = engine_.has_taken(w.counter);

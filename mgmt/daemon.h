@@ -52,6 +52,9 @@ class Daemon {
   // `call` is made on the loop whenever VIPs, their backends or their states may have changed. Before start().
   void on_change(std::function<void()> call) { on_change_ = std::move(call); }
 
+  // After the loop's end: answers those who wait for the engine.
+  void give_up();
+
   // What follows is for threads of servers: it waits for the loop, and may fail if that has ended or doesn't get to it.
 
   // `question`: what the engine is asked for it; nothing: only the daemon's own state.

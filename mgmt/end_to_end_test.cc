@@ -632,6 +632,18 @@ TEST_CASE("end to end: a write is in force once the engine has confirmed it, and
   CHECK(contains(out, "Problems:    none"));
 }
 
+TEST_CASE("end to end: the daemon ends at once also while somebody waits for an engine that hangs") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "Daemon");
+  p.engine.set_stalled(true);
+  Running asks(spawn("GUIDEWAY", {"--server", p.listen, "connections"}, p.dir / "connections.out"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  CHECK(daemon.stop() == 0);
+  CHECK(exit_code(std::exchange(asks.pid, -1)) == 1);
+  CHECK(contains(*read_whole_file(p.dir / "connections.out"), "the engine doesn't tell its connections"));
+}
+
 TEST_CASE("end to end: the CLI writes objects and weights") {
   Site p;
   write_file(p.dir / "m/web.yaml", service_yaml("web", "198.51.100.1"));

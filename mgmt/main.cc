@@ -146,6 +146,7 @@ int run(const Options& options) {
   if (const absl::Status s = daemon.start(); !s.ok()) return failed(s);
   limit_log(loop);
   loop.run();
+  daemon.give_up();
   spdlog::info("stopped; the engine goes on with the last state");
   return 0;
 }

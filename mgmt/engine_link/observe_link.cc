@@ -42,6 +42,11 @@ void ObserveLink::closed(const absl::Status& why) {
   if (!absl::IsDeadlineExceeded(why)) silence_.forgive(Silence::Side::kObserve);
   attached_ = false;
   loop_.cancel(timer_);
+  give_up();
+  loop_.call_after(kRetry, [this] { connect(); });
+}
+
+void ObserveLink::give_up() {
   std::vector<Answer> all = std::exchange(asked_, {});
   for (std::vector<Answer>& waiting : waiting_) {
     all.insert(all.end(), waiting.begin(), waiting.end());
@@ -52,7 +57,6 @@ void ObserveLink::closed(const absl::Status& why) {
   for (const Answer& a : all) a(nullptr);
   if (reply) reply(nullptr);
   for (const auto& [request, r] : requests) r(nullptr);
-  loop_.call_after(kRetry, [this] { connect(); });
 }
 
 void ObserveLink::ask(Question question, Answer answer) {

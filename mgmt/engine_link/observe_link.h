@@ -34,6 +34,8 @@ class ObserveLink {
   void ask(Question question, Answer answer);
   // Asks what one message answers, such as ConnectionsRequest; answers once.
   void request(engine::Envelope request, Reply reply);
+  // Answers all who wait with null.
+  void give_up();
 
  private:
   void connect();
