@@ -58,8 +58,7 @@ std::unique_ptr<Tracing> Tracing::begin(const TraceSite& site, const engine::Tra
   } else {
     const bool af_xdp = port->kind == "af_xdp";
     const size_t headroom = af_xdp ? path::kKernelHeadroom : RTE_PKTMBUF_HEADROOM;
-    const bool fragment = r.fragment() != engine::TRACE_FRAGMENT_UNSPECIFIED;
-    t->refuse(t->start({*frame, port, r.queue(), static_cast<uint16_t>(headroom), fragment}));
+    t->refuse(t->start({*frame, port, r.queue(), static_cast<uint16_t>(headroom)}));
   }
   return t;
 }
@@ -107,7 +106,6 @@ absl::Status Tracing::start(const Arrival& a) {
 
 void Tracing::ask_xdp(const Arrival& a) {
   if (!site_.steering) return;
-  if (a.fragment) return answer_.set_steering(engine::TRACE_STEERING_UNKNOWN);
   const auto verdict = site_.steering(a);
   if (!verdict.ok()) {
     answer_.set_steering(engine::TRACE_STEERING_FAILED);

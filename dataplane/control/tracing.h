@@ -28,7 +28,6 @@ struct Arrival {
   const EnginePort* port = nullptr;
   unsigned queue = 0;
   uint16_t headroom = 0;  // bytes before the packet in its buffer
-  bool fragment = false;  // XDP may remember something of it, and isn't asked
 };
 
 // What packets are traced in. `steering` says what XDP does with one, or why it couldn't be asked; nothing where its

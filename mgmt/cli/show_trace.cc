@@ -192,8 +192,6 @@ std::string steering(const v1::TraceResponse& r) {
       return line("xdp", "steers it to the engine");
     case v1::TraceResponse::STEERING_HOST:
       return line("xdp", "leaves it to the host: it is for no VIP, SNAT address or port of the engine");
-    case v1::TraceResponse::STEERING_UNKNOWN:
-      return line("xdp", "wasn't asked: it remembers fragments; taken as steered to the engine");
     case v1::TraceResponse::STEERING_DROPPED:
       return line("xdp", std::string("drops it, before any worker sees it") +
                              (r.dropped().reason() == "source_filtered"
