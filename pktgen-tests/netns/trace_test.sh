@@ -33,7 +33,7 @@ send_it() { told .packet | hex | lab_in "$sender" /usr/bin/python3 -B "$LAB_ROOT
 # `remembered VIP`: connections of the flow in hand.
 remembered() { lab_cli connections --vip "$1" --limit 1000000 -o json | jq "[.connections[] | select(.client_port == $port)] | length"; }
 
-# `comes_true WHAT [FILE [STEERING]]`: the packet was to be forwarded; what is promised leaves once it is sent.
+# `comes_true WHAT [FILE]`: the packet was to be forwarded; what is promised leaves once it is sent.
 comes_true() {
   local frame
   equal "the exit code of the trace of $1" 0 "$code"
