@@ -113,6 +113,13 @@ struct WatchSite : Site {
   void erase(const std::string& name) const { std::filesystem::remove(dir / ("m/" + name + ".yaml")); }
 };
 
+struct TwoServices : WatchSite {
+  TwoServices() {
+    serve("web", 1, "ready");
+    serve("dns", 2, "ready");
+  }
+};
+
 // A watch that is served; places that were given up may be a moment in coming. Null after ten seconds.
 std::unique_ptr<ServiceWatcher> served(v1::Appliance::Stub& api) {
   for (int i = 0; i < 200; ++i) {
@@ -142,9 +149,7 @@ bool programmed(const ServiceWatcher::Rows& rows, const std::string& name) {
 }  // namespace
 
 TEST_CASE("watch: first everything, then what changes, removals too", "[watch]") {
-  WatchSite p;
-  p.serve("web", 1, "ready");
-  p.serve("dns", 2, "ready");
+  TwoServices p;
   Running daemon(p.start());
   p.cli_until({"services"}, "Programmed");
   const auto api = p.api();
@@ -175,9 +180,7 @@ TEST_CASE("watch: first everything, then what changes, removals too", "[watch]")
 }
 
 TEST_CASE("watch: one Service alone, or a namespace's", "[watch]") {
-  WatchSite p;
-  p.serve("web", 1, "ready");
-  p.serve("dns", 2, "ready");
+  TwoServices p;
   Running daemon(p.start());
   p.cli_until({"services"}, "Programmed");
   const auto api = p.api();
@@ -380,9 +383,7 @@ TEST_CASE("watch: who is slow costs the daemon nothing, and gets the sum of what
 }
 
 TEST_CASE("watch: the CLI shows rows as they change, and waits for a daemon that is away", "[watch]") {
-  WatchSite p;
-  p.serve("web", 1, "ready");
-  p.serve("dns", 2, "ready");
+  TwoServices p;
   Running daemon(p.start());
   p.cli_until({"services"}, "Programmed");
   const std::string services = p.dir / "services.out";

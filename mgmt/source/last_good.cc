@@ -51,12 +51,10 @@ void LastGoodFiles::remove(const std::string& file) const { ::unlink(path_of(fil
 void LastGoodFiles::keep_only(const std::set<std::string>& files) const {
   std::set<std::string> wanted;
   for (const std::string& f : files) wanted.insert(path_of(f));
-  std::error_code ec;
-  for (std::filesystem::directory_iterator at(directory_, ec); !ec && at != std::filesystem::directory_iterator();
-       at.increment(ec)) {
-    const std::string path = at->path().string();
+  for_each_file(directory_, [&](const std::string& name) {
+    const std::string path = directory_ + "/" + name;
     if (path.ends_with(suffix_) && !wanted.contains(path)) ::unlink(path.c_str());
-  }
+  });
 }
 
 }  // namespace guideway::mgmt

@@ -48,6 +48,14 @@ absl::StatusOr<std::string> read_whole_file(const std::string& path) {
   return bytes;
 }
 
+std::error_code for_each_file(const std::string& directory, const std::function<void(const std::string& name)>& visit) {
+  std::error_code ec;
+  for (std::filesystem::directory_iterator at(directory, ec); !ec && at != std::filesystem::directory_iterator();
+       at.increment(ec))
+    visit(at->path().filename().string());
+  return ec;
+}
+
 absl::Status make_state_directory(const std::string& path) {
   std::error_code ec;
   std::filesystem::create_directories(path, ec);

@@ -4,12 +4,17 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <functional>
 #include <string>
+#include <system_error>
 
 namespace guideway::mgmt {
 
 // The file's bytes; the error is a sentence.
 absl::StatusOr<std::string> read_whole_file(const std::string& path);
+
+// The names of what the directory has. What is wrong, or nothing.
+std::error_code for_each_file(const std::string& directory, const std::function<void(const std::string& name)>& visit);
 
 // Creates a directory of the state, and those above it; an error if it can't be written to.
 absl::Status make_state_directory(const std::string& path);

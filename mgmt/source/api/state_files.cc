@@ -7,8 +7,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <functional>
 #include <system_error>
 
 #include "log/trouble.h"
@@ -24,15 +22,6 @@ constexpr std::string_view kDraft = ".draft-";
 absl::Status failure(const std::string& path, const char* what, int error = errno) {
   return log::failure(absl::StatusCode::kInternal, path + " " + what + ": " + std::strerror(error),
                       "give --state-dir to guidewayd's user, on a file system that can be written");
-}
-
-// What is wrong, or nothing.
-std::error_code for_each_file(const std::string& directory, const std::function<void(const std::string& name)>& visit) {
-  std::error_code ec;
-  for (std::filesystem::directory_iterator at(directory, ec); !ec && at != std::filesystem::directory_iterator();
-       at.increment(ec))
-    visit(at->path().filename().string());
-  return ec;
 }
 
 }  // namespace
