@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "mgmt/source/encode.h"
@@ -267,6 +268,16 @@ TEST_CASE("decode: a field that Kubernetes doesn't have is told, and the rest co
              "conditions: {redy: false}}]}") == "ports[0].prot endpoints[0].nodename endpoints[0].conditions.redy ");
   CHECK(told("{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80, protcol: UDP}]}}")
             .empty());
+  // What a later version may have at each endpoint is told once, and of many ten.
+  CHECK(told("{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web-1}, addressType: IPv4, "
+             "ports: [{port: 80}], endpoints: [{addresses: [10.0.0.1], new: a}, {addresses: [10.0.0.2], new: b}]}") ==
+        "endpoints[0].new ");
+  std::string many =
+      "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {externalIPs: [198.51.100.1], "
+      "ports: [{port: 80}]";
+  for (int i = 0; i < 20; ++i) many += ", x" + std::to_string(i) + ": 1";
+  const std::string fields = told(many + "}}");
+  CHECK(std::count(fields.begin(), fields.end(), ' ') == 10);
 }
 
 TEST_CASE("decode: weights of EndpointSlices") {

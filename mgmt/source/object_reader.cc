@@ -6,6 +6,11 @@
 #include "mgmt/model/names.h"
 
 namespace guideway::mgmt {
+namespace {
+
+constexpr size_t kMostIgnored = 10;  // that are told, of an object
+
+}  // namespace
 
 void ObjectReader::limited(Field at, std::string field) {
   if (at.empty()) return;
@@ -146,6 +151,7 @@ void ObjectReader::known(Field map, std::initializer_list<std::string_view> know
   if (!map.is_map()) return;
   map.each([&](Field f) {
     if (std::ranges::find(known, f.key()) != known.end()) return;
+    if (ignored_.size() == kMostIgnored || !ignored_.emplace(f.key()).second) return;
     note(f, "is no field that Kubernetes is known to have here, and is ignored: is it misspelt?");
   });
 }

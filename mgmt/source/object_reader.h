@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -64,7 +65,8 @@ class ObjectReader {
   void expect_map(Field f);
   // Of what is our own: a field that isn't known is an error.
   void only(Field map, std::initializer_list<std::string_view> known);
-  // Of what is Kubernetes': a field that isn't known is ignored, and that is told. A later version may have more.
+  // Of what is Kubernetes': a field that isn't known is ignored, and that is told, each name once and ten at most: a
+  // later version may have more, at each of many endpoints.
   void known(Field map, std::initializer_list<std::string_view> known);
   // Of annotations, which anybody may add: one that has our prefix and isn't known is an error.
   void only_of_ours(Field annotations, std::initializer_list<std::string_view> known);
@@ -96,6 +98,7 @@ class ObjectReader {
   std::vector<Problem>& problems_;
   std::string object_;
   std::map<std::string, FieldPlace> limited_;
+  std::set<std::string> ignored_;  // fields of Kubernetes' objects that it isn't known to have
   bool bad_ = false;
 };
 

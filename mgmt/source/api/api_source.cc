@@ -138,7 +138,7 @@ absl::StatusOr<ApplyResult> ApiSource::judge(const Write& write) const {
   ApplyResult result;
   result.skipped = write.submission.skipped;
   size_t created = 0;
-  std::set<std::string> unchanged;
+  std::set<std::string> unchanged;  // of a dry run
   for (const Submitted& o : write.submission.objects) {
     if (absl::Status s = may_write(o.key, write.condition); !s.ok()) return s;
     const std::string* before = text_of(o.key);
@@ -147,8 +147,8 @@ absl::StatusOr<ApplyResult> ApiSource::judge(const Write& write) const {
                                               : Action::kConfigured;
     created += action == Action::kCreated ? 1 : 0;
     result.objects.push_back({o.key, action, {}, {}});
-    if (action == Action::kUnchanged) unchanged.insert(path_of(o.key));
     if (!write.dry_run) continue;
+    if (action == Action::kUnchanged) unchanged.insert(path_of(o.key));
     result.objects.back().before = before != nullptr ? *before : "";
     result.objects.back().after = o.text;
   }
