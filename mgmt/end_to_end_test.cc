@@ -1055,6 +1055,21 @@ TEST_CASE("end to end: what is too large, no message or no method is refused in 
   }
 }
 
+TEST_CASE("end to end: the log has headers that gRPC refuses by itself") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "Daemon");
+  grpc::Status end;
+  call_raw(p.listen, std::string("/") + v1::Appliance::service_full_name() + "/GetStatus", "", &end,
+           [](grpc::ClientContext& c) { c.AddMetadata("x", std::string(70'000, 'x')); });
+  INFO(end.error_message());
+  CHECK(
+      (end.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED || end.error_code() == grpc::StatusCode::UNAVAILABLE));
+  const std::string refused =
+      "warn guidewayd: gRPC: a call was refused: received initial metadata size exceeds limit (70";
+  CHECK(contains(wait_for(p.dir / "daemon.log", refused), refused));
+}
+
 TEST_CASE("end to end: who invents methods doesn't hide what others do from the log") {
   Site p;
   Running daemon(p.start());

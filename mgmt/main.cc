@@ -1,7 +1,6 @@
 // guidewayd: the management daemon. Needs no privilege and asks for none.
 
 #include <CLI/CLI.hpp>
-#include <grpc/support/log.h>
 #include <malloc.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -12,6 +11,7 @@
 #include <iostream>
 
 #include "log/log.h"
+#include "mgmt/api/grpc_log.h"
 #include "mgmt/api/server.h"
 #include "mgmt/daemon.h"
 #include "mgmt/metrics/exporter.h"
@@ -97,18 +97,6 @@ Fd take_signals() {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   return Fd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
-}
-
-// What gRPC complains of stands in our log, in its format.
-void take_grpc_log() {
-  ::gpr_set_log_function([](gpr_log_func_args* said) {
-    const bool error = said->severity == GPR_LOG_SEVERITY_ERROR;
-    if (error)
-      log::warn({"gRPC", said->message,
-                 "if a client can't connect, see that it speaks gRPC, over TCP with TLS and a certificate"});
-    else
-      spdlog::debug("gRPC: {}", said->message);
-  });
 }
 
 // Says why and gives the exit code.
