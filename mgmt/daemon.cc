@@ -239,44 +239,55 @@ absl::Status Daemon::keep_last_good(const std::string& path) const {
   return last_good_of(path).save(path, documents);
 }
 
-void Daemon::add_refusals(std::vector<Problem>& out) const {
-  for (const auto& [name, refusal] : engine_.refusals()) {
-    Problem p;
-    p.text = "the engine refuses it" + (refusal.field.empty() ? "" : " (" + refusal.field + ")") + ": " + refusal.why;
-    if (refusal.for_room) p.text = refusal.why;
-    const auto entry = compiler_.entries().find(name);
-    ObjectPtr object = name == "gateway" ? compiler_.gateway_object() : nullptr;
-    if (entry != compiler_.entries().end()) {
-      object = entry->second->service;
-      p.field = entry->second->field;
-      p.line = entry->second->line;
-    }
-    if (object && refusal.for_room && !refusal.field.empty()) {
-      const auto at = object->limited.find(refusal.field);
-      const bool known = at != object->limited.end();
-      p.field = known ? at->second.field : refusal.field;
-      p.line = known ? at->second.line : 0;
-    }
-    if (object) {
-      p.file = store_.owner(object->key);
-      p.document = object->place.document;
-      if (p.line == 0) p.line = object->place.line;
-      p.object = to_string(object->key);
-    } else if (name == "denied sources") {
-      p.object = "SourceFilter";
-      p.field = "spec.deniedCIDRs";
-    } else {
-      p.object = name;
-    }
-    out.push_back(std::move(p));
+Problem Daemon::problem_of(const std::string& refused, const EngineLink::Refusal& refusal) const {
+  Problem p;
+  p.text = "the engine refuses it" + (refusal.field.empty() ? "" : " (" + refusal.field + ")") + ": " + refusal.why;
+  if (refusal.for_room) p.text = refusal.why;
+  const auto entry = compiler_.entries().find(refused);
+  ObjectPtr object = refused == EngineLink::kGateway ? compiler_.gateway_object() : nullptr;
+  if (entry != compiler_.entries().end()) {
+    object = entry->second->service;
+    p.field = entry->second->field;
+    p.line = entry->second->line;
   }
+  if (object && refusal.for_room && !refusal.field.empty()) {
+    const auto at = object->limited.find(refusal.field);
+    const bool known = at != object->limited.end();
+    p.field = known ? at->second.field : refusal.field;
+    p.line = known ? at->second.line : 0;
+  }
+  if (object) {
+    p.file = store_.owner(object->key);
+    p.document = object->place.document;
+    if (p.line == 0) p.line = object->place.line;
+    p.object = to_string(object->key);
+  } else if (refused == EngineLink::kDenied) {
+    p.object = "SourceFilter";
+    p.field = "spec.deniedCIDRs";
+  } else {
+    p.object = refused;
+  }
+  return p;
+}
+
+// Whether one of them is in what the engine refused.
+bool Daemon::concerns(const std::string& refused, const std::vector<ObjectKey>& keys) const {
+  const auto entry = compiler_.entries().find(refused);
+  return std::ranges::any_of(keys, [&](const ObjectKey& key) {
+    if (refused == EngineLink::kGateway) return key.kind == Kind::kGatewayConfig || key.kind == Kind::kSourceFilter;
+    if (refused == EngineLink::kDenied) return key.kind == Kind::kSourceFilter;
+    if (entry == compiler_.entries().end()) return true;  // a batch as a whole
+    return entry->second->service->key == key || std::ranges::any_of(entry->second->backends, [&](const Backend& b) {
+             return b.slice != nullptr && b.slice->key == key;
+           });
+  });
 }
 
 std::vector<Problem> Daemon::problems() const {
   std::vector<Problem> all = store_.problems();
   const std::vector<Problem> compiled = compiler_.problems();
   all.insert(all.end(), compiled.begin(), compiled.end());
-  add_refusals(all);
+  for (const auto& [name, refusal] : engine_.refusals()) all.push_back(problem_of(name, refusal));
   if (!directory_trouble_.empty()) all.push_back({options_.manifests, 0, 0, "", "", directory_trouble_});
   if (!last_good_trouble_.empty()) all.push_back({"", 0, 0, "", "", last_good_trouble_});
   std::sort(all.begin(), all.end());
@@ -435,38 +446,46 @@ absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::Conne
   return std::move(*answer->mutable_connections());
 }
 
-std::string Daemon::why_not_applied() const {
-  const std::string trouble = engine_.trouble();
-  return trouble.empty() ? "the engine hasn't confirmed it yet; guideway status shows when it has" : trouble;
+// Nothing more is to be waited for.
+bool Daemon::settled(uint64_t counter) const { return engine_.has_taken(counter) || !engine_.trouble().empty(); }
+
+Confirmation Daemon::confirmation(uint64_t counter, const std::vector<ObjectKey>& changed) const {
+  Confirmation c;
+  if (!engine_.has_taken(counter)) {
+    c.pending = engine_.trouble();
+    if (c.pending.empty()) c.pending = "the engine hasn't confirmed it yet; guideway status shows when it has";
+    return c;
+  }
+  for (const auto& [name, refusal] : engine_.refusals())
+    if (concerns(name, changed)) c.refusals.push_back(problem_of(name, refusal));
+  return c;
 }
 
-std::string Daemon::await_applied() {
-  const auto why = await<std::string>(loop_, [this](const Reply<std::string>& reply) {
+Confirmation Daemon::await_applied(const std::vector<ObjectKey>& changed) {
+  auto answer = await<Confirmation>(loop_, [this, changed](const Reply<Confirmation>& reply) {
     const uint64_t counter = engine_.desired().counter();
-    if (engine_.has_taken(counter)) return reply("");
-    if (!engine_.trouble().empty()) return reply(engine_.trouble());
+    if (settled(counter)) return reply(confirmation(counter, changed));
     // All wait equally long: the oldest is the first whose time is over.
     const auto timer = loop_.call_after(kAppliedWithin, [this] {
       const Waiter oldest = std::move(waiters_.front());
       waiters_.erase(waiters_.begin());
-      oldest.reply(why_not_applied());
+      oldest.reply(confirmation(oldest.counter, oldest.changed));
     });
-    waiters_.push_back({counter, reply, timer});
+    waiters_.push_back({counter, changed, reply, timer});
   });
-  return why.ok() ? *why : std::string(why.status().message());
+  return answer.ok() ? std::move(*answer) : Confirmation{.pending = std::string(answer.status().message())};
 }
 
 void Daemon::give_up() {
   observe_.give_up();
-  for (const Waiter& w : std::exchange(waiters_, {})) w.reply(why_not_applied());
+  for (const Waiter& w : std::exchange(waiters_, {})) w.reply(confirmation(w.counter, w.changed));
 }
 
 void Daemon::answer_waiters() {
   std::erase_if(waiters_, [this](const Waiter& w) {
-    const bool taken = engine_.has_taken(w.counter);
-    if (!taken && engine_.trouble().empty()) return false;
+    if (!settled(w.counter)) return false;
     loop_.cancel(w.timer);
-    w.reply(taken ? "" : engine_.trouble());
+    w.reply(confirmation(w.counter, w.changed));
     return true;
   });
 }

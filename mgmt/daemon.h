@@ -40,6 +40,12 @@ struct ShownObject {
   std::vector<Problem> problems;
 };
 
+// What became of a change at the engine.
+struct Confirmation {
+  std::string pending;            // why it hasn't answered yet; empty: it has
+  std::vector<Problem> refusals;  // what it doesn't take of the objects that were changed
+};
+
 class Daemon {
  public:
   Daemon(EventLoop& loop, DaemonOptions options);
@@ -71,8 +77,8 @@ class Daemon {
   absl::StatusOr<ShownObject> get_gateway();
   // Its writes are for the same threads.
   ApiSource& api() { return api_; }
-  // Waits a moment for the engine to take what was changed so far. Why it hasn't; empty: it has.
-  std::string await_applied();
+  // Waits a moment for the engine to take what was changed so far, these objects among it.
+  Confirmation await_applied(const std::vector<ObjectKey>& changed);
   // The engine's from now on; unspecified: it stays as it is.
   absl::StatusOr<engine::LogLevel> set_engine_log_level(engine::LogLevel wanted);
 
@@ -92,14 +98,16 @@ class Daemon {
   void keep_last_good();
   absl::Status keep_last_good(const std::string& path) const;
   void state_changed();
-  std::string why_not_applied() const;
+  bool settled(uint64_t counter) const;
+  Confirmation confirmation(uint64_t counter, const std::vector<ObjectKey>& changed) const;
   void answer_waiters();
   void report_problems();
   std::vector<Problem> problems() const;
   std::vector<Problem> problems_of(const std::set<std::string>& paths) const;
   std::string manifest_of(const ObjectKey& key) const;
   ShownObject shown(const ObjectKey& key, std::string manifest) const;
-  void add_refusals(std::vector<Problem>& out) const;
+  bool concerns(const std::string& refused, const std::vector<ObjectKey>& keys) const;
+  Problem problem_of(const std::string& refused, const EngineLink::Refusal& refusal) const;
   std::vector<Snapshot::Vip> vips() const;
   std::set<ObjectKey> former() const;
   Snapshot snapshot() const;
@@ -125,7 +133,8 @@ class Daemon {
   std::set<Problem> reported_;
   struct Waiter {
     uint64_t counter;  // of the generation
-    Reply<std::string> reply;
+    std::vector<ObjectKey> changed;
+    Reply<Confirmation> reply;
     EventLoop::TimerId timer;
   };
   std::vector<Waiter> waiters_;  // for the engine to take it, oldest first

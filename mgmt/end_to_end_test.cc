@@ -587,7 +587,7 @@ TEST_CASE("end to end: a write that the engine doesn't get is kept, and that is 
   CHECK(p.cli({"drain", "10.0.0.1"}, out) == 0);
   CHECK(contains(out, "kept for Service demo/web\n" + why));
   CHECK(p.cli({"undrain", "10.0.0.1"}, out) == 0);
-  CHECK(contains(out, "the EndpointSlice's weight holds again, not 0\n" + why));
+  CHECK(contains(out, "the EndpointSlice's weight holds again instead of 0 for Service demo/web\n" + why));
   write_file(p.dir / "shop.yaml",
              service_yaml("shop", "198.51.100.7", "  annotations:\n    guideway.io/forwarding-mode: dsr-l2\n"));
   CHECK(p.cli({"apply", "-f", p.dir / "shop.yaml"}, out) == 0);
@@ -630,6 +630,39 @@ TEST_CASE("end to end: a write is in force once the engine has confirmed it, and
   out = p.cli_until({"status"}, "Problems:    none");
   INFO(out);
   CHECK(contains(out, "Problems:    none"));
+}
+
+TEST_CASE("end to end: a write that the engine refuses is kept, and what it refuses is said") {
+  Site p;
+  const std::string mode = "  annotations:\n    guideway.io/forwarding-mode: dsr-l2\n";
+  write_file(p.dir / "m/web.yaml",
+             service_yaml("web", "198.51.100.1", mode) + slice_yaml("web", {{"10.0.0.1", "ready"}}) +
+                 service_yaml("shop", "198.51.100.2", mode) + slice_yaml("shop", {{"10.0.0.1", "ready"}}));
+  Running daemon(p.start());
+  p.cli_until({"services"}, "Programmed");
+  p.engine.set_refuse(FakeEngine::refuse_service("demo/web:http@198.51.100.1:80/TCP"));
+  const std::string why =
+      "Service demo/web: status.loadBalancer.ingress[0].ip: the engine refuses it (mode): the test says no";
+  std::string out;
+  CHECK(p.cli({"drain", "10.0.0.1"}, out) == 0);
+  CHECK(contains(out, "kept for Service demo/shop, Service demo/web\nkept, but not in force yet: "));
+  CHECK(contains(out, why));
+  // What doesn't touch it has nothing to do with it.
+  CHECK(p.cli({"weight", "10.0.0.1", "3", "--service", "demo/shop"}, out) == 0);
+  CHECK(out == "in force for Service demo/shop\n");
+  CHECK(p.cli({"weight", "10.0.0.1", "--reset", "--service", "demo/shop"}, out) == 0);
+  CHECK(out == "the EndpointSlice's weight holds again instead of 3 for Service demo/shop\n");
+  CHECK(p.cli({"undrain", "10.0.0.1"}, out) == 0);
+  CHECK(out == "the EndpointSlice's weight holds again instead of 0 for Service demo/shop, Service demo/web\n");
+  // Of manifests it is a problem, and that a failure; also where only a slice was applied.
+  const std::string file = p.dir / "slice.yaml";
+  write_file(file, slice_yaml("web", {{"10.0.0.2", "ready"}}, 80, "more"));
+  CHECK(p.cli({"apply", "-f", file}, out) == 1);
+  CHECK(contains(out, "guideway: " + why));
+  p.engine.set_refuse({});
+  write_file(file, slice_yaml("web", {{"10.0.0.3", "ready"}}, 80, "more"));
+  CHECK(p.cli({"apply", "-f", file}, out) == 0);
+  CHECK(out == "EndpointSlice demo/web-more configured\n");
 }
 
 TEST_CASE("end to end: the daemon ends at once also while somebody waits for an engine that hangs") {

@@ -225,7 +225,11 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto result = daemon_.api().apply(q.manifests(), *condition, q.dry_run());
     if (!result.ok()) return result.status();
     fill(*result, r);
-    if (!q.dry_run()) r.set_pending(daemon_.await_applied());
+    if (q.dry_run()) return absl::OkStatus();
+    const Confirmation c = daemon_.await_applied(keys_of(result->objects));
+    r.set_pending(c.pending);
+    for (const Problem& p : c.refusals)
+      if (std::ranges::find(result->problems, p) == result->problems.end()) fill(p, *r.add_problems());
     return absl::OkStatus();
   }
   absl::Status delete_objects(const Context&, const v1::DeleteObjectsRequest& q, v1::DeleteObjectsResponse& r) {
@@ -234,8 +238,18 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto removed = daemon_.api().remove(std::move(*keys), q.ignore_missing(), q.dry_run());
     if (!removed.ok()) return removed.status();
     fill(*removed, r);
-    if (!q.dry_run()) r.set_pending(daemon_.await_applied());
+    if (!q.dry_run()) r.set_pending(why_not_in_force(keys_of(*removed)));
     return absl::OkStatus();
+  }
+  static std::vector<ObjectKey> keys_of(const std::vector<Applied>& objects) {
+    std::vector<ObjectKey> keys;
+    for (const Applied& a : objects) keys.push_back(a.key);
+    return keys;
+  }
+  // Of responses without problems of their own.
+  std::string why_not_in_force(const std::vector<ObjectKey>& changed) {
+    const Confirmation c = daemon_.await_applied(changed);
+    return c.refusals.empty() ? c.pending : to_string(c.refusals.front());
   }
   absl::StatusOr<std::vector<ObjectKey>> keys_of(const v1::DeleteObjectsRequest& q) {
     std::vector<ObjectKey> keys;
@@ -259,17 +273,18 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto services = daemon_.api().set_weight(*key, q.weight());
     if (!services.ok()) return services.status();
     for (const ObjectKey& s : *services) fill(s, *r.add_services());
-    r.set_pending(daemon_.await_applied());
+    r.set_pending(why_not_in_force(*services));
     return absl::OkStatus();
   }
   absl::Status reset_backend_weight(const Context&, const v1::ResetBackendWeightRequest& q,
                                     v1::ResetBackendWeightResponse& r) {
     const auto key = to_override(q.namespace_(), q.name(), q.address());
     if (!key.ok()) return key.status();
-    const auto weight = daemon_.api().reset_weight(*key, q.only_drained());
-    if (!weight.ok()) return weight.status();
-    if (*weight) r.set_weight(**weight);
-    r.set_pending(daemon_.await_applied());
+    const auto reset = daemon_.api().reset_weight(*key, q.only_drained());
+    if (!reset.ok()) return reset.status();
+    if (reset->weight) r.set_weight(*reset->weight);
+    for (const ObjectKey& s : reset->services) fill(s, *r.add_services());
+    r.set_pending(why_not_in_force(reset->services));
     return absl::OkStatus();
   }
   absl::Status get_log_levels(const Context&, const v1::GetLogLevelsRequest&, v1::GetLogLevelsResponse& r) {

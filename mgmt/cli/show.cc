@@ -84,6 +84,12 @@ std::string counter_of(const v1::Generation& g, const Style& style) {
 }
 
 // Of a write that the engine doesn't have, and why.
+std::string names_of(const google::protobuf::RepeatedPtrField<v1::ObjectRef>& objects) {
+  std::string out;
+  for (const v1::ObjectRef& o : objects) out += (out.empty() ? "" : ", ") + name_of(o);
+  return out;
+}
+
 std::string not_yet(const std::string& pending) {
   return pending.empty() ? "" : "kept, but not in force yet: " + pending + "\n";
 }
@@ -266,14 +272,12 @@ std::string show(const v1::DeleteObjectsResponse& r, const Style&) {
 }
 
 std::string show(const v1::SetBackendWeightResponse& r, const Style&) {
-  std::string out = r.pending().empty() ? "in force for " : "kept for ";
-  for (int i = 0; i < r.services_size(); ++i) out += (i == 0 ? "" : ", ") + name_of(r.services(i));
-  return out + "\n" + not_yet(r.pending());
+  return (r.pending().empty() ? "in force for " : "kept for ") + names_of(r.services()) + "\n" + not_yet(r.pending());
 }
 
 std::string show(const v1::ResetBackendWeightResponse& r, const Style&) {
-  return "the EndpointSlice's weight holds again" + (r.has_weight() ? ", not " + number(r.weight()) : "") + "\n" +
-         not_yet(r.pending());
+  return "the EndpointSlice's weight holds again" + (r.has_weight() ? " instead of " + number(r.weight()) : "") +
+         (r.services().empty() ? "" : " for " + names_of(r.services())) + "\n" + not_yet(r.pending());
 }
 
 }  // namespace guideway::mgmt

@@ -19,9 +19,7 @@ constexpr milliseconds kAnswerWithin{30000};      // a full state of 10,000 serv
 constexpr milliseconds kPatience{1000};           // with a small one
 constexpr uint64_t kSlotsInMillisecond = 10'000;  // of Maglev tables, on a slow core
 constexpr uint64_t kDeniedBytesInMillisecond = 10'000;
-constexpr milliseconds kLater{2000};         // the engine's sweep frees rows about once a second
-constexpr const char* kGateway = "gateway";  // as Refused.entry names it
-constexpr const char* kDenied = "denied sources";
+constexpr milliseconds kLater{2000};  // the engine's sweep frees rows about once a second
 
 absl::Status driven_by_another(uint32_t pid) {
   const std::string who = pid == 0 ? "another guidewayd" : "another guidewayd (pid " + std::to_string(pid) + ")";

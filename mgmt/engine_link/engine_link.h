@@ -21,6 +21,10 @@ namespace guideway::mgmt {
 
 class EngineLink {
  public:
+  // As Refused.entry names them.
+  static constexpr const char* kGateway = "gateway";
+  static constexpr const char* kDenied = "denied sources";
+
   enum class EntryState : uint8_t { kPending, kApplied, kRefused };
   struct Refusal {
     std::string frame;  // what was refused: another form is tried again
@@ -50,7 +54,7 @@ class EngineLink {
   const std::optional<engine::Generation>& applied() const { return applied_generation_; }
   // The engine has taken all that was desired by that number, but what it refuses.
   bool has_taken(uint64_t counter) const;
-  // "gateway", "denied sources", or an Entry's name.
+  // By what was refused: kGateway, kDenied, or an Entry's name.
   const std::map<std::string, Refusal>& refusals() const { return refusals_; }
   EntryState state_of(const Entry& entry) const;
   // The engine has all that SourceFilters deny.

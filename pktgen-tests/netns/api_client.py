@@ -344,7 +344,7 @@ class Writes(ApiTest):
                 self.assertEqual([(r.weight, r.weight_set) for r in self.backends() if r.address == drained], [(0, True)])
         reset = self.stub.ResetBackendWeight(
             api.ResetBackendWeightRequest(namespace="api", name="shop", address=drained))
-        self.assertEqual(reset.weight, 0)
+        self.assertEqual((reset.weight, [s.name for s in reset.services]), (0, ["shop"]))
         self.assertGreater(self.shares()[drained], 0)
         self.delete([o.object for o in result.objects])
         self.restart(signal.SIGKILL)

@@ -274,14 +274,13 @@ absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight_now(const OverrideK
   return services;
 }
 
-absl::StatusOr<std::optional<uint32_t>> ApiSource::reset_weight(const OverrideKey& key, bool only_drained) {
-  using Result = std::optional<uint32_t>;
-  return flushed(weights_, await<Result>(loop_, [this, key, only_drained](const Reply<Result>& reply) {
+absl::StatusOr<ResetWeight> ApiSource::reset_weight(const OverrideKey& key, bool only_drained) {
+  return flushed(weights_, await<ResetWeight>(loop_, [this, key, only_drained](const Reply<ResetWeight>& reply) {
                    reply(reset_weight_now(key, only_drained));
                  }));
 }
 
-absl::StatusOr<std::optional<uint32_t>> ApiSource::reset_weight_now(const OverrideKey& key, bool only_drained) {
+absl::StatusOr<ResetWeight> ApiSource::reset_weight_now(const OverrideKey& key, bool only_drained) {
   const std::string name = override_name(key);
   const auto it = store_.overrides().all().find(key);
   std::optional<uint32_t> weight;
@@ -297,8 +296,9 @@ absl::StatusOr<std::optional<uint32_t>> ApiSource::reset_weight_now(const Overri
   if (absl::Status s = weights_.remove(name); !s.ok()) return s;
   store_.remove_file(weights_.path_of(name));
   store_.overrides().reset(key);
-  hooks_.commit(hooks_.served_by(key));
-  return weight;
+  std::vector<ObjectKey> services = hooks_.served_by(key);
+  hooks_.commit(services);
+  return ResetWeight{weight, std::move(services)};
 }
 
 }  // namespace guideway::mgmt

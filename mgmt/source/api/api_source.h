@@ -36,6 +36,11 @@ struct ApplyResult {
   std::vector<Problem> problems;  // of these objects
 };
 
+struct ResetWeight {
+  std::optional<uint32_t> weight;   // that it was set to; nothing if that can't be read any more
+  std::vector<ObjectKey> services;  // that it held for
+};
+
 class ApiSource {
  public:
   enum class Condition : uint8_t { kNone, kNew, kExists };
@@ -72,9 +77,8 @@ class ApiSource {
   absl::StatusOr<std::vector<ObjectKey>> keys_of(std::string_view manifests) const;
   // The Services that it holds for now.
   absl::StatusOr<std::vector<ObjectKey>> set_weight(const OverrideKey& key, uint32_t weight);
-  // The weight that it was set to; nothing if that can't be read any more. `only_drained`: FailedPrecondition for any
-  // other than 0.
-  absl::StatusOr<std::optional<uint32_t>> reset_weight(const OverrideKey& key, bool only_drained);
+  // `only_drained`: FailedPrecondition for any weight other than 0.
+  absl::StatusOr<ResetWeight> reset_weight(const OverrideKey& key, bool only_drained);
 
  private:
   struct Kept {  // what an object becomes
@@ -97,7 +101,7 @@ class ApiSource {
                                                   bool dry_run);
   absl::StatusOr<std::vector<ObjectKey>> set_weight_now(const OverrideKey& key, const Override& value,
                                                         StateFiles::Draft& draft);
-  absl::StatusOr<std::optional<uint32_t>> reset_weight_now(const OverrideKey& key, bool only_drained);
+  absl::StatusOr<ResetWeight> reset_weight_now(const OverrideKey& key, bool only_drained);
 
   EventLoop& loop_;
   Store& store_;

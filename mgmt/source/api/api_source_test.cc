@@ -259,7 +259,7 @@ TEST_CASE("api: what can't be read of the state is told, and the rest is taken",
 
   // What can't be read is replaced or removed as any other.
   REQUIRE(t.api().remove({service_key("bad")}, false, false).ok());
-  CHECK(t.api().reset_weight({{}, {}, *net::parse_ip("10.0.0.9")}, true)->has_value() == false);
+  CHECK(t.api().reset_weight({{}, {}, *net::parse_ip("10.0.0.9")}, true)->weight.has_value() == false);
   CHECK(t.rig.wait([](const Snapshot& s) { return s.problems.empty(); }) != nullptr);
   CHECK(names_in(t.objects()).size() == 2);
   CHECK(names_in(t.weights()).size() == 1);
@@ -311,9 +311,9 @@ TEST_CASE("api: a weight that is set wins over the slice's until it is reset", "
   CHECK(s->overrides.at({"demo", "web", one}).since.size() == 20);
 
   CHECK(absl::IsFailedPrecondition(t.api().reset_weight({"demo", "web", one}, true).status()));
-  CHECK(*t.api().reset_weight({"demo", "web", one}, false) == 5);
+  CHECK(t.api().reset_weight({"demo", "web", one}, false)->weight == 5);
   CHECK(wait_weight("10.0.0.1", 0));
-  CHECK(*t.api().reset_weight({{}, {}, one}, true) == 0);
+  CHECK(t.api().reset_weight({{}, {}, one}, true)->weight == 0);
   CHECK(wait_weight("10.0.0.1", 1));
   CHECK(names_in(t.weights()).empty());
 }
