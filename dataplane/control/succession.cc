@@ -146,6 +146,9 @@ bool Successor::takes_over(int signals) {
 // process.
 void Successor::make_main_process() const {
   const char* const path = std::getenv("NOTIFY_SOCKET");
+  if (path == nullptr && std::getenv("INVOCATION_ID") != nullptr)
+    log::warn({"upgrade", "systemd can't be told of the other engine, and ends it if this one was its main process",
+               "give the unit NotifyAccess=exec, as ours has it, and start it again"});
   ucred peer{};
   socklen_t size = sizeof peer;
   if (path == nullptr || getsockopt(fd_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
