@@ -75,6 +75,8 @@ loads_ended
 say "one that can't bind"
 kill -9 "$(cat "$LAB_RUN/pids/supervisor")"
 before=$(pid)
+socket() { stat -c '%a %U %G' "$LAB_RUN/engine.sock"; }
+socket_before=$(socket)
 lab_in gateway ip link add held type veth peer name other
 lab_in gateway ip link set held up
 lab_in gateway ip link set other up
@@ -91,6 +93,7 @@ has 'queue 0 of held: another socket has it' <<<"$refusal" || fail "$refusal"
 lab_wait_until 10 answers || fail "the old engine doesn't go on"
 equal "the engine" "$before" "$(lab_in gateway pgrep -f "^$LAB_BUILD/dataplane/guideway-engine.*--socket $LAB_RUN/engine.sock")"
 tail -n 3 "$engine_log" | has 'this one goes on' || fail "the old engine doesn't say that it goes on"
+equal "the socket's mode, owner and group" "$socket_before" "$(socket)"
 ! lab_in gateway ip -o link show held | grep ' xdp' || fail "the program of the one that couldn't is left"
 loads_ended
 
