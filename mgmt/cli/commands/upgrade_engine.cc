@@ -40,8 +40,9 @@ int upgrade(Client& client, const std::string& unit) {
                 "; an engine that runs without systemd: guideway-engine --upgrade and its options");
   const auto began = Clock::now();
   if (run({"systemctl", "reload", unit}) != 0)
-    return fail("no new engine took over, and the one that runs goes on: journalctl -u " + unit + " says why");
-  while (Clock::now() - began < kPatience) {
+    return fail("the upgrade failed: journalctl -u " + unit + " says why; guideway status, which engine runs now");
+  const auto deadline = Clock::now() + kPatience;
+  do {
     const auto now = engine_of(client);
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began).count() + 1;
     if (now && now->status().uptime_seconds() <= static_cast<uint64_t>(age)) {
@@ -50,7 +51,7 @@ int upgrade(Client& client, const std::string& unit) {
                                now->version() + ", up for " + duration(now->status().uptime_seconds()) + "\n");
     }
     std::this_thread::sleep_for(kPause);
-  }
+  } while (Clock::now() < deadline);
   return fail("the new engine has taken over, but the daemon isn't connected to it yet: guideway status");
 }
 
