@@ -44,6 +44,16 @@ std::vector<unsigned> control_cores(const EalOptions& options) {
   return rest.empty() ? all : rest;
 }
 
+constexpr const char* kHugepages = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
+constexpr unsigned kMorePages = 1024;
+
+unsigned hugepages(const char* which) {
+  std::ifstream file(absl::StrCat(kHugepages, which));
+  unsigned n = 0;
+  file >> n;
+  return n;
+}
+
 // We know no better of a line that isn't ours.
 constexpr const char* kDpdkRemedy = "if the engine needs what failed there, its next line says what to do";
 
@@ -65,11 +75,10 @@ void take_dpdk_log() {
 
 }  // namespace
 
-unsigned free_hugepages() {
-  std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-  unsigned n = 0;
-  file >> n;
-  return n;
+unsigned free_hugepages() { return hugepages("free_hugepages"); }
+
+std::string more_hugepages() {
+  return absl::StrCat("echo ", hugepages("nr_hugepages") + kMorePages, " >", kHugepages, "nr_hugepages");
 }
 
 absl::Status init_eal(const EalOptions& options) {

@@ -25,5 +25,7 @@ void on_control_cores(const std::function<void()>& work);
 
 // Free 2 MB pages on this host.
 unsigned free_hugepages();
+// The command by which there are enough more of them for an engine of a few workers.
+std::string more_hugepages();
 
 }  // namespace guideway::control

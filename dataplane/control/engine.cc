@@ -264,7 +264,7 @@ absl::Status Engine::open_memory() {
     options_.huge
         ? warn({"memory",
                 absl::StrCat("too few free 2 MB pages (", free_hugepages(), "): plain memory is used, which is slower"),
-                "sysctl vm.nr_hugepages=1024, then restart guideway-engine"})
+                more_hugepages() + ", then restart guideway-engine"})
         : warn({"memory", "--no-huge: plain memory is used, which is slower",
                 "restart guideway-engine without --no-huge"});
   if (const absl::Status s = init_eal(
@@ -279,7 +279,7 @@ absl::Status Engine::open_memory() {
   memory_.emplace(std::move(*memory));
   if (huge_ && !memory_->huge())
     warn({"memory", "too few free 2 MB pages for the packets: plain memory is used, which is slower",
-          "sysctl vm.nr_hugepages=1024, then restart guideway-engine"});
+          more_hugepages() + ", then restart guideway-engine"});
   return absl::OkStatus();
 }
 
@@ -400,11 +400,11 @@ absl::Status Engine::open_workers() {
   workers_ = std::move(*made);
   if (!workers_->complaint().empty())
     warn({"memory", absl::StrCat("connection tables aren't where they should be: ", workers_->complaint()),
-          "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine"});
+          more_hugepages() + ", or lower --connections, then restart guideway-engine"});
   else if (huge_ && !workers_->huge())
     warn({"memory", "the connection tables are on plain memory, which is slower",
           directory_ == nullptr || directory_->has_huge()
-              ? "sysctl vm.nr_hugepages=1024, or lower --connections, then restart guideway-engine"
+              ? more_hugepages() + ", or lower --connections, then restart guideway-engine"
               : absl::StrCat("mkdir -p ", directory_->huge_path(), "; mount -t hugetlbfs -o pagesize=2M none ",
                              directory_->huge_path(), "; then restart guideway-engine")});
   return absl::OkStatus();
