@@ -26,7 +26,8 @@ constexpr const char* kFooter = R"(Signals:
                               `guideway-engine detach` takes them away
 
 Exit status:
-  0                           It was ended by a signal
+  0                           It was ended by a signal, or another engine has taken its place; with --background, the new
+                              one forwards
   1                           It failed, and the last line of the log says why
   2                           The command line is wrong
 
@@ -34,14 +35,17 @@ Files:
   /run/guideway/engine.sock   Where guidewayd connects, as root or of group guideway
   /var/lib/guideway/engine    The last commit, by which it starts without guidewayd
   /run/guideway/tables        Connections, which the next engine goes on with
-  /sys/fs/bpf/guideway        The XDP program and its maps, which outlive it
+  /sys/fs/bpf/guideway        The XDP program and its maps, which outlive it; the package's unit has them at
+                              /run/guideway/bpf
 
 Examples:
   guideway-engine --port af_xdp:eth0 --port af_xdp:eth1 --cores 2,3
                               Two interfaces, two workers
   guideway-engine --upgrade --port af_xdp:eth0 --port af_xdp:eth1 --cores 2,3
                               In the place of the one that runs: `guideway upgrade-engine` does it with systemd's
-  guideway-engine detach      After a stop: interfaces and memory as they were before the first start
+  guideway-engine detach --bpffs /run/guideway/bpf
+                              After a stop of the package's unit: interfaces and memory as they were before the first
+                              start
 
 See also:
   guideway(1), guidewayd(8)

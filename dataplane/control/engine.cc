@@ -636,17 +636,19 @@ absl::Status Engine::run() {
 }
 
 absl::Status Engine::detach(const EngineOptions& options) {
-  int programs = 0;
   std::error_code error;
-  if (std::filesystem::is_directory(options.bpffs, error)) {
-    const auto lock = locked(options.bpffs, O_RDONLY | O_DIRECTORY);
-    if (!lock.ok()) return lock.status();
-    const auto detached = xdp::Program::detach_all(options.bpffs);
-    if (!detached.ok()) return detached.status();
-    programs = *detached;
-  }
+  // Not without it: connections that the kernel still serves by a program elsewhere would be forgotten.
+  if (!std::filesystem::is_directory(options.bpffs, error))
+    return log::failure(absl::StatusCode::kNotFound, absl::StrCat("there are no pins at ", options.bpffs),
+                        absl::StrCat("give the --bpffs that the engine had: the package's is /run/guideway/bpf. One "
+                                     "without ports af_xdp left only ",
+                                     options.table_dir, ": remove that"));
+  const auto lock = locked(options.bpffs, O_RDONLY | O_DIRECTORY);
+  if (!lock.ok()) return lock.status();
+  const auto programs = xdp::Program::detach_all(options.bpffs);
+  if (!programs.ok()) return programs.status();
   if (absl::Status s = remove_tables(options.table_dir); !s.ok()) return s;
-  spdlog::info("took away {} XDP program(s) pinned at {}, and the connections in {}", programs, options.bpffs,
+  spdlog::info("took away {} XDP program(s) pinned at {}, and the connections in {}", *programs, options.bpffs,
                options.table_dir);
   return absl::OkStatus();
 }

@@ -9,7 +9,7 @@ begin
 hugepages() { cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages 2>/dev/null || echo none; }
 before=$(hugepages)
 
-detach() { lab_in gateway "$LAB_BUILD/dataplane/guideway-engine" detach --bpffs "$LAB_PINS" --table-dir "$LAB_TABLES"; }
+detach() { lab_in gateway "$LAB_BUILD/dataplane/guideway-engine" detach --bpffs "${1-$LAB_PINS}" --table-dir "$LAB_TABLES"; }
 
 # `stop SIGNAL`: the engine is asked (its supervisor would start it again), and goes.
 stop() {
@@ -29,6 +29,9 @@ stopped() {
   [ ! -e "$LAB_RUN/engine.sock" ] || fail "the socket is left after SIG$1"
   load 1s "${LAB_VIP4[dsr-ipip]}"
   load_ended
+  refusal=$(detach "$LAB_RUN/nowhere" 2>&1) && fail "pins that aren't there are taken away"
+  has 'give the --bpffs that the engine had' <<<"$refusal" || fail "$refusal"
+  [ -e "$LAB_TABLES" ] || fail "connections are forgotten while their program goes on"
   detach || fail "what the engine left can't be taken away"
   ! lab_in gateway ip -o link show | grep ' xdp' || fail "an XDP program is left after SIG$1"
   [ ! -e "$LAB_RUN/bpf/guideway" ] || fail "pins are left after SIG$1: $(find "$LAB_RUN/bpf/guideway")"
