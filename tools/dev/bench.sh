@@ -51,7 +51,7 @@ dev_bench() {
   commit | scale | api | idle) build_kind release || exit 1 ;;
   *) build_kind release pktgen-tests/guideway-bench || exit 1 ;;
   esac
-  trap give_back_hugepages EXIT
+  trap bench_ended EXIT
   trap 'exit 130' INT TERM
   reserve_hugepages
   case $1 in
@@ -59,6 +59,12 @@ dev_bench() {
   idle) bench_idle "${@:2}" ;;
   *) build/pktgen-tests/guideway-bench "$@" ;;
   esac
+}
+
+bench_ended() {
+  lab_ended
+  give_back_hugepages
+  [ -z "${bench_state:-}" ] || rm -rf "$bench_state"
 }
 
 bench_api() {
@@ -72,7 +78,6 @@ bench_api() {
     begin_lab
     # In memory: each change waits for the disk, and a slow one would make the load smaller.
     bench_state=$(mktemp -d /dev/shm/guideway-api-load-XXXXXX)
-    trap 'lab_ended; give_back_hugepages; rm -rf "$bench_state"' EXIT
     rmdir "$LAB_RUN/daemon" && ln -s "$bench_state" "$LAB_RUN/daemon"
     lab_start_gateway || exit 1
     "${load[@]}" lab "$LAB_RUN" "$LAB_PREFIX" "${@:2}"
@@ -85,7 +90,6 @@ bench_api() {
 bench_idle() {
   needs_root "bench idle"
   begin_lab
-  trap 'lab_ended; give_back_hugepages' EXIT
   lab_start_gateway || exit 1
   /usr/bin/python3 -B pktgen-tests/bench/idle.py "$LAB_RUN" "$LAB_PREFIX" "$@"
 }

@@ -63,7 +63,7 @@ begin_lab() {
   lab_vacant || exit 1
   ensure_packages
   build_kind release || exit 1
-  trap lab_ended EXIT
+  [ -n "$(trap -p EXIT)" ] || trap lab_ended EXIT  # else it is called there
   trap 'exit 130' INT TERM
   step "bringing the lab up"
   lab_is_ours=yes

@@ -31,7 +31,6 @@ dev_test() {
   test_failures=()
   ensure_packages
   mkdir -p build/tests
-  trap lab_ended EXIT  # however it ends
   trap 'exit 130' INT TERM
   run_structure
   run_meson_tests unit release
@@ -39,8 +38,6 @@ dev_test() {
   run_fuzzers
   run_namespace_tests
   run_vm_tests
-  trap - EXIT
-  lab_ended
   test_summary
 }
 
