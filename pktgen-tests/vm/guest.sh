@@ -125,7 +125,7 @@ http {
 }
 EOF
 ip netns exec server nginx -e /tmp/nginx.log -c /tmp/nginx.conf
-sed -e 's/targetPort:.*//' -e '/addresses: \[10.0.0.12\]/,$d' -e 's/10\.0\.0\.11/10.0.2.2/' \
+sed -e '/addresses: \[10.0.0.12\]/,$d' -e 's/10\.0\.0\.11/10.0.2.2/' \
   /etc/guideway/manifests/web.yaml.example >/etc/guideway/manifests/web.yaml
 options='--port af_xdp:cl0 --port af_xdp:srv0 --connections 65536 --yield'
 sed -i "s/^OPTIONS=.*/OPTIONS=\"$options\"/" /etc/default/guideway-engine
@@ -176,6 +176,9 @@ kill -9 "$engine"
 again() { [ "$(pid_of guideway-engine)" != "$engine" ] && answers; }
 within 120 again || fail "it isn't"
 link >/dev/null || fail "the program is gone"
+engine=$(pid_of guideway-engine)
+kill "$engine"  # as somebody might by mistake: it isn't systemd that asks
+within 120 again || fail "an engine that ended well isn't started again"
 engine=$(pid_of guideway-engine)
 
 say "upgraded, and then the engine too, while that connection stands"
