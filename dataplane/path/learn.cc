@@ -27,12 +27,13 @@ Entry entry_for(const Packet& p, const typename Entry::KeyType& key, const Table
 }
 
 // Whether the entry that this packet replaces can go: not while another packet of the burst is to be translated by it,
-// or by its other direction. Those that would replace it as well will find what this one learns.
+// or by its other direction; what leads to the next worker translates nothing. Those that would replace it as well will
+// find what this one learns.
 template <typename Entry>
 bool vacate(Burst& burst, const Packet& p, const ConnectionTable<Entry>& table) {
   const Entry& e = table.entry(p.slot);
   const SlotRef back = table.partner(p.slot);
-  if (e.mode == Mode::kNat)
+  if (e.mode == Mode::kNat && e.direction != Direction::kNext)
     for (const Packet& q : burst.all())
       if (shares(q, p, back) && stands_on(q, e)) return false;
   for (Packet& q : burst.all())
@@ -87,7 +88,7 @@ template <typename Entry>
 void follow_first(Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table, const Tables& t,
                   Tick now) {
   p.slot = table.find(key, p.table_hash, now);
-  if (p.slot) {
+  if (p.slot && table.entry(p.slot).direction == Direction::kForward) {
     const Entry& e = table.entry(p.slot);
     p.real = e.real;
     p.route = t.reals[p.real].route;

@@ -124,6 +124,45 @@ TEST_CASE("three workers, ports of two queues", "[workers]") {
   check_shared(rig);
 }
 
+// ---- flows that were handed on for an SNAT port
+
+constexpr uint16_t kFlows = 16;
+constexpr uint32_t kId = 7;
+
+rig::Bytes piece(uint16_t port, size_t at) {
+  return Frame().ip("10.0.0.99", kVip).udp(port, 53).payload(88).piece(kId + port, at, 48).bytes();
+}
+
+// All SNAT ports are one worker's, as their block says.
+void dns(Rig& rig, uint16_t block) {
+  network(rig);
+  rig.gateway(snat(block, block + 63));
+  rig.service(service(kVip, 53, Protocol::kUdp, Mode::kNat, {"10.0.1.10"}));
+}
+
+// Of a flow that its owner has handed on that knows no real.
+TEST_CASE("what leads to the next worker leads nobody astray once its service is another", "[workers]") {
+  for (const uint16_t block : {20'032, 20'096})
+    for (const Mode mode : {Mode::kNat, Mode::kDsrIpip}) {
+      INFO(block << " mode " << static_cast<int>(mode));
+      Rig rig({.workers = 2});
+      dns(rig, block);
+      for (uint16_t port = 0; port < kFlows; ++port) CHECK(rig.send(piece(port, 0), 0, port % 2).size() == 1);
+      rig.remove(service(kVip, 53, Protocol::kUdp, Mode::kNat, {}).name);
+      rig.service(service("192.0.2.99", 53, Protocol::kUdp, mode, {"10.0.1.10"}));  // takes the row
+      rig.service(service(kVip, 53, Protocol::kUdp, mode, {"10.0.1.10"}));
+      for (uint16_t port = 0; port < kFlows; ++port) {
+        const Frame datagram = Frame().ip("10.0.0.99", kVip).udp(port, 53).payload(9);
+        const Frame answer = Frame().ip(kVip, "10.0.0.99").udp(53, port).payload(9);
+        rig.enqueue(piece(port, 48), 0, port % 2);
+        rig.enqueue(Frame().ip("10.0.0.99", kVip).icmp_error(11, 0, answer).bytes(), 0, port % 2);
+        rig.enqueue(datagram.bytes(), 0, port % 2);
+        rig.run();
+        CHECK(rig.send(datagram.bytes(), 0, port % 2).size() == 1);
+      }
+    }
+}
+
 // ---- the exception table
 
 control::ServiceSpec web(std::initializer_list<std::string_view> reals) {
