@@ -73,7 +73,7 @@ void leave(Burst& burst, Packet& p, ConnectionTable<Entry>& table, const Tables&
     return;
   }
   go();
-  if (p.fate != Fate::kHandedOver) return;
+  if (p.fate != Fate::kHandedOver || p.kind == Kind::kFragment) return;  // a later one teaches nothing
   for (Packet& q : burst.all())
     if (shared(q)) q.slot = {};
   table.erase(p.slot);
@@ -86,11 +86,12 @@ HandedOver taken_along(const Packet& p) {
   return h;
 }
 
-// An entry that leads the flow's further packets to the next worker.
+// An entry that leads the flow's further packets to the next worker. Later fragments only follow their first one there.
 template <typename Entry>
 bool note_next(const Packet& p, const typename Entry::KeyType& key, ConnectionTable<Entry>& table, const Tables& t,
                Tick now) {
   if (table.find(key, p.table_hash, now)) return true;  // noted by an earlier packet of this burst
+  if (p.kind == Kind::kFragment) return false;
   Entry e;
   e.key = key;
   e.service = p.service;
@@ -142,7 +143,8 @@ void hand_on(Burst& burst, Connections& connections, const Tables& t, const Hand
     return;
   const unsigned next = handover.next();
   for (Packet& p : burst.all()) {
-    if (p.fate != Fate::kDrop || p.reason != DropReason::NO_SNAT_PORT) continue;
+    const auto reason = p.kind == Kind::kFragment ? DropReason::NO_CONNECTION : DropReason::NO_SNAT_PORT;
+    if (p.fate != Fate::kDrop || !p.learn || p.reason != reason) continue;
     if (gw_slot(balance_hash(p, t.services[p.service], t.hash_seed), handover.workers) == next) continue;
     const bool noted = p.family == Family::kIpv4 ? note_next(p, p.key4, connections.v4, t, now)
                                                  : note_next(p, p.key6, connections.v6, t, now);

@@ -140,6 +140,18 @@ void dns(Rig& rig, uint16_t block) {
   rig.service(service(kVip, 53, Protocol::kUdp, Mode::kNat, {"10.0.1.10"}));
 }
 
+TEST_CASE("all fragments of a new nat flow go where its SNAT port is, in one burst", "[workers]") {
+  for (const uint16_t block : {20'032, 20'096}) {
+    Rig rig({.workers = 2});
+    dns(rig, block);
+    for (uint16_t port = 0; port < kFlows; ++port) {
+      INFO(block << " " << port);
+      for (const size_t at : {0U, 48U}) rig.enqueue(piece(port, at), 0, port % 2);
+      CHECK(rig.run().size() == 2);
+    }
+  }
+}
+
 // Of a flow that its owner has handed on that knows no real.
 TEST_CASE("what leads to the next worker leads nobody astray once its service is another", "[workers]") {
   for (const uint16_t block : {20'032, 20'096})
