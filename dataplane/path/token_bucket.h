@@ -1,4 +1,4 @@
-// A limit of so many events a second, filled a little every millisecond by housekeeping.
+// A limit of so many events a second, filled a little at each housekeeping.
 #pragma once
 
 #include <algorithm>
@@ -15,9 +15,10 @@ class TokenBucket {
     return true;
   }
   bool empty() const { return thousandths_ < kToken; }
-  // What a millisecond brings. A twentieth of a second's worth is kept, and at least one.
-  void refill(uint32_t a_second) {
-    thousandths_ = std::min(thousandths_ + a_second, std::max(uint64_t{a_second} * kToken / 20, kToken));
+  // What that time brings. A twentieth of a second's worth is kept, and at least one.
+  void refill(uint32_t a_second, uint32_t milliseconds) {
+    thousandths_ =
+        std::min(thousandths_ + uint64_t{a_second} * milliseconds, std::max(uint64_t{a_second} * kToken / 20, kToken));
   }
 
  private:

@@ -153,8 +153,8 @@ void Worker::find_sockets() {
 
 void Worker::housekeep(Tick now, uint32_t milliseconds) {
   own_.counters.tick.set(now);
-  own_.icmp_errors.refill(tables().icmp_rate);
-  own_.guard.refill(tables().new_flow_rate);
+  own_.icmp_errors.refill(tables().icmp_rate, milliseconds);
+  own_.guard.refill(tables().new_flow_rate, milliseconds);
   const IdleTimeouts& idle = tables().idle_timeouts;
   own_.connections.v4.set_idle_timeouts(idle);
   own_.connections.v6.set_idle_timeouts(idle);
