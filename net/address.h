@@ -23,7 +23,7 @@ struct MacAddress {
 static_assert(sizeof(MacAddress) == 6 && alignof(MacAddress) == 1);
 
 // An IPv6 address, or an IPv4 one as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2): one key for both families wherever speed
-// isn't at stake. A real IPv4-mapped IPv6 address never appears on the wire (RFC 4038), so nothing is lost.
+// isn't at stake. On the wire a real IPv4-mapped one is no address (RFC 4038): parse() drops it, so nothing is lost.
 struct IpAddress {
   std::array<uint8_t, 16> bytes{};
 

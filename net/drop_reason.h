@@ -12,7 +12,7 @@
   X(BAD_IP_HEADER,        "bad_ip_header",        "version, header length or total length is wrong") \
   X(BAD_IP_CHECKSUM,      "bad_ip_checksum",      "the IPv4 header checksum is wrong")           \
   X(BAD_L4_HEADER,        "bad_l4_header",        "a TCP, UDP or SCTP header with a wrong length")     \
-  X(BAD_ADDRESS,          "bad_address",          "a source that no host may use (multicast, loopback, zero)") \
+  X(BAD_ADDRESS,          "bad_address",          "an address that no packet may have: a source of multicast, loopback or zero; ::ffff:0:0/96") \
   X(FRAGMENT,             "fragment",             "a fragment of what has no ports, of SCTP in nat, or a later one quoted by an ICMP error")     \
   X(ICMP_UNSUPPORTED,     "icmp_unsupported",     "an ICMP message that is neither an error of a flow nor an echo request")    \
   X(PROTOCOL_UNSUPPORTED, "protocol_unsupported", "neither TCP, UDP nor SCTP")                         \

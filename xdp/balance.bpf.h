@@ -469,16 +469,19 @@ static __always_inline int transmit(struct xdp_md *ctx, const struct packet *p, 
 
 // ---- the whole
 
-// What no host may have as its source: RFC 1122, 3.2.1.3; RFC 4291, 2.7 and 2.5.
-static __always_inline int is_impossible_source(const struct packet *p, const struct iphdr *ip,
-                                                const struct ipv6hdr *ip6) {
+static __always_inline int is_mapped(const __u32 *word) { return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff); }
+
+// Addresses that no packet may have: as a source what RFC 1122, 3.2.1.3, and RFC 4291, 2.7 and 2.5, name; IPv4-mapped.
+static __always_inline int is_impossible(const struct packet *p, const struct iphdr *ip, const struct ipv6hdr *ip6) {
   if (!p->ipv6) {
     const __u8 first = ip->saddr & 0xff;
     return first == 0 || first == 127 || first >= 224;
   }
-  __u32 word[4];
+  __u32 word[4], to[4];
   __builtin_memcpy(word, &ip6->saddr, sizeof word);
-  return (word[0] & 0xff) == 0xff || (!word[0] && !word[1] && !word[2] && !(word[3] & ~bpf_htonl(1)));
+  __builtin_memcpy(to, &ip6->daddr, sizeof to);
+  return (word[0] & 0xff) == 0xff || (!word[0] && !word[1] && !word[2] && !(word[3] & ~bpf_htonl(1))) ||
+         is_mapped(word) || is_mapped(to);
 }
 
 // One's complement sum of an IPv4 header's options, unfolded. As gw_beside_range.
@@ -519,17 +522,18 @@ static __always_inline __u32 judge_ip(struct xdp_md *ctx, const struct packet *p
   } else {
     *length = bpf_ntohs(ip->tot_len);
     if (*length < ip->ihl * 4U) return GW_DROP_BAD_IP_HEADER;
-    if (summed && header_sum(ctx, p, ip) != 0xffff) return GW_DROP_BAD_IP_CHECKSUM;
   }
-  if (is_impossible_source(p, ip, ip6)) return GW_DROP_BAD_ADDRESS;
-  return end - l3 < (long)*length ? GW_DROP_TRUNCATED : GW_DROP_NONE;
+  if (end - l3 < (long)*length) return GW_DROP_TRUNCATED;
+  if (summed && !p->ipv6 && header_sum(ctx, p, ip) != 0xffff) return GW_DROP_BAD_IP_CHECKSUM;
+  return is_impossible(p, ip, ip6) ? GW_DROP_BAD_ADDRESS : GW_DROP_NONE;
 }
 
-// As judge_ip; with TOS, and what stands behind it is cut off.
+// As judge_ip; with TOS, and what stands behind it is cut off. An ICMP message must be there as far as it was read.
 static __always_inline __u32 read_ip(struct xdp_md *ctx, const struct packet *p, struct outgoing *o) {
   __u32 length;
   const __u32 unsound = judge_ip(ctx, p, 1, &length);
   if (unsound) return unsound;
+  if (p->icmp && length < p->l4 - p->l3 + p->icmp_read) return GW_DROP_TRUNCATED;
   void *end = (void *)(long)ctx->data_end;
   void *l3 = l3_of(ctx, p);
   const struct iphdr *ip = l3;

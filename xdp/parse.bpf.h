@@ -17,6 +17,7 @@ struct packet {
   __u16 snat_port;  // host order: the destination's, or of an ICMP error the quoted packet's source
   __u16 l3;         // where the IP header begins
   __u16 l4;         // where what is behind it and its extensions does
+  __u16 icmp_read;  // bytes of an ICMP message, of which the packet may have less than the frame
   __u8 flow;        // the flow's protocol; 0: it has none
   __u8 ipv6;
   __u8 has_port;
@@ -33,8 +34,8 @@ enum { IPV4_OFFSET = 0x1fff, IPV4_MORE_FRAGMENTS = 0x2000 };
 enum { IPV6_OFFSET = 0xfff8, IPV6_MORE_FRAGMENTS = 1 };
 enum { IPV6_HOP_BY_HOP = 0, IPV6_ROUTING = 43, IPV6_FRAGMENT = 44, IPV6_DESTINATION = 60 };
 enum { DESTINATION_UNREACHABLE = 3, ECHO_REQUEST = 8, TIME_EXCEEDED = 11, PARAMETER_PROBLEM = 12 };  // RFC 792
-// RFC 4861: 133 to 137 is neighbour discovery. RFC 4443: below 128 is an error.
-enum { ND_FIRST = 133, ND_SOLICITATION = 135, ND_LAST = 137, ICMPV6_INFORMATIONAL = 128, ECHO_REQUEST6 = 128 };
+// RFC 4861: 133 to 137 is neighbour discovery. RFC 4443: errors are 1 to 4.
+enum { ND_FIRST = 133, ND_SOLICITATION = 135, ND_LAST = 137, FIRST_ERROR6 = 1, LAST_ERROR6 = 4, ECHO_REQUEST6 = 128 };
 
 struct vlan_tag {
   __be16 tci;
@@ -126,8 +127,10 @@ struct quoted {
 };
 
 // An ICMP error belongs to the flow that it quotes: a packet from where the error goes.
-static __always_inline void read_quoted_ports(const struct quoted *q, __be16 *ports, void *end, struct packet *p) {
+static __always_inline void read_quoted_ports(const struct quoted *q, void *icmp, __be16 *ports, void *end,
+                                              struct packet *p) {
   if ((void *)(ports + 2) > end || !has_ports(q->protocol) || !same(&q->source, &p->destination.address)) return;
+  p->icmp_read = (void *)(ports + 2) - icmp;
   p->snat_port = bpf_ntohs(ports[0]);
   p->has_snat_port = 1;
   p->client = q->destination;
@@ -136,20 +139,22 @@ static __always_inline void read_quoted_ports(const struct quoted *q, __be16 *po
   p->flow = q->protocol;
 }
 
-static __always_inline void read_quoted_ipv4(struct iphdr *ip, void *end, struct packet *p) {
+static __always_inline void read_quoted_ipv4(struct icmp *icmp, void *end, struct packet *p) {
+  struct iphdr *ip = (void *)(icmp + 1);
   if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5) return;
   if (ip->frag_off & bpf_htons(IPV4_OFFSET)) return;
   const struct quoted q = {ipv4(&ip->saddr), ipv4(&ip->daddr), ip->protocol};
-  read_quoted_ports(&q, (void *)ip + ip->ihl * 4, end, p);
+  read_quoted_ports(&q, icmp, (void *)ip + ip->ihl * 4, end, p);
 }
 
 // These return false for what the host shall judge: truncated or malformed.
 static __always_inline int parse_icmp(struct icmp *icmp, void *end, struct packet *p) {
   if ((void *)(icmp + 1) > end) return 0;
   p->icmp = 1;
+  p->icmp_read = sizeof *icmp;
   p->echo = icmp->type == ECHO_REQUEST && icmp->code == 0;
   if (icmp->type == DESTINATION_UNREACHABLE || icmp->type == TIME_EXCEEDED || icmp->type == PARAMETER_PROBLEM)
-    read_quoted_ipv4((void *)(icmp + 1), end, p);
+    read_quoted_ipv4(icmp, end, p);
   return 1;
 }
 
@@ -187,7 +192,8 @@ static __always_inline void *skip_options(void *at, void *end, __u8 *next, int m
 }
 
 // We send no extension headers of our own, but pass a fragment header on.
-static __always_inline void read_quoted_ipv6(struct ipv6hdr *ip, void *end, struct packet *p) {
+static __always_inline void read_quoted_ipv6(struct icmp *icmp, void *end, struct packet *p) {
+  struct ipv6hdr *ip = (void *)(icmp + 1);
   if ((void *)(ip + 1) > end || ip->version != 6) return;
   struct quoted q = {ipv6(&ip->saddr), ipv6(&ip->daddr), ip->nexthdr};
   void *ports = ip + 1;
@@ -197,7 +203,7 @@ static __always_inline void read_quoted_ipv6(struct ipv6hdr *ip, void *end, stru
     q.protocol = f->next;
     ports = f + 1;
   }
-  read_quoted_ports(&q, ports, end, p);
+  read_quoted_ports(&q, icmp, ports, end, p);
 }
 
 // Of neighbour discovery only questions may be ours.
@@ -212,8 +218,9 @@ static __always_inline int parse_icmpv6(struct icmp *icmp, void *end, struct pac
   }
   if (icmp->type >= ND_FIRST && icmp->type <= ND_LAST) return 0;
   p->icmp = 1;
+  p->icmp_read = sizeof *icmp;
   p->echo = icmp->type == ECHO_REQUEST6 && icmp->code == 0;
-  if (icmp->type < ICMPV6_INFORMATIONAL) read_quoted_ipv6((void *)(icmp + 1), end, p);
+  if (icmp->type >= FIRST_ERROR6 && icmp->type <= LAST_ERROR6) read_quoted_ipv6(icmp, end, p);
   return 1;
 }
 

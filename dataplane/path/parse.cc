@@ -23,10 +23,10 @@ bool is_impossible_source(net::Be32 a) {
   return first == 0 || first == 127 || first >= 224;
 }
 
-// RFC 4291, 2.7 and 2.5: multicast, unspecified, loopback.
+// RFC 4291, 2.7 and 2.5: multicast, unspecified, loopback; IPv4-mapped.
 bool is_impossible_source(const net::IpAddress& a) {
   const auto words = a.words();
-  return a.bytes[0] == 0xff || (words[0] == 0 && (words[1] & ~net::Be64{1}.wire()) == 0);
+  return a.bytes[0] == 0xff || (words[0] == 0 && (words[1] & ~net::Be64{1}.wire()) == 0) || a.is_v4();
 }
 
 // Of a datagram's first fragment the header must be there.
@@ -118,7 +118,7 @@ DropReason parse_ipv6(Packet& p, uint8_t* l3, uint32_t length) {
     p.l3_length = static_cast<uint16_t>(payload + sizeof *h);
     return DropReason::NONE;
   }
-  if (is_impossible_source(h->source)) return DropReason::BAD_ADDRESS;
+  if (is_impossible_source(h->source) || h->destination.is_v4()) return DropReason::BAD_ADDRESS;
   const auto total = static_cast<uint32_t>(payload + sizeof *h);
   Ipv6Chain chain{.protocol = h->next_header, .offset = sizeof *h};
   if (is_extension(h->next_header)) [[unlikely]]

@@ -24,6 +24,14 @@ rig::Bytes with(const Frame& frame, size_t at, uint8_t value) {
   return b;
 }
 
+// An IPv6 packet with an IPv4 address in its header.
+rig::Bytes mapped(const char* address, size_t at) {
+  rig::Bytes b = client6().bytes();
+  const net::IpAddress a = *net::parse_ip(address);
+  std::memcpy(&b.at(at), &a, sizeof a);
+  return b;
+}
+
 rig::Bytes cut(const Frame& frame, size_t length) {
   rig::Bytes b = frame.bytes();
   b.resize(length);
@@ -69,6 +77,8 @@ std::vector<Case> parse_cases() {
       dropped("from 0.0.0.0", DropReason::BAD_ADDRESS, Frame().ip("0.0.0.0", kVip).tcp(40'000, 80).syn().bytes()),
       dropped("from ::1", DropReason::BAD_ADDRESS, Frame().ip("::1", kVip6).tcp(40'000, 80).syn().bytes()),
       dropped("from ff02::1", DropReason::BAD_ADDRESS, Frame().ip("ff02::1", kVip6).tcp(40'000, 80).syn().bytes()),
+      dropped("from an IPv4-mapped address", DropReason::BAD_ADDRESS, mapped("10.0.0.99", kL3 + 8)),
+      dropped("to a VIP as an IPv4-mapped address", DropReason::BAD_ADDRESS, mapped(kVip, kL3 + 24)),
       dropped("the first fragment of a ping", DropReason::FRAGMENT,
               Frame().ip("10.0.0.99", kVip).echo().payload(64).piece(7, 0, 24).bytes()),
       dropped("a later fragment of a ping", DropReason::FRAGMENT,
