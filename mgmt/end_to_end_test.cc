@@ -1299,4 +1299,26 @@ TEST_CASE("daemon: a manifest that was deleted while it didn't run is gone") {
   CHECK(rig.engine.wait([](const auto& s) { return s.services.size() == 1; }));
 }
 
+TEST_CASE("daemon: a VIP that becomes an SNAT address is refused, and a restart changes nothing") {
+  Rig rig;
+  const auto config = [](const std::string& address) {
+    return "apiVersion: guideway.io/v1alpha1\nkind: GatewayConfig\nmetadata: {name: g}\nspec: {snat: [{address: " +
+           address + ", dedicated: true}]}\n";
+  };
+  rig.manifest("g.yaml", config("192.0.2.1"));
+  rig.manifest("web.yaml", service_yaml("web", "198.51.100.1", "  creationTimestamp: \"2020-01-01T00:00:00Z\"\n"));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait([](const auto& s) { return s.services.size() == 1; }));
+  rig.manifest("g.yaml", config("198.51.100.1"));
+  REQUIRE(rig.wait_problem("Service demo/web", "status.loadBalancer.ingress[0].ip").has_value());
+  for (const bool restarted : {false, true}) {
+    INFO(restarted);
+    if (restarted) REQUIRE(rig.start().ok());
+    const auto told = [](const Snapshot& s) { return s.desired.counter() == (s.applied ? s.applied->counter() : 0); };
+    CHECK(rig.wait(told)->problems.size() == 1);
+    CHECK(rig.engine.state().services.empty());
+    CHECK(rig.engine.state().gateway->snat(0).address() == net::bytes_of(*net::parse_ip("198.51.100.1")));
+  }
+}
+
 }  // namespace guideway::mgmt

@@ -78,20 +78,6 @@ bool Compiler::has_snat(bool v4) const {
   return false;
 }
 
-// An SNAT address that a service in force has as its VIP: the configuration that comes later is the one refused.
-std::string Compiler::gateway_conflict(const GatewayConfig& g, uint32_t& line, std::string& field) const {
-  for (size_t i = 0; i < g.snat.size(); ++i) {
-    const Vip first{g.snat[i].address};
-    const auto holder = holders_.lower_bound(VipKey{first.address, 0, net::Protocol{}});
-    if (holder == holders_.end() || holder->first.address != first.address) continue;
-    line = g.snat[i].line;
-    field = "spec.snat[" + std::to_string(i) + "].address";
-    return net::to_string(first.address) + " is a VIP of " + to_string(holder->second) + " (" +
-           store_.owner(holder->second) + "): choose another";
-  }
-  return {};
-}
-
 // The oldest SourceFilter's that has one: true if that is another than before.
 bool Compiler::update_source_rate() {
   filter_problems_.clear();
@@ -114,35 +100,26 @@ bool Compiler::update_source_rate() {
   return before != gateway_frame_;
 }
 
-// True if the message is another than before.
+// The oldest is in force. True if it says something else than before.
 bool Compiler::update_gateway() {
   gateway_problems_.clear();
-  gateway_pending_ = false;
   std::set<Precedence> order;
   for (const ObjectKey& key : store_.keys(Kind::kGatewayConfig)) order.insert(precedence(*store_.latest(key)));
-  ObjectPtr chosen;
+  gateway_object_ = nullptr;
   for (const Precedence& p : order) {
     const ObjectPtr latest = store_.latest(p.key);
-    if (chosen) {
+    if (gateway_object_) {
       gateway_problems_.push_back(problem(*latest, latest->place.line, "metadata.name",
-                                          "a gateway has one GatewayConfig, and " + to_string(chosen->key) + " (" +
-                                              store_.owner(chosen->key) + ") is in force: merge the two"));
+                                          "a gateway has one GatewayConfig, and " + to_string(gateway_object_->key) +
+                                              " (" + store_.owner(gateway_object_->key) +
+                                              ") is in force: merge the two"));
       continue;
     }
-    uint32_t line = 0;
-    std::string field;
-    const std::string conflict = gateway_conflict(std::get<GatewayConfig>(latest->body), line, field);
-    if (conflict.empty()) {
-      chosen = latest;
-      store_.accept(p.key, latest);
-      continue;
-    }
-    gateway_pending_ = true;
-    gateway_problems_.push_back(problem(*latest, line, field, conflict));
-    chosen = store_.good(p.key);
+    gateway_object_ = latest;
+    store_.accept(p.key, latest);
   }
-  GatewayConfig before = std::exchange(gateway_, chosen ? std::get<GatewayConfig>(chosen->body) : GatewayConfig{});
-  gateway_object_ = chosen;
+  const GatewayConfig before =
+      std::exchange(gateway_, gateway_object_ ? std::get<GatewayConfig>(gateway_object_->body) : GatewayConfig{});
   gateway_frame_ = message(gateway_, source_rate_);
   return !(before == gateway_);
 }

@@ -40,17 +40,11 @@ Delta Compiler::update(std::span<const ObjectKey> changed) {
     delta.denied = update_denied();
     delta.gateway = update_source_rate();
   }
-  const auto gateway_changed = [&] {
+  if (gateway && update_gateway()) {
     delta.gateway = true;
     for (const ObjectKey& key : store_.keys(Kind::kService)) services.insert(key);
-  };
-  if (gateway && update_gateway()) gateway_changed();
-  compile_all(services);
-  // What was removed may be the VIP that a GatewayConfig waits for.
-  if (gateway_pending_ && update_gateway()) {
-    gateway_changed();
-    compile_all(services);
   }
+  compile_all(services);
   tell_difference(delta);
   return delta;
 }

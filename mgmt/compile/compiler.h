@@ -3,7 +3,8 @@
 //
 // Each service has a latest form and, perhaps, a last good one. The form in force is the latest if nothing contradicts
 // it, else the last good one, else the latest without what is contradicted. Who wins a contradiction is told by
-// precedence, never by the order of arrival, so that all gateways with the same objects come to the same result.
+// precedence, never by the order of arrival, so that all gateways with the same objects come to the same result. An
+// SNAT address goes before every VIP: else one Service could end nat for all.
 #pragma once
 
 #include <map>
@@ -91,7 +92,6 @@ class Compiler {
   bool update_gateway();
   bool update_denied();
   bool update_source_rate();
-  std::string gateway_conflict(const GatewayConfig& g, uint32_t& line, std::string& field) const;
   void index_slice(const ObjectKey& key, std::set<ObjectKey>& services);
   void declare_interests(const ObjectKey& key, std::set<Precedence>& dirty);
   void compile(const ObjectKey& key, std::set<Precedence>& dirty);
@@ -116,7 +116,6 @@ class Compiler {
   std::vector<Problem> gateway_problems_;
   std::vector<Problem> filter_problems_;
   DeniedSources denied_;
-  bool gateway_pending_ = false;  // a GatewayConfig waits for an address to become free
   std::map<ObjectKey, Unit> units_;
   std::map<VipKey, std::set<Precedence>> interests_;
   std::map<VipKey, ObjectKey> holders_;

@@ -384,21 +384,40 @@ TEST_CASE("compile: a new default that a service can't follow leaves it as it wa
   CHECK(b.compiler.problems()[0].field == "spec.ports[0].targetPort");
 }
 
-TEST_CASE("compile: SNAT addresses and VIPs exclude each other, and what was there first stays") {
+TEST_CASE("compile: an SNAT address can't be a VIP, and the VIP is back once it is none") {
   Bench b;
-  b.put("g", gateway_yaml(""));
-  b.put("f", service_yaml("web", "192.0.2.1"));
-  CHECK(b.compiler.entries().empty());
-  REQUIRE(b.compiler.problems().size() == 1);
-  CHECK(b.compiler.problems()[0].text.find("SNAT address") != std::string::npos);
-  b.put("f", service_yaml("web", "198.51.100.1"));
-  const Delta d = b.put("g", gateway_yaml("").replace(gateway_yaml("").find("192.0.2.1"), 9, "198.51.100.1"));
-  CHECK_FALSE(d.gateway);
+  const std::string free = gateway_yaml("").replace(gateway_yaml("").find("192.0.2.1"), 9, "192.0.2.7");
+  b.put("g", free);
+  b.put("f", service_yaml("web", "192.0.2.1", created(1)));
   CHECK(b.compiler.entries().size() == 1);
+  const Delta d = b.put("g", gateway_yaml(""));
+  CHECK((d.gateway && d.removed.size() == 1));
   REQUIRE(b.compiler.problems().size() == 1);
-  CHECK(b.compiler.problems()[0].field == "spec.snat[0].address");
-  CHECK(b.remove("f").gateway);
+  CHECK(b.compiler.problems()[0].object == "Service demo/web");
+  CHECK(b.compiler.problems()[0].text.find("SNAT address of GatewayConfig g (g)") != std::string::npos);
+  CHECK(b.compiler.refused().size() == 1);
+  CHECK(b.put("g", free).changed.size() == 1);
   CHECK(b.compiler.problems().empty());
+}
+
+TEST_CASE("compile: the same objects come to the same result, whatever the order of arrival") {
+  const std::map<std::string, std::string> files = {
+      {"a", service_yaml("a", "192.0.2.1", created(1))},  // an SNAT address
+      {"b", service_yaml("b", "198.51.100.1", created(2))},
+      {"c", service_yaml("c", "198.51.100.1", created(3)) + slice_yaml("c", {{"10.0.0.1", "ready"}})},
+      {"g", gateway_yaml("forwardingMode: dsr-ipip")}};
+  std::vector<std::string> order;
+  for (const auto& [file, text] : files) order.push_back(file);
+  std::set<std::string> results;
+  do {
+    Bench b;
+    for (const std::string& file : order) b.put(file, files.at(file));
+    std::string result = b.compiler.gateway_frame();
+    for (const auto& [name, entry] : b.compiler.entries()) result += entry->frame;
+    for (const Problem& p : b.compiler.problems()) result += to_string(p) + "\n";
+    results.insert(result);
+  } while (std::next_permutation(order.begin(), order.end()));
+  CHECK(results.size() == 1);
 }
 
 TEST_CASE("compile: nat without an SNAT address of its family is told") {
