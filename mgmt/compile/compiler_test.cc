@@ -400,6 +400,12 @@ TEST_CASE("compile: an SNAT address can't be a VIP, and the VIP is back once it 
   CHECK(b.compiler.problems().empty());
 }
 
+TEST_CASE("compile: a GatewayConfig that is moved in its file changes nothing") {
+  Bench b;
+  b.put("g", gateway_yaml(""));
+  CHECK(b.put("g", "# moved down\n" + gateway_yaml("")).empty());
+}
+
 TEST_CASE("compile: the same objects come to the same result, whatever the order of arrival") {
   const std::map<std::string, std::string> files = {
       {"a", service_yaml("a", "192.0.2.1", created(1))},  // an SNAT address

@@ -70,8 +70,6 @@ ObjectPtr moved(const Object& object, uint32_t documents, uint32_t lines) {
     move(service->ports);
   } else if (auto* slice = std::get_if<EndpointSlice>(&o->body)) {
     move(slice->ports);
-  } else if (auto* gateway = std::get_if<GatewayConfig>(&o->body)) {
-    move(gateway->snat);
   } else if (auto* filter = std::get_if<SourceFilter>(&o->body); filter != nullptr && filter->rate) {
     filter->rate->line += lines;
   }

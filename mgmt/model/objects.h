@@ -132,7 +132,6 @@ struct Snat {
   uint16_t port_max = 0;
   bool dedicated = false;
   bool announce = false;  // on the link; only if dedicated
-  uint32_t line = 0;
   friend bool operator==(const Snat&, const Snat&) = default;
 };
 

@@ -39,7 +39,6 @@ bool read_ports(ObjectReader& r, Field f, Snat& s) {
 void read_snat(ObjectReader& r, GatewayConfig& g, Field f, const HostPorts& host) {
   r.only(f, {"address", "ports", "dedicated", "announce"});
   Snat s;
-  s.line = f["address"].line();
   const auto a = r.address(f["address"]);
   if (a) s.address = *a;
   s.dedicated = r.boolean(f["dedicated"], false);

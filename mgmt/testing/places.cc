@@ -12,9 +12,7 @@ void forget(EndpointSlice& s) {
   for (SlicePort& p : s.ports) p.line = p.index = 0;
 }
 
-void forget(GatewayConfig& g) {
-  for (Snat& s : g.snat) s.line = 0;
-}
+void forget(GatewayConfig&) {}  // its limits alone have places, which Object::limited tells
 
 void forget(SourceFilter& f) {
   if (f.rate) f.rate->line = 0;

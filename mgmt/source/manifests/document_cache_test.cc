@@ -17,7 +17,6 @@ std::string lines_of(const Object& o) {
     add(service->ports);
   }
   if (const auto* slice = std::get_if<EndpointSlice>(&o.body)) add(slice->ports);
-  if (const auto* gateway = std::get_if<GatewayConfig>(&o.body)) add(gateway->snat);
   return s;
 }
 
