@@ -107,8 +107,9 @@ void Daemon::watch_directory() {
 
 void Daemon::directory_changed() {
   const auto changes = directory_->changes();
-  for (const std::string& name : changes.files) read_file(name);
+  // Before its files, which aren't there any more.
   if (changes.lost) return directory_lost(options_.manifests + " was removed or moved");
+  for (const std::string& name : changes.files) read_file(name);
   if (changes.all) return rescan();
   commit();
 }

@@ -1287,6 +1287,29 @@ TEST_CASE("daemon: files come and go as editors and ConfigMaps move them") {
   CHECK(rig.engine.wait([](const auto& s) { return s.services.size() == 2; }));
 }
 
+TEST_CASE("daemon: a directory that vanishes empties nothing, also while a change of a file is unread") {
+  Rig rig;
+  rig.manifest("web.yaml", service_yaml("web", "198.51.100.1"));
+  EventLoop loop;
+  Daemon daemon(loop, {rig.dir / "manifests", rig.dir / "state", rig.engine.path()});
+  REQUIRE(daemon.start().ok());
+  rig.manifest("web.yaml", service_yaml("web", "198.51.100.2"));
+  std::filesystem::rename(rig.dir / "manifests", rig.dir / "elsewhere");
+  std::thread thread([&] { loop.run(); });
+  const std::string why = rig.dir / "manifests was removed or moved: its objects stay in force until it is back";
+  const auto lost = [&] {
+    const SnapshotPtr s = daemon.take_snapshot(std::nullopt).value();
+    return std::ranges::any_of(s->problems, [&](const Problem& p) { return p.text == why; });
+  };
+  for (int i = 0; i < 1000 && !lost(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  CHECK(lost());
+  CHECK(daemon.take_vips().value().size() == 1);
+  std::filesystem::rename(rig.dir / "elsewhere", rig.dir / "manifests");
+  CHECK(rig.engine.wait([](const auto& s) { return s.services.contains("demo/web:http@198.51.100.2:80/TCP"); }));
+  loop.post([&] { loop.stop(); });
+  thread.join();
+}
+
 TEST_CASE("daemon: a manifest that was deleted while it didn't run is gone") {
   Rig rig;
   rig.manifest("a.yaml", service_yaml("a", "198.51.100.1"));
