@@ -197,6 +197,11 @@ bool EngineLink::add(Batch& batch, const EntryPtr& entry) {
 }
 
 void EngineLink::fill_full(Batch& batch) {
+  std::erase_if(refusals_, [this](const auto& r) {
+    const auto& [name, refusal] = r;
+    const bool whole_batch = refusal.frame.empty();  // over when one is applied
+    return !whole_batch && name != kGateway && name != kDenied && !compiler_.entries().contains(name);
+  });
   budget_ = Budget();
   for (const auto& [name, entry] : compiler_.entries()) {
     if (add(batch, entry)) continue;

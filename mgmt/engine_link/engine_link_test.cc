@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <future>
 #include <sstream>
 
 #include "mgmt/engine_link/frame.h"
@@ -417,6 +418,32 @@ TEST_CASE("link: once what was refused is gone, all that is desired is applied")
   CHECK(rig.wait([](const Snapshot& s) { return !s.problems.empty(); })->desired.counter() == 2);
   rig.remove("a.yaml");
   CHECK(all_applied(*rig.wait(all_applied)));
+}
+
+TEST_CASE("link: the refusal of what is gone meanwhile goes too, also where all is sent anew") {
+  Rig rig;
+  std::promise<void> gone;
+  rig.engine.set_refuse([&, asked = 0](const FakeEngine::Batch& b) mutable -> std::optional<engine::Refused> {
+    ++asked;
+    if (asked == 1) return FakeEngine::refuse_service(vip_name("web1", 1))(b);
+    if (asked != 2) return std::nullopt;
+    gone.get_future().wait();
+    return FakeEngine::refuse_service(vip_name("web2", 2))(b);
+  });
+  rig.manifest("a.yaml", web(1));
+  rig.manifest("b.yaml", web(2) + web(3));
+  REQUIRE(rig.start().ok());
+  const auto refused = [](size_t i) {
+    return [i](const Snapshot& s) { return s.vips.size() > i && s.vips[i].state == EngineLink::EntryState::kRefused; };
+  };
+  REQUIRE(refused(0)(*rig.wait(refused(0))));
+  rig.remove("a.yaml");
+  CHECK(rig.wait([](const Snapshot& s) { return s.vips.size() == 2; })->vips.size() == 2);
+  gone.set_value();
+  REQUIRE(rig.engine.wait(services(1)));
+  const SnapshotPtr s = rig.wait(refused(0));
+  CHECK(refused(0)(*s));  // web2, of which the rest is as it was
+  CHECK(std::ranges::none_of(s->problems, [](const Problem& p) { return p.object == vip_name("web1", 1); }));
 }
 
 TEST_CASE("link: an engine may take long for a large change") {
