@@ -21,6 +21,10 @@ constexpr uint64_t kSlotsInMillisecond = 10'000;  // of Maglev tables, on a slow
 constexpr uint64_t kDeniedBytesInMillisecond = 10'000;
 constexpr milliseconds kLater{2000};  // the engine's sweep frees rows about once a second
 
+bool same(const engine::Generation& a, const engine::Generation& b) {
+  return a.instance() == b.instance() && a.counter() == b.counter();
+}
+
 absl::Status driven_by_another(uint32_t pid) {
   const std::string who = pid == 0 ? "another guidewayd" : "another guidewayd (pid " + std::to_string(pid) + ")";
   return log::failure(absl::StatusCode::kFailedPrecondition, who + " drives this engine", "stop one of the two");
@@ -92,7 +96,9 @@ absl::Status EngineLink::take_hello(const engine::Hello& hello) {
   trouble_.clear();
   spdlog::info("connected to the engine {} at {}", hello.engine_version(), path_);
   counter_ = std::max(counter_, hello.generation().counter());
-  if (hello.has_generation()) applied_generation_ = hello.generation();
+  const auto has = hello.has_generation() ? std::optional(hello.generation()) : std::nullopt;
+  engine_known_ = has && applied_generation_ && same(*has, *applied_generation_);
+  applied_generation_ = has;
   engine::Envelope attach;
   attach.mutable_attach()->set_version(kContractVersion);
   attach.mutable_attach()->set_purpose(engine::Attach::PURPOSE_STATE);
@@ -263,13 +269,12 @@ void EngineLink::write(const Batch& batch) {
 
 absl::Status EngineLink::take_applied(const engine::Applied& applied) {
   Batch batch = std::move(*in_flight_);
-  if (applied.generation().counter() != batch.generation.counter() ||
-      applied.generation().instance() != batch.generation.instance())
-    return unexpected("answered a commit that isn't the last one");
+  if (!same(applied.generation(), batch.generation)) return unexpected("answered a commit that isn't the last one");
   in_flight_.reset();
   loop_.cancel(answer_timer_);
   backoff_ = kFirstBackoff;
   applied_generation_ = batch.generation;
+  engine_known_ = true;
   if (batch.gateway) applied_gateway_ = *batch.gateway;
   if (batch.full) engine_.clear();
   for (const std::string& name : batch.removed) engine_.erase(name);
@@ -353,16 +358,18 @@ bool EngineLink::has_taken(uint64_t counter) const {
 EngineLink::EntryState EngineLink::state_of(const Entry& entry) const {
   if (const auto r = refusals_.find(entry.name); r != refusals_.end() && r->second.frame == entry.frame)
     return EntryState::kRefused;
-  if (!hello_) return EntryState::kPending;  // who knows what becomes of an engine that is gone
+  // Who knows what becomes of an engine that is gone, and what another one has.
+  if (!hello_ || !engine_known_) return EntryState::kPending;
   const auto it = engine_.find(entry.name);
   const bool same = it != engine_.end() && (it->second.get() == &entry || it->second->frame == entry.frame);
   return same ? EntryState::kApplied : EntryState::kPending;
 }
 
 bool EngineLink::denied_applied() const {
-  return hello_ && std::ranges::equal(applied_denied_, compiler_.denied().frames, [](const auto& a, const auto& b) {
-           return a.first == b.first && (a.second == b.second || *a.second == *b.second);
-         });
+  const auto same_part = [](const auto& a, const auto& b) {
+    return a.first == b.first && (a.second == b.second || *a.second == *b.second);
+  };
+  return hello_ && engine_known_ && std::ranges::equal(applied_denied_, compiler_.denied().frames, same_part);
 }
 
 }  // namespace guideway::mgmt

@@ -108,8 +108,9 @@ class EngineLink {
   bool stalled_ = false;         // a batch was refused for nothing that could be left out
   std::set<std::string> dirty_;  // entries that changed since they were last sent
   std::optional<Batch> in_flight_;
+  bool engine_known_ = false;  // it has the last applied state, which follows
   std::string applied_gateway_;
-  std::map<std::string, EntryPtr> engine_;  // the last applied state
+  std::map<std::string, EntryPtr> engine_;
   std::map<uint32_t, Frame> applied_denied_;
   Budget budget_;  // of that state and the batch in flight
   std::map<std::string, Refusal> refusals_;

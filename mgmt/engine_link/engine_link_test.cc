@@ -149,6 +149,53 @@ TEST_CASE("link: of what SourceFilters deny only the parts go that change; all o
   CHECK(rig.engine.state().denied.size() == 2);
 }
 
+TEST_CASE("link: of an engine that starts empty nothing is said to be in force before it has it") {
+  Rig rig;
+  rig.manifest("a.yaml", web(1));
+  rig.manifest("f.yaml", filter("f", "192.0.2.0/24"));
+  REQUIRE(rig.start().ok());
+  const auto in_force = [](const Snapshot& s) {
+    return s.hello && s.vips.size() == 1 && s.vips[0].state == EngineLink::EntryState::kApplied && s.denied_applied &&
+           s.applied;
+  };
+  const auto nothing = [](const Snapshot& s) {
+    return s.hello && s.vips[0].state == EngineLink::EntryState::kPending && !s.denied_applied;
+  };
+  REQUIRE(in_force(*rig.wait(in_force)));
+  const engine::Generation applied = *rig.wait(in_force)->applied;
+
+  // The next full batch waits for its answer until the test has looked.
+  std::promise<void> looked;
+  std::shared_future<void> answer = looked.get_future().share();
+  rig.engine.set_refuse([answer](const FakeEngine::Batch&) {
+    answer.wait();
+    return std::optional<engine::Refused>();
+  });
+  const auto reconnect = [&](const std::optional<engine::Generation>& generation) {
+    engine::Hello hello = FakeEngine::good_hello();
+    hello.set_engine_version("next");
+    if (generation) *hello.mutable_generation() = *generation;
+    rig.engine.set_hello(hello);
+    rig.engine.hang_up();
+    return rig.wait([](const Snapshot& s) { return s.hello && s.hello->engine_version() == "next"; });
+  };
+  SECTION("empty") {
+    const SnapshotPtr s = reconnect(std::nullopt);
+    CHECK(nothing(*s));
+    CHECK_FALSE(s->applied);
+  }
+  SECTION("another daemon's state") {
+    engine::Generation other = applied;
+    other.set_instance(applied.instance() + 1);
+    const SnapshotPtr s = reconnect(other);
+    CHECK(nothing(*s));
+    CHECK(s->applied->instance() == other.instance());
+  }
+  SECTION("the state that was applied last") { CHECK(in_force(*reconnect(applied))); }
+  looked.set_value();
+  CHECK(in_force(*rig.wait(in_force)));
+}
+
 TEST_CASE("link: more denied prefixes than the engine holds aren't sent, and what it has stays") {
   engine::Hello hello = FakeEngine::good_hello();
   hello.mutable_limits()->set_denied_prefixes(2);
