@@ -191,12 +191,18 @@ Compiler::Attempt Compiler::attempt(const ObjectKey& key, const ObjectPtr& form,
   Attempt a;
   const auto& service = std::get<Service>(form->body);
   const std::vector<ServicePort> ports = served_ports(service);
+  const auto refuse = [&](const EntryPtr& without_backends, Problem why) {
+    a.contradicted = true;
+    a.problems.push_back(std::move(why));
+    a.refused.push_back(without_backends);
+  };
   for (const Vip& vip : service.vips) {
     for (const ServicePort& port : ports) {
+      const auto without_backends = [&] {
+        return build_entry(form, vip, port, mode, gateway_.announce, {}, store_.overrides()).entry;
+      };
       if (auto p = contradiction(key, *form, vip, port, mode, precedence)) {
-        a.contradicted = true;
-        a.problems.push_back(std::move(*p));
-        a.refused.push_back(build_entry(form, vip, port, mode, gateway_.announce, {}, store_.overrides()).entry);
+        refuse(without_backends(), std::move(*p));
         continue;
       }
       std::vector<Problem> of_slices;
@@ -209,10 +215,8 @@ Compiler::Attempt Compiler::attempt(const ObjectKey& key, const ObjectPtr& form,
       }
       a.problems.insert(a.problems.end(), of_slices.begin(), of_slices.end());
       if (!fits(built.entry->frame)) {
-        a.contradicted = true;
-        a.problems.push_back(problem(*form, vip.line, vip.field,
-                                     "has " + std::to_string(built.entry->reals) +
-                                         " backends, more than one message to the engine holds: split the Service"));
+        const EntryPtr rest = without_backends();
+        refuse(rest, too_large(*form, *built.entry, *rest));
         continue;
       }
       a.entries.push_back(std::move(built.entry));
@@ -226,6 +230,20 @@ Compiler::Attempt Compiler::attempt(const ObjectKey& key, const ObjectPtr& form,
   // A port is wrong once, however many VIPs it has.
   each_once(a.problems);
   return a;
+}
+
+// Told by what takes the larger part of it: backends, or what is left without them.
+Problem Compiler::too_large(const Object& form, const Entry& entry, const Entry& without_backends) const {
+  const char* const field = "spec.loadBalancerSourceRanges";
+  const auto ranges = form.limited.find(field);
+  if (ranges == form.limited.end() || entry.frame.size() > 2 * without_backends.frame.size())
+    return problem(form, entry.line, entry.field,
+                   "has " + std::to_string(entry.reals) +
+                       " backends, more than one message to the engine holds: split the Service");
+  return problem(
+      form, ranges->second.line, ranges->second.field,
+      "has " + std::to_string(std::get<Service>(form.body).source_ranges.size()) +
+          " source ranges, more than one message to the engine holds: join some of them to shorter prefixes");
 }
 
 std::optional<Problem> Compiler::contradiction(const ObjectKey& key, const Object& form, const Vip& vip,

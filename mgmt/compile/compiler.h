@@ -100,6 +100,7 @@ class Compiler {
   std::optional<Problem> contradiction(const ObjectKey& key, const Object& form, const Vip& vip,
                                        const ServicePort& port, ForwardingMode mode,
                                        const Precedence& precedence) const;
+  Problem too_large(const Object& form, const Entry& entry, const Entry& without_backends) const;
   BuiltEntry build(const ObjectKey& key, const ObjectPtr& form, const Vip& vip, const ServicePort& port,
                    ForwardingMode mode, std::vector<Problem>& problems);
   void install(const ObjectKey& key, Unit& unit, Attempt attempt, std::set<Precedence>& dirty);

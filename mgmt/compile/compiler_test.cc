@@ -426,6 +426,52 @@ TEST_CASE("compile: the same objects come to the same result, whatever the order
   CHECK(results.size() == 1);
 }
 
+TEST_CASE("compile: what is too large for a message is refused, and told by what is large") {
+  const auto with = [](size_t backends, size_t ranges) {
+    std::string yaml = service_yaml("web", "198.51.100.1");
+    yaml.insert(yaml.find("  type:"), "  loadBalancerSourceRanges: [10.0.0.0/8]\n");
+    const auto parsed = parse_yaml(yaml + slice_yaml("web", {{"10.0.0.1", "ready"}}));
+    const Decoded d = decode(std::get<Tree>(parsed), "f", HostPorts());
+    Object service = *d.objects[0];
+    Object slice = *d.objects[1];
+    auto& prefixes = std::get<Service>(service.body).source_ranges;
+    prefixes.resize(ranges, prefixes[0]);
+    auto& endpoints = std::get<EndpointSlice>(slice.body).endpoints;
+    endpoints.resize(backends, endpoints[0]);
+    for (size_t i = 0; i < backends; ++i)
+      endpoints[i].address = *net::parse_ip("10." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) + "." +
+                                            std::to_string(i & 255));
+    return FileContents{{std::make_shared<Object>(service), std::make_shared<Object>(slice)}, {}, false, {}, {}};
+  };
+  struct Case {
+    size_t backends;
+    size_t ranges;
+    std::string field;
+    std::string says;
+  };
+  for (const Case& c : {Case{80'000, 1, "status.loadBalancer.ingress[0].ip", "has 80000 backends"},
+                        {1, 120'000, "spec.loadBalancerSourceRanges", "has 120000 source ranges"},
+                        {30'000, 80'000, "spec.loadBalancerSourceRanges", "has 80000 source ranges"},
+                        {70'000, 20'000, "status.loadBalancer.ingress[0].ip", "has 70000 backends"}}) {
+    INFO(c.says);
+    Bench b;
+    b.put("g", gateway_yaml(""));
+    b.compiler.update(b.store.put_file("f", with(1, 1)));
+    CHECK(b.compiler.entries().size() == 1);
+    b.compiler.update(b.store.put_file("f", with(c.backends, c.ranges)));
+    REQUIRE(b.compiler.problems().size() == 1);
+    CHECK(b.compiler.problems()[0].field == c.field);
+    CHECK(b.compiler.problems()[0].line == (c.ranges > 50'000 ? 13 : 18));
+    CHECK(b.compiler.problems()[0].text.starts_with(c.says));
+    Bench fresh;
+    fresh.put("g", gateway_yaml(""));
+    fresh.compiler.update(fresh.store.put_file("f", with(c.backends, c.ranges)));
+    CHECK(fresh.compiler.entries().empty());
+    REQUIRE(fresh.compiler.refused().size() == 1);
+    CHECK(fresh.compiler.refused()[0]->name == kName);
+  }
+}
+
 TEST_CASE("compile: nat without an SNAT address of its family is told") {
   Bench b;
   b.put("f", service_yaml("web", "2001:db8::1"));
