@@ -20,6 +20,7 @@ namespace {
 constexpr std::chrono::seconds kDirectoryRetry{1};
 constexpr std::chrono::milliseconds kAppliedWithin{1000};
 constexpr std::chrono::milliseconds kKeepAfter{100};   // the engine, perhaps on our core, goes first
+constexpr std::chrono::milliseconds kKeepFor{10};      // a hundred files or so; then others have the loop for as long
 constexpr std::chrono::milliseconds kKeepAgain{1000};  // what couldn't be written
 
 // Where the file can't be read, the kernel's default.
@@ -70,7 +71,7 @@ Daemon::Daemon(EventLoop& loop, DaemonOptions options)
             [this](const std::set<std::string>& paths) { return problems_of(paths); },
             [this](const OverrideKey& o) { return compiler_.served_by(o); }}) {}
 
-Daemon::~Daemon() { keep_last_good(); }
+Daemon::~Daemon() { keep_last_good(EventLoop::Clock::time_point::max()); }
 
 absl::Status Daemon::start() {
   auto directory = ManifestDirectory::open(options_.manifests);
@@ -186,6 +187,8 @@ void Daemon::commit() {
   if (!keys.empty()) {
     const Delta delta = compiler_.update(keys);
     engine_.update(delta);
+    for (const ObjectKey& key : delta.reformed)
+      if (std::string owner = store_.owner(key); !owner.empty()) unkept_.insert(std::move(owner));
     if (!delta.empty())
       spdlog::info("{} VIPs changed, {} removed{}", delta.changed.size(), delta.removed.size(),
                    delta.gateway ? ", the gateway's configuration changed" : "");
@@ -199,8 +202,11 @@ void Daemon::keep_last_good_after(std::chrono::milliseconds wait) {
   if (std::exchange(keeping_, true)) return;
   loop_.call_after(wait, [this] {
     keeping_ = false;
-    keep_last_good();
+    keep_last_good(EventLoop::Clock::now() + kKeepFor);
+    if (!unkept_.empty()) return keep_last_good_after(kKeepFor);
+    if (unwritten_.empty()) last_good_trouble_.clear();
     report_problems();
+    unkept_.swap(unwritten_);
     if (!unkept_.empty()) keep_last_good_after(kKeepAgain);
   });
 }
@@ -216,13 +222,14 @@ const LastGoodFiles& Daemon::last_good_of(const std::string& path) const {
   return api_.is_own_file(path) ? api_last_good_ : last_good_;
 }
 
-void Daemon::keep_last_good() {
-  last_good_trouble_.clear();
-  std::erase_if(unkept_, [this](const std::string& path) {
-    const absl::Status s = keep_last_good(path);
-    if (!s.ok()) last_good_trouble_ = std::string(s.message());
-    return s.ok();
-  });
+void Daemon::keep_last_good(EventLoop::Clock::time_point until) {
+  while (!unkept_.empty() && EventLoop::Clock::now() < until) {
+    auto path = unkept_.extract(unkept_.begin());
+    const absl::Status s = keep_last_good(path.value());
+    if (s.ok()) continue;
+    last_good_trouble_ = std::string(s.message());
+    unwritten_.insert(std::move(path));
+  }
 }
 
 absl::Status Daemon::keep_last_good(const std::string& path) const {

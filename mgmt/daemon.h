@@ -95,7 +95,7 @@ class Daemon {
   void commit();
   const LastGoodFiles& last_good_of(const std::string& path) const;
   void keep_last_good_after(std::chrono::milliseconds wait);
-  void keep_last_good();
+  void keep_last_good(EventLoop::Clock::time_point until);
   absl::Status keep_last_good(const std::string& path) const;
   void state_changed();
   bool settled(uint64_t counter) const;
@@ -128,8 +128,9 @@ class Daemon {
   ApiSource api_;
   EventLoop::Clock::time_point started_ = EventLoop::Clock::now();
   std::set<ObjectKey> uncompiled_;
-  std::set<std::string> unkept_;  // files whose last good form isn't written yet
-  bool keeping_ = false;          // soon
+  std::set<std::string> unkept_;     // files whose last good form isn't written yet
+  std::set<std::string> unwritten_;  // likewise, but tried in vain: for the next round
+  bool keeping_ = false;             // soon
   std::set<Problem> reported_;
   struct Waiter {
     uint64_t counter;  // of the generation

@@ -1310,6 +1310,89 @@ TEST_CASE("daemon: a directory that vanishes empties nothing, also while a chang
   thread.join();
 }
 
+TEST_CASE("daemon: a form that becomes another one without its file is kept so") {
+  const std::string vip = "demo/web:http@198.51.100.1:80/TCP";
+  const auto has = [&vip](const auto& good) {
+    return [&vip, good](const FakeEngine::State& s) {
+      const auto it = s.services.find(vip);
+      return it != s.services.end() && good(it->second);
+    };
+  };
+  const auto any = has([](const engine::Service&) { return true; });
+  const auto gateway = [](const std::string& mode) {
+    return "apiVersion: guideway.io/v1alpha1\nkind: GatewayConfig\nmetadata: {name: g}\nspec: {forwardingMode: " +
+           mode + "}\n";
+  };
+  const std::string web = service_yaml("web", "198.51.100.1");
+  Rig rig;
+  const auto kept = [&](const std::string& file, const std::string& what) {
+    const std::string path = rig.dir / ("state/manifests/" + file + ".last-good");
+    return wait_for(path, what).find(what) != std::string::npos;
+  };
+  const auto restart_on_broken = [&](const std::string& file) {
+    rig.stop();
+    rig.manifest(file, "a: [\n");
+    const size_t before = rig.engine.state().batches.size();
+    REQUIRE(rig.start().ok());
+    REQUIRE(rig.engine.wait([&](const auto& s) { return s.batches.size() > before; }));
+  };
+
+  SECTION("its mode") {
+    const auto dsr = has([](const engine::Service& s) { return s.mode() == engine::FORWARDING_MODE_DSR_L2; });
+    rig.manifest("g.yaml", gateway("nat"));
+    rig.manifest("web.yaml", web);
+    REQUIRE(rig.start().ok());
+    REQUIRE(kept("web.yaml", "nat"));
+    rig.manifest("g.yaml", gateway("dsr-l2"));
+    REQUIRE(rig.engine.wait(dsr));
+    restart_on_broken("web.yaml");
+    CHECK(dsr(rig.engine.state()));
+  }
+  SECTION("its owner") {
+    rig.manifest("a.yaml", web);
+    rig.manifest("b.yaml", web + service_yaml("other", "198.51.100.2"));
+    REQUIRE(rig.start().ok());
+    REQUIRE(kept("b.yaml", "other"));
+    rig.remove("a.yaml");
+    REQUIRE(rig.wait([&](const Snapshot& s) { return s.files.size() == 1; }));
+    restart_on_broken("b.yaml");
+    CHECK(any(rig.engine.state()));
+  }
+  SECTION("itself, as nothing contradicts it any more") {
+    const auto moved = [](const FakeEngine::State& s) {
+      return s.services.contains("demo/web:http@198.51.100.2:80/TCP");
+    };
+    rig.manifest("a.yaml", service_yaml("aged", "198.51.100.2"));
+    rig.manifest("web.yaml", web);
+    REQUIRE(rig.start().ok());
+    REQUIRE(rig.engine.wait([](const auto& s) { return s.services.size() == 2; }));
+    rig.manifest("web.yaml", service_yaml("web", "198.51.100.2"));
+    REQUIRE(rig.wait([](const Snapshot& s) { return s.problems.size() == 3; })->problems.size() == 3);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // it is kept by now, in its former form
+    rig.remove("a.yaml");
+    REQUIRE(rig.engine.wait(moved));
+    restart_on_broken("web.yaml");
+    CHECK(moved(rig.engine.state()));
+  }
+  SECTION("a slice of it, which fits its mode now") {
+    const auto at = [&](uint32_t port) {
+      return has([port](const engine::Service& s) { return s.reals_size() == 1 && s.reals(0).port() == port; });
+    };
+    rig.manifest("g.yaml", gateway("dsr-l2"));
+    rig.manifest("web.yaml", web);
+    rig.manifest("slice.yaml", slice_yaml("web", {{"10.0.0.1", "ready"}}));
+    REQUIRE(rig.start().ok());
+    REQUIRE(rig.engine.wait(at(80)));
+    rig.manifest("slice.yaml", slice_yaml("web", {{"10.0.0.1", "ready"}}, 8080));
+    REQUIRE(rig.wait_problem("EndpointSlice demo/web-1", "ports[0].port").has_value());
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // it is kept by now, in its former form
+    rig.manifest("g.yaml", gateway("nat"));
+    REQUIRE(rig.engine.wait(at(8080)));
+    restart_on_broken("slice.yaml");
+    CHECK(at(8080)(rig.engine.state()));
+  }
+}
+
 TEST_CASE("daemon: a manifest that was deleted while it didn't run is gone") {
   Rig rig;
   rig.manifest("a.yaml", service_yaml("a", "198.51.100.1"));

@@ -34,7 +34,7 @@ bool Compiler::update_denied() {
   for (const ObjectKey& key : store_.keys(Kind::kSourceFilter)) {
     const ObjectPtr latest = store_.latest(key);
     for (const net::Prefix& p : std::get<SourceFilter>(latest->body).denied) parts[net::part_of(p)].push_back(p);
-    store_.accept(key, latest);
+    accept(key, latest);
   }
   DeniedSources now{.frames = {}, .version = denied_.version};
   std::bitset<33> ipv4;

@@ -116,7 +116,7 @@ bool Compiler::update_gateway() {
       continue;
     }
     gateway_object_ = latest;
-    store_.accept(p.key, latest);
+    accept(p.key, latest);
   }
   const GatewayConfig before =
       std::exchange(gateway_, gateway_object_ ? std::get<GatewayConfig>(gateway_object_->body) : GatewayConfig{});

@@ -1,6 +1,7 @@
 #include "mgmt/compile/compiler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "mgmt/engine_link/frame.h"
 
@@ -31,6 +32,7 @@ Delta Compiler::update(std::span<const ObjectKey> changed) {
   bool gateway = false;
   bool filters = false;
   for (const ObjectKey& key : changed) {
+    if (!store_.good(key)) reformed_.insert(key);  // it is new, or another file's now
     if (key.kind == Kind::kService) services.insert(key);
     if (key.kind == Kind::kEndpointSlice) index_slice(key, services);
     if (key.kind == Kind::kGatewayConfig) gateway = true;
@@ -46,6 +48,7 @@ Delta Compiler::update(std::span<const ObjectKey> changed) {
   }
   compile_all(services);
   tell_difference(delta);
+  delta.reformed = std::exchange(reformed_, {});
   return delta;
 }
 
@@ -151,7 +154,7 @@ void Compiler::compile(const ObjectKey& key, std::set<Precedence>& dirty) {
   const ObjectPtr good = store_.good(key);
   if (!service.ours) {
     forget(key, dirty);
-    store_.accept(key, latest);
+    accept(key, latest);
     return;
   }
   Unit& unit = units_[key];
@@ -161,20 +164,17 @@ void Compiler::compile(const ObjectKey& key, std::set<Precedence>& dirty) {
   const bool changes_mode = !is_dsr(good_mode) && is_dsr(mode);
   Attempt first = attempt(key, latest, mode, unit.precedence, changes_mode);
   if (!first.contradicted) {
-    unit.form = latest;
-    unit.mode = mode;
+    reform(key, unit, latest, mode);
     unit.good_mode = mode;
-    store_.accept(key, latest);
+    accept(key, latest);
     return install(key, unit, std::move(first), dirty);
   }
   const bool same = !good || (*good == *latest && good_mode == mode);
   if (same || !std::get<Service>(good->body).ours) {
-    unit.form = latest;
-    unit.mode = mode;
+    reform(key, unit, latest, mode);
     return install(key, unit, std::move(first), dirty);
   }
-  unit.form = good;
-  unit.mode = good_mode;
+  reform(key, unit, good, good_mode);
   Attempt second = attempt(key, good, unit.mode, unit.precedence, false);
   // What is wrong with slices beside the form in force stays, or they would count as good.
   std::erase_if(second.problems, [&](const Problem& p) { return p.object == to_string(key); });
@@ -291,6 +291,17 @@ BuiltEntry Compiler::build(const ObjectKey& key, const ObjectPtr& form, const Vi
   return again;
 }
 
+void Compiler::reform(const ObjectKey& key, Unit& unit, const ObjectPtr& form, ForwardingMode mode) {
+  if (unit.form != form || unit.mode != mode) reformed_.insert(key);
+  unit.form = form;
+  unit.mode = mode;
+}
+
+void Compiler::accept(const ObjectKey& key, const ObjectPtr& form) {
+  if (store_.good(key) != form) reformed_.insert(key);
+  store_.accept(key, form);
+}
+
 void Compiler::install(const ObjectKey& key, Unit& unit, Attempt attempt, std::set<Precedence>& dirty) {
   std::set<VipKey> held;
   std::set<std::string> names;
@@ -326,7 +337,7 @@ void Compiler::install(const ObjectKey& key, Unit& unit, Attempt attempt, std::s
       const bool wrong = std::any_of(unit.problems.begin(), unit.problems.end(),
                                      [&](const Problem& p) { return p.object == to_string(s); });
       if (!wrong)
-        store_.accept(s, store_.latest(s));
+        accept(s, store_.latest(s));
       else if (store_.good(s) && store_.good(s) != store_.latest(s))
         unit.former.push_back(s);
     }

@@ -31,12 +31,13 @@ struct DeniedSources {
   uint64_t version = 0;  // counts the changes
 };
 
-// What the engine must be told.
+// What the engine must be told, and what must be kept.
 struct Delta {
   bool gateway = false;
   bool denied = false;
   std::vector<EntryPtr> changed;
   std::vector<std::string> removed;  // by Entry::name
+  std::set<ObjectKey> reformed;      // whose form_of() or mode_of() is another: not for the engine
   bool empty() const { return !gateway && !denied && changed.empty() && removed.empty(); }
 };
 
@@ -103,6 +104,8 @@ class Compiler {
   Problem too_large(const Object& form, const Entry& entry, const Entry& without_backends) const;
   BuiltEntry build(const ObjectKey& key, const ObjectPtr& form, const Vip& vip, const ServicePort& port,
                    ForwardingMode mode, std::vector<Problem>& problems);
+  void reform(const ObjectKey& key, Unit& unit, const ObjectPtr& form, ForwardingMode mode);
+  void accept(const ObjectKey& key, const ObjectPtr& form);
   void install(const ObjectKey& key, Unit& unit, Attempt attempt, std::set<Precedence>& dirty);
   void forget(const ObjectKey& key, std::set<Precedence>& dirty);
   ForwardingMode resolve(ModeWish wish) const;
@@ -124,6 +127,7 @@ class Compiler {
   std::map<ObjectKey, ServiceName> service_of_slice_;
   std::map<std::string, EntryPtr> entries_;
   std::map<std::string, EntryPtr> touched_;  // by the update that runs: what each was before, null if it wasn't there
+  std::set<ObjectKey> reformed_;             // likewise
 };
 
 // The seed of a group that names none: the same at every gateway, whatever its version.

@@ -157,6 +157,21 @@ TEST_CASE("compile: a delta holds what differs and nothing else") {
   CHECK(gone.changed.empty());
 }
 
+TEST_CASE("compile: a delta tells which forms are to be kept anew, and no others") {
+  const ObjectKey service{Kind::kService, "demo", "web"};
+  const ObjectKey slice{Kind::kEndpointSlice, "demo", "web-1"};
+  using Keys = std::set<ObjectKey>;
+  Bench b;
+  b.put("g", gateway_yaml("forwardingMode: nat"));
+  CHECK(b.put("s", service_yaml("web", "198.51.100.1")).reformed == Keys{service});
+  CHECK(b.put("e", slice_yaml("web", {{"10.0.0.1", "ready"}})).reformed == Keys{slice});
+  CHECK(b.put("e", slice_yaml("web", {{"10.0.0.2", "ready"}})).reformed == Keys{slice});
+  CHECK(b.put("g", gateway_yaml("forwardingMode: nat, announce: l2")).reformed.size() == 1);
+  CHECK(b.put("g", gateway_yaml("forwardingMode: dsr-l2")).reformed.contains(service));
+  CHECK(b.put("t", slice_yaml("web", {{"10.0.0.3", "ready"}})).reformed.empty());  // another file has it first
+  CHECK(b.remove("e").reformed == Keys{slice});
+}
+
 TEST_CASE("compile: slices merge; the better state of a duplicate counts; families stay apart") {
   Bench b;
   b.put("g", gateway_yaml(""));
