@@ -1393,6 +1393,23 @@ TEST_CASE("daemon: a form that becomes another one without its file is kept so")
   }
 }
 
+TEST_CASE("daemon: a file that is too large is a problem of its own") {
+  Rig rig;
+  REQUIRE(rig.start().ok());
+  const std::string big = rig.path("big.yaml");
+  write_file(big + ".tmp", "");
+  std::filesystem::resize_file(big + ".tmp", uint64_t{1} << 40);  // more than there is memory
+  std::filesystem::rename(big + ".tmp", big);
+  rig.manifest("web.yaml", service_yaml("web", "198.51.100.1"));
+  REQUIRE(rig.engine.wait([](const auto& s) { return s.services.size() == 1; }));
+  const auto problem = rig.wait_problem("", "");
+  REQUIRE(problem);
+  CHECK(problem->file == big);
+  CHECK(problem->text == big + " is larger than 256 MB; split it");
+  rig.manifest("big.yaml", service_yaml("dns", "198.51.100.2"));
+  CHECK(rig.engine.wait([](const auto& s) { return s.services.size() == 2; }));
+}
+
 TEST_CASE("daemon: a manifest that was deleted while it didn't run is gone") {
   Rig rig;
   rig.manifest("a.yaml", service_yaml("a", "198.51.100.1"));

@@ -25,6 +25,11 @@ absl::Status failure(const std::string& path, const char* what) {
   return log::failure(absl::StatusCode::kFailedPrecondition, t.text, t.remedy);
 }
 
+absl::Status too_large(const std::string& path) {
+  return log::failure(absl::StatusCode::kFailedPrecondition,
+                      path + " is larger than " + std::to_string(kMaxFileBytes >> 20) + " MB", "split it");
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> read_whole_file(const std::string& path) {
@@ -34,18 +39,21 @@ absl::StatusOr<std::string> read_whole_file(const std::string& path) {
   if (::fstat(fd.get(), &st) != 0) return failure(path, "can't be read");
   if (!S_ISREG(st.st_mode))
     return log::failure(absl::StatusCode::kFailedPrecondition, path + " is not a regular file", "move it away");
+  if (static_cast<size_t>(st.st_size) > kMaxFileBytes) return too_large(path);
   std::string bytes(static_cast<size_t>(st.st_size), '\0');
   size_t n = 0;
-  while (true) {
+  while (n <= kMaxFileBytes) {
     if (n == bytes.size()) bytes.resize(n + 4096);
     const ssize_t got = ::read(fd.get(), bytes.data() + n, bytes.size() - n);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return failure(path, "can't be read");
-    if (got == 0) break;
+    if (got == 0) {
+      bytes.resize(n);
+      return bytes;
+    }
     n += static_cast<size_t>(got);
   }
-  bytes.resize(n);
-  return bytes;
+  return too_large(path);
 }
 
 std::error_code for_each_file(const std::string& directory, const std::function<void(const std::string& name)>& visit) {

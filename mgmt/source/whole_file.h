@@ -4,13 +4,16 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <system_error>
 
 namespace guideway::mgmt {
 
-// The file's bytes; the error is a sentence.
+inline constexpr size_t kMaxFileBytes = size_t{256} << 20;
+
+// The file's bytes, of one that isn't larger than that; the error is a sentence.
 absl::StatusOr<std::string> read_whole_file(const std::string& path);
 
 // The names of what the directory has. What is wrong, or nothing.

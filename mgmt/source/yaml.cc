@@ -255,8 +255,6 @@ class Writer {
 std::string to_yaml(const Tree& tree, uint32_t node) { return Writer(tree).write(node); }
 
 std::variant<Tree, YamlError> parse_yaml(std::string_view text, uint32_t first_line, uint32_t first_document) {
-  if (text.size() > kMaxYamlBytes)
-    return YamlError{0, 0, "larger than " + std::to_string(kMaxYamlBytes >> 20) + " MB: split the file"};
   Parser p;
   if (!p.ok) return YamlError{0, 0, "out of memory"};
   yaml_parser_set_input_string(&p.parser, reinterpret_cast<const unsigned char*>(text.data()), text.size());

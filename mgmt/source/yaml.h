@@ -1,5 +1,5 @@
 // YAML text to a Tree and back, by libyaml's events. Anchors, aliases and tags are refused: kubectl prints none, and an
-// alias makes a small file a large tree. Nesting and size are limited.
+// alias makes a small file a large tree. Nesting is limited; who reads the text limits its size.
 #pragma once
 
 #include <string>
@@ -16,7 +16,6 @@ struct YamlError {
   std::string text;
 };
 
-inline constexpr size_t kMaxYamlBytes = size_t{256} << 20;
 inline constexpr size_t kMaxYamlDepth = 64;
 
 // `first_line` and `first_document` count what stands before the text in its file.
