@@ -27,18 +27,17 @@ absl::Status failure(const std::string& path, const char* what) {
                       path + " " + what + ": " + std::strerror(error), remedy);
 }
 
-constexpr uint32_t kWatched = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF;
+constexpr uint32_t kWatched =
+    IN_CLOSE_WRITE | IN_CREATE | IN_ATTRIB | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF;
 
-void take(const inotify_event& e, ManifestDirectory::Changes& changes) {
-  if ((e.mask & IN_Q_OVERFLOW) != 0) changes.all = true;
-  if ((e.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) != 0) changes.lost = true;
-  if (e.len == 0) return;
-  const std::string name = e.name;
-  // A mounted ConfigMap or Secret swaps the link "..data" to change all its files at once.
-  if (name == "..data")
-    changes.all = true;
-  else if (is_manifest(name))
-    changes.files.insert(name);
+// Another name of what is written elsewhere.
+bool is_link(const std::string& path) {
+  struct stat st{};
+  return ::lstat(path.c_str(), &st) == 0 && (S_ISLNK(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink > 1));
+}
+
+bool is_denied(const std::string& path) {
+  return ::faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0 && errno == EACCES;
 }
 
 }  // namespace
@@ -66,7 +65,7 @@ absl::StatusOr<ManifestDirectory> ManifestDirectory::open(const std::string& pat
   return ManifestDirectory(path, std::move(fd));
 }
 
-absl::StatusOr<std::set<std::string>> ManifestDirectory::list() const {
+absl::StatusOr<std::set<std::string>> ManifestDirectory::list() {
   const std::unique_ptr<DIR, CloseDir> dir{::opendir(path_.c_str())};
   if (!dir) return failure(path_, "can't be listed");
   std::set<std::string> names;
@@ -74,7 +73,35 @@ absl::StatusOr<std::set<std::string>> ManifestDirectory::list() const {
   while (const dirent* e = ::readdir(dir.get()))
     if (e->d_type != DT_DIR && is_manifest(e->d_name)) names.insert(e->d_name);
   if (errno != 0) return failure(path_, "can't be listed");
+  note_denied(names);
   return names;
+}
+
+// Before they are read: so none is missed that may be read a moment later.
+void ManifestDirectory::note_denied(const std::set<std::string>& names) {
+  for (const std::string& name : names) {
+    if (is_denied(path_of(name)))
+      denied_.insert(name);
+    else
+      denied_.erase(name);
+  }
+}
+
+bool ManifestDirectory::is_news(const inotify_event& e) const {
+  if (!is_manifest(e.name)) return false;
+  if ((e.mask & IN_CREATE) != 0) return is_link(path_of(e.name));
+  return (e.mask & IN_ATTRIB) == 0 || (denied_.contains(e.name) && !is_denied(path_of(e.name)));
+}
+
+void ManifestDirectory::take(const inotify_event& e, Changes& changes) const {
+  if ((e.mask & IN_Q_OVERFLOW) != 0) changes.all = true;
+  if ((e.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) != 0) changes.lost = true;
+  if (e.len == 0) return;
+  // A mounted ConfigMap or Secret swaps the link "..data" to change all its files at once.
+  if (std::string_view(e.name) == "..data")
+    changes.all = true;
+  else if (is_news(e))
+    changes.files.insert(e.name);
 }
 
 ManifestDirectory::Changes ManifestDirectory::changes() {
@@ -82,7 +109,7 @@ ManifestDirectory::Changes ManifestDirectory::changes() {
   alignas(inotify_event) char buffer[16384];
   while (true) {
     const ssize_t n = ::read(inotify_.get(), buffer, sizeof buffer);
-    if (n <= 0) return changes;
+    if (n <= 0) break;
     for (ssize_t at = 0; at < n;) {
       // The kernel writes whole events, aligned for this struct.
       const auto* e = reinterpret_cast<const inotify_event*>(buffer + at);
@@ -90,6 +117,8 @@ ManifestDirectory::Changes ManifestDirectory::changes() {
       at += static_cast<ssize_t>(sizeof(inotify_event) + e->len);
     }
   }
+  note_denied(changes.files);
+  return changes;
 }
 
 }  // namespace guideway::mgmt
