@@ -40,6 +40,12 @@ class Tree {
     text_.append(s);
     return at;
   }
+  // A null becomes this.
+  void fill(uint32_t i, std::string_view value) {
+    nodes_[i].type = Type::kScalar;
+    nodes_[i].value = add_text(value);
+    nodes_[i].value_length = static_cast<uint32_t>(value.size());
+  }
   void add_document(uint32_t root) { documents_.push_back(root); }
 
   const Node& node(uint32_t i) const { return nodes_[i]; }

@@ -165,7 +165,9 @@ absl::Status ApiSource::draft_all(const ApplyResult& judged, Write& write) {
     if (judged.objects[i].action == Action::kUnchanged) continue;
     const Submitted& o = write.submission.objects[i];
     auto decoded = read_kept(path_of(o.key), o.text, host_ports_);
-    if (!decoded.ok()) return decoded.status();
+    if (!decoded.ok())
+      return bad_request("manifests", to_string(o.key) + " couldn't be read again as it would be kept, " +
+                                          std::string(decoded.status().message()) + "; write it in another form");
     auto draft = objects_.draft(o.text);
     if (!draft.ok()) return draft.status();
     kept = Kept{std::move(*draft), std::move(*decoded)};

@@ -106,6 +106,19 @@ TEST_CASE("api: objects come into force, survive, and go", "[api]") {
   CHECK(t.api().remove(*keys, true, false)->empty());
 }
 
+TEST_CASE("api: an item of a typed list may leave its kind out, or have none", "[api]") {
+  Started t;
+  for (const std::string given : {"", "apiVersion: null, kind: null, ", "kind: ~, ", "apiVersion: v1, kind: , "}) {
+    INFO(given);
+    const auto made = t.api().apply("{apiVersion: v1, kind: ServiceList, items: [{" + given +
+                                        "metadata: {name: shop, namespace: demo}, spec: {type: ExternalName}}]}",
+                                    Condition::kNone, false);
+    REQUIRE(made.ok());
+    CHECK(t.rig.daemon().get_object(service_key("shop"))->manifest ==
+          "apiVersion: v1\nkind: Service\nmetadata:\n  name: shop\n  namespace: demo\nspec:\n  type: ExternalName\n");
+  }
+}
+
 TEST_CASE("api: what a manifest owns is the file's, and a refused write changes nothing", "[api]") {
   Started t;
   const auto unchanged = [&] {

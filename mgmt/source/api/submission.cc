@@ -13,22 +13,28 @@ std::string line_of(uint32_t document, uint32_t line) {
   return "document " + std::to_string(document) + ", line " + std::to_string(line) + ": ";
 }
 
-// Items of a typed list say neither; on its own an object must.
-std::string text_of(const Tree& tree, uint32_t root, Kind kind) {
-  const Field f(tree, root);
+// Items of a typed list may leave these out, or null; on its own an object must say them.
+std::string text_of(Tree& tree, uint32_t root, Kind kind) {
   std::string text;
-  if (f["apiVersion"].empty()) text += "apiVersion: " + std::string(api_version(kind)) + "\n";
-  if (f["kind"].empty()) text += std::string("kind: ") + to_string(kind) + "\n";
+  const auto say = [&](const std::string& name, std::string_view value) {
+    const Field f = Field(tree, root)[name];
+    if (f.absent())
+      text += name + ": " + std::string(value) + "\n";
+    else if (f.empty())
+      tree.fill(f.index(), value);
+  };
+  say("apiVersion", api_version(kind));
+  say("kind", to_string(kind));
   return text + to_yaml(tree, root);
 }
 
 }  // namespace
 
 absl::StatusOr<Submission> parse_submission(std::string_view manifests, const HostPorts& host) {
-  const auto parsed = parse_yaml(manifests);
+  auto parsed = parse_yaml(manifests);
   if (const auto* e = std::get_if<YamlError>(&parsed))
     return bad_request("manifests", line_of(e->document, e->line) + e->text);
-  const Tree& tree = std::get<Tree>(parsed);
+  Tree& tree = std::get<Tree>(parsed);
   Decoded d = decode(tree, "", host);
   std::vector<FieldViolation> violations;
   if (!d.refused.empty() || d.unnamed)
