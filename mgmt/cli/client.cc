@@ -3,6 +3,8 @@
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/util/json_util.h>
 #include <unistd.h>
 
@@ -63,15 +65,33 @@ grpc::Status Client::prepare() {
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (!over_tcp()) {
-    stub_ = v1::Appliance::NewStub(grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments));
+    channel_ = grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+    stub_ = v1::Appliance::NewStub(channel_);
     return grpc::Status::OK;
   }
   const auto identity = read_identity(tls);
   if (!identity.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, std::string(identity.status().message())};
   if (!tls_server_name.empty()) arguments.SetSslTargetNameOverride(tls_server_name);
   const auto credentials = grpc::SslCredentials({identity->ca, identity->key, identity->certificate});
-  stub_ = v1::Appliance::NewStub(grpc::CreateCustomChannel(tcp_target(), credentials, arguments));
+  channel_ = grpc::CreateCustomChannel(tcp_target(), credentials, arguments);
+  stub_ = v1::Appliance::NewStub(channel_);
   return grpc::Status::OK;
+}
+
+// Without a connection nothing was sent.
+grpc::Status Client::unanswered(const grpc::Status& s, std::chrono::seconds within, bool changes) const {
+  if (channel_->GetState(false) != GRPC_CHANNEL_READY) return {grpc::StatusCode::UNAVAILABLE, s.error_message()};
+  return {grpc::StatusCode::DEADLINE_EXCEEDED,
+          "guidewayd hasn't answered within " + std::to_string(within.count()) + " s" +
+              (changes ? ", and may have done it all the same: look before you try again" : ": try again")};
+}
+
+bool may_change(const google::protobuf::Message& request) {
+  const auto& service = *v1::GetStatusRequest::descriptor()->file()->FindServiceByName("Appliance");
+  for (int i = 0; i < service.method_count(); ++i)
+    if (service.method(i)->input_type() == request.GetDescriptor())
+      return service.method(i)->options().idempotency_level() != google::protobuf::MethodOptions::NO_SIDE_EFFECTS;
+  return true;
 }
 
 std::string Client::command_line(const std::string& command) const {
@@ -158,10 +178,8 @@ int Client::fail(const grpc::Status& s, const OptionNames& names) const {
 
 std::string Client::explain(const grpc::Status& s) const {
   const std::string said = printable_lines(s.error_message());
-  const bool unreachable =
-      s.error_code() == grpc::StatusCode::UNAVAILABLE || s.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
-  // gRPC gives its own failures the same codes. What guidewayd says there is of itself ("guidewayd is stopping").
-  if (!unreachable || said.starts_with("guidewayd ")) return said;
+  // gRPC gives its own failures the same code. What guidewayd says there is of itself ("guidewayd is stopping").
+  if (s.error_code() != grpc::StatusCode::UNAVAILABLE || said.starts_with("guidewayd ")) return said;
   return "guidewayd can't be reached at " + server + " (" + said + "): " + why_unreachable(said);
 }
 

@@ -27,11 +27,20 @@ inline constexpr int kUsage = 2;
 
 inline constexpr const char* kServer = "unix:/run/guideway/guideway.sock";
 
+// How long guidewayd has for an answer, and for one to manifests: it flushes the disk for each of their objects.
+struct Patience {
+  std::chrono::seconds others{10};
+  std::chrono::seconds manifests{300};
+};
+
 // What on the command line fills a field of a request: {"filter.client", "--client"}.
 using OptionNames = std::map<std::string, std::string>;
 
 // What guidewayd says of a request's fields, a line each, with their options' names instead.
 std::string with_options(const std::string& said, const OptionNames& names);
+
+// Whether the method that takes this may change something, as the API's description has it.
+bool may_change(const google::protobuf::Message& request);
 
 class Client {
  public:
@@ -44,6 +53,7 @@ class Client {
   std::string tls_server_name;
   std::string output = "table";
   int exit_code = 0;  // what the command came to
+  Patience patience;
 
   // The options of the program as a whole: where guidewayd is, and how it is spoken to.
   void options(CLI::App& app);
@@ -53,9 +63,15 @@ class Client {
   template <typename Request, typename Response>
   grpc::Status ask(Method<Request, Response> method, const std::type_identity_t<Request>& request, Response* r) {
     if (grpc::Status s = prepare(); !s.ok()) return s;
+    std::chrono::seconds within = patience.others;
+    if constexpr (requires { request.manifests(); }) within = patience.manifests;
+    bool dry_run = false;
+    if constexpr (requires { request.dry_run(); }) dry_run = request.dry_run();
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
-    return (stub_.get()->*method)(&context, request, r);
+    context.set_deadline(std::chrono::system_clock::now() + within);
+    const grpc::Status s = (stub_.get()->*method)(&context, request, r);
+    const bool late = !s.ok() && std::chrono::system_clock::now() >= context.deadline();
+    return late ? unanswered(s, within, !dry_run && may_change(request)) : s;
   }
 
   bool for_people() const { return output == "table" || output == "wide"; }
@@ -108,11 +124,14 @@ class Client {
  private:
   bool over_tcp() const { return !server.starts_with("unix:"); }
   std::string tcp_target() const { return server.starts_with("tcp:") ? server.substr(4) : server; }
-  // Before the first call: the stub; why there can't be one.
+  // Before the first call: the channel and the stub; why there can't be one.
   grpc::Status prepare();
+  // What a call comes to whose time is over.
+  grpc::Status unanswered(const grpc::Status& s, std::chrono::seconds within, bool changes) const;
   std::string why_unreachable(const std::string& error) const;
 
   bool printed_ = false;  // as YAML: what follows is another document
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::Appliance::Stub> stub_;
 };
 

@@ -2,10 +2,17 @@
 #include "mgmt/cli/client.h"
 
 #include <catch2/catch.hpp>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 
+#include "mgmt/event_loop.h"
 #include "mgmt/source/whole_file.h"
 #include "mgmt/testing/programs.h"
 
@@ -21,6 +28,27 @@ size_t count(const std::string& text, const std::string& part) {
   return n;
 }
 
+// Takes calls and answers none.
+class Mute final : public grpc::CallbackGenericService {
+ public:
+  explicit Mute(const std::string& at) {
+    grpc::ServerBuilder builder;
+    builder.RegisterCallbackGenericService(this);
+    builder.AddListeningPort(at, grpc::InsecureServerCredentials());
+    server_ = builder.BuildAndStart();
+    REQUIRE(server_);
+  }
+  ~Mute() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+ private:
+  class Silence final : public grpc::ServerGenericBidiReactor {
+    void OnCancel() override { Finish(grpc::Status::CANCELLED); }
+    void OnDone() override { delete this; }
+  };
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override { return new Silence; }
+  std::unique_ptr<grpc::Server> server_;
+};
+
 }  // namespace
 
 TEST_CASE("client: a daemon that answers is reached, whatever it says", "[client]") {
@@ -30,7 +58,47 @@ TEST_CASE("client: a daemon that answers is reached, whatever it says", "[client
   const std::string away = client.explain({grpc::StatusCode::UNAVAILABLE, "failed to connect to all addresses"});
   CHECK(away.starts_with("guidewayd can't be reached at unix:/run/guideway/guideway.sock (failed to connect"));
   CHECK(contains(away, "is it running"));
-  CHECK(contains(client.explain({grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded"}), "can't be reached"));
+}
+
+TEST_CASE("client: a daemon that is late isn't called away, and may have done it", "[client]") {
+  const TemporaryDirectory dir;
+  Client client;
+  client.server = "unix:" + (dir / "api.sock");
+  client.patience = {std::chrono::seconds(1), std::chrono::seconds(2)};
+  const auto ask = [&]<typename Request, typename Response>(Client::Method<Request, Response> method,
+                                                            const Request& request) {
+    Response response;
+    return client.explain(client.ask(method, request, &response));
+  };
+  using Api = v1::Appliance::Stub;
+  v1::ApplyObjectsRequest dry;
+  dry.set_dry_run(true);
+  {
+    Mute daemon(client.server);
+    const std::string unknown = ", and may have done it all the same: look before you try again";
+    CHECK(ask(&Api::GetStatus, v1::GetStatusRequest()) == "guidewayd hasn't answered within 1 s: try again");
+    CHECK(ask(&Api::SetLogLevel, v1::SetLogLevelRequest()) == "guidewayd hasn't answered within 1 s" + unknown);
+    CHECK(ask(&Api::ApplyObjects, dry) == "guidewayd hasn't answered within 2 s: try again");
+    CHECK(ask(&Api::DeleteObjects, v1::DeleteObjectsRequest()) == "guidewayd hasn't answered within 2 s" + unknown);
+  }
+  // One that stands still takes no connection: nothing was sent.
+  const Fd nobody{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_un place{.sun_family = AF_UNIX, .sun_path = {}};
+  (dir / "mute.sock").copy(place.sun_path, sizeof place.sun_path - 1);
+  REQUIRE(::bind(nobody.get(), reinterpret_cast<const sockaddr*>(&place), sizeof place) == 0);
+  REQUIRE(::listen(nobody.get(), 1) == 0);
+  Client other;
+  other.server = "unix:" + (dir / "mute.sock");
+  other.patience = client.patience;
+  v1::SetLogLevelResponse response;
+  const grpc::Status s = other.ask(&Api::SetLogLevel, v1::SetLogLevelRequest(), &response);
+  CHECK(other.explain(s).starts_with("guidewayd can't be reached at unix:"));
+}
+
+TEST_CASE("client: what guidewayd says of time that is over is said as it is", "[client]") {
+  const Client client;
+  const std::string engine = "the engine hasn't answered in time";
+  CHECK(client.explain({grpc::StatusCode::DEADLINE_EXCEEDED, engine}) == engine);
 }
 
 TEST_CASE("client: the doctor says of a daemon that is away what every command does", "[client]") {
