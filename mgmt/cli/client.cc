@@ -70,7 +70,7 @@ grpc::Status Client::prepare() {
     return grpc::Status::OK;
   }
   const auto identity = read_identity(tls);
-  if (!identity.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, std::string(identity.status().message())};
+  if (!identity.ok()) return {grpc::StatusCode::FAILED_PRECONDITION, std::string(identity.status().message())};
   if (!tls_server_name.empty()) arguments.SetSslTargetNameOverride(tls_server_name);
   const auto credentials = grpc::SslCredentials({identity->ca, identity->key, identity->certificate});
   channel_ = grpc::CreateCustomChannel(tcp_target(), credentials, arguments);

@@ -38,7 +38,7 @@ constexpr int kDepth = 8;          // certificates between one and an authority'
 constexpr int kSecurityLevel = 2;  // of OpenSSL's: keys of 112 bits of security at least, as for TLS by default
 
 absl::Status broken(const std::string& path, const std::string& why, std::string_view remedy = kRemedy) {
-  return log::failure(absl::StatusCode::kInvalidArgument, path + ": " + why, remedy);
+  return log::failure(absl::StatusCode::kFailedPrecondition, path + ": " + why, remedy);
 }
 
 absl::StatusOr<std::string> read(const std::string& path) {
