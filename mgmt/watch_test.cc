@@ -18,6 +18,7 @@ namespace guideway::mgmt {
 namespace {
 
 constexpr size_t kLimit = 256;
+constexpr size_t kOfConnection = 128;
 
 std::unique_ptr<grpc::ClientReader<v1::WatchServicesResponse>> begin(v1::Appliance::Stub& api,
                                                                      grpc::ClientContext& context,
@@ -276,22 +277,34 @@ TEST_CASE("watch: many at a time, no thread for each, and no more than the limit
   Running daemon(p.start());
   p.cli_until({"services"}, "Programmed");
   const auto api = p.api();
+  const auto other = p.api();
   std::vector<std::unique_ptr<ServiceWatcher>> watchers;
-  const auto begin_more = [&](size_t n) {
-    for (size_t i = 0; i < n; ++i) watchers.push_back(std::make_unique<ServiceWatcher>(*api));
+  const auto begin_more = [&](v1::Appliance::Stub& stub, size_t n) {
+    for (size_t i = 0; i < n; ++i) watchers.push_back(std::make_unique<ServiceWatcher>(stub));
     for (const auto& w : watchers)
       if (w->messages == 0) REQUIRE(w->all());
   };
-  begin_more(8);
+  const auto is_refused = [](ServiceWatcher& beyond, const std::string& says) {
+    CHECK_FALSE(beyond.read());
+    const grpc::Status s = beyond.reader->Finish();
+    CHECK(s.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
+    INFO(s.error_message());
+    CHECK(contains(s.error_message(), says));
+  };
+  begin_more(*api, 8);
   const long threads = of_process(daemon.pid, "Threads");
   REQUIRE(threads > 0);
-  begin_more(kLimit - 8);
+  begin_more(*api, kOfConnection - 8);
+  // Of either kind; others' connections have places still.
+  ServiceWatcher more_services(*api);
+  is_refused(more_services, "this connection has 128 watches already: end some, or list instead");
+  BackendWatcher more_backends(*api);
+  CHECK_FALSE(more_backends.read());
+  CHECK(more_backends.reader->Finish().error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
+  begin_more(*other, kLimit - kOfConnection);
   CHECK(of_process(daemon.pid, "Threads") < threads + 20);
-  ServiceWatcher beyond(*api);
-  CHECK_FALSE(beyond.read());
-  const grpc::Status s = beyond.reader->Finish();
-  CHECK(s.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
-  CHECK(contains(s.error_message(), "there are 256 watches already"));
+  ServiceWatcher beyond(*p.api());
+  is_refused(beyond, "there are 256 watches already");
   // Whoever asks for something else is served.
   std::string out;
   CHECK(p.cli({"status"}, out) == 0);
@@ -325,11 +338,13 @@ TEST_CASE("watch: who vanishes leaves nothing behind", "[watch]") {
   }
   // All places are free again.
   const auto api = p.api();
+  const auto other = p.api();
   std::vector<std::unique_ptr<ServiceWatcher>> watchers;
-  for (size_t i = 0; i < kLimit - 8; ++i) watchers.push_back(std::make_unique<ServiceWatcher>(*api));
+  for (size_t i = 0; i < kLimit - 8; ++i)
+    watchers.push_back(std::make_unique<ServiceWatcher>(i < kOfConnection ? *api : *other));
   for (const auto& w : watchers) REQUIRE(w->all());
   for (int i = 0; i < 8; ++i) {
-    watchers.push_back(served(*api));
+    watchers.push_back(served(*other));
     REQUIRE(watchers.back());
   }
   for (const auto& w : watchers) w->end();

@@ -92,8 +92,8 @@ class Watches::Watch {
 template <typename Request, typename Response, typename Row>
 class Watches::WatchOf final : public Watch, public Call {
  public:
-  WatchOf(Watches& all, CallContext& context, const Feed& feed)
-      : Call(context, kMaxRequest, all.arrivals_), all_(all), feed_(feed) {}
+  WatchOf(Watches& all, CallContext& context, std::string peer, const Feed& feed)
+      : Call(context, kMaxRequest, all.arrivals_), all_(all), peer_(std::move(peer)), feed_(feed) {}
 
   bool prepare() override {
     if (writing_ || ending_) return false;
@@ -197,6 +197,8 @@ class Watches::WatchOf final : public Watch, public Call {
     {
       const std::lock_guard lock(all_.mutex_);
       --all_.open_;
+      const auto connection = all_.connections_.find(peer_);
+      if (--connection->second == 0) all_.connections_.erase(connection);
       all_.watches_.erase(this);
       all_.watched_ = !all_.watches_.empty();
     }
@@ -204,6 +206,7 @@ class Watches::WatchOf final : public Watch, public Call {
   }
 
   Watches& all_;
+  const std::string peer_;
   const Feed& feed_;
   grpc::ByteBuffer message_;
   ServiceFilter filter_;
@@ -227,15 +230,21 @@ Watches::~Watches() { stop(); }
 
 template <typename Request, typename Response, typename Row>
 grpc::ServerGenericBidiReactor* Watches::watch(CallContext& context, const Feed& feed) {
+  std::string peer = context.peer();
   {
     const std::lock_guard lock(mutex_);
     if (open_ >= kLimit)
       return new Refusal(
           absl::ResourceExhaustedError("there are " + std::to_string(kLimit) +
                                        " watches already, as many as guidewayd serves: end some, or list instead"));
+    size_t& of_connection = connections_[peer];
+    if (of_connection >= kOfConnection)
+      return new Refusal(absl::ResourceExhaustedError("this connection has " + std::to_string(kOfConnection) +
+                                                      " watches already: end some, or list instead"));
+    ++of_connection;
     ++open_;
   }
-  auto* watch = new WatchOf<Request, Response, Row>(*this, context, feed);
+  auto* watch = new WatchOf<Request, Response, Row>(*this, context, std::move(peer), feed);
   watch->read();
   return watch;
 }

@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -28,13 +29,14 @@ namespace guideway::mgmt {
 class Watches {
  public:
   static constexpr size_t kLimit = 256;              // of both kinds together
+  static constexpr size_t kOfConnection = 128;       // of these
   static constexpr size_t kTombstones = 10'000;      // of each kind
   static constexpr size_t kMessageBytes = 64 << 10;  // of rows, and one row more
 
   Watches(Daemon& daemon, Judge judge, Arrivals& arrivals);
   ~Watches();
 
-  // A watch, which ends itself; above the limit one that has ended.
+  // A watch, which ends itself; above a limit one that has ended.
   grpc::ServerGenericBidiReactor* services(CallContext& context);
   grpc::ServerGenericBidiReactor* backends(CallContext& context);
 
@@ -71,10 +73,11 @@ class Watches {
   bool stopping_ = false;
   std::chrono::steady_clock::time_point next_look_;
 
-  std::mutex mutex_;                   // guards what follows
-  std::set<Watch*> watches_;           // that have begun
-  size_t open_ = 0;                    // these, and those whose requests come
-  std::atomic<bool> watched_ = false;  // whether there are any; also read without the mutex
+  std::mutex mutex_;                           // guards what follows
+  std::set<Watch*> watches_;                   // that have begun
+  size_t open_ = 0;                            // these, and those whose requests come
+  std::map<std::string, size_t> connections_;  // those that have some of them, by gRPC's name for the peer
+  std::atomic<bool> watched_ = false;          // whether there are any; also read without the mutex
   bool stopped_ = false;
   Feed services_;
   Feed backends_;
