@@ -803,6 +803,27 @@ TEST_CASE("end to end: top prints samples") {
   CHECK(contains(out, "the engine doesn't say what it dropped"));
 }
 
+TEST_CASE("end to end: top doesn't catch up on the samples of an outage") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "1 applied");
+  const std::string path = p.dir / "top.out";
+  const pid_t top =
+      spawn("GUIDEWAY", {"--server", p.listen, "top", "-n", "8", "--interval", "0.3", "-o", "json"}, path);
+  CHECK(contains(wait_for(path, "seconds"), "seconds"));
+  ::kill(daemon.pid, SIGSTOP);
+  ::usleep(1'500'000);
+  ::kill(daemon.pid, SIGCONT);
+  CHECK(exit_code(top) == 0);
+  const std::string out = *read_whole_file(path);
+  INFO(out);
+  const std::string key = "\"seconds\":";
+  int samples = 0;
+  for (size_t at = out.find(key); at != std::string::npos; at = out.find(key, at + 1), ++samples)
+    CHECK(std::stod(out.substr(at + key.size())) > 0.05);
+  CHECK(samples == 8);
+}
+
 TEST_CASE("end to end: top on a terminal takes keys, and leaves it as it was") {
   Site p;
   write_file(p.dir / "m/web.yaml",

@@ -45,6 +45,12 @@ grpc::Status take(Client& client, const std::string& service, Sample& out) {
   return s;
 }
 
+// What a sample missed that took longer than this isn't caught up: nothing happens between two at once.
+Clock::time_point after(Clock::time_point sample, Clock::duration interval) {
+  const Clock::time_point now = Clock::now();
+  return sample + interval > now ? sample + interval : now + interval;
+}
+
 int print(Client& client, const cli::Top& top, TopSort sort) {
   if (!client.for_people()) return client.print_message(top, Client::Layout::kLine);
   const cli::Top shown = printable(top);
@@ -62,7 +68,7 @@ int print_samples(Client& client, const TopOptions& o, Clock::duration interval)
   int code = 0;
   Clock::time_point next = Clock::now();
   for (uint32_t n = 0; o.samples == 0 || n < o.samples; ++n) {
-    next += interval;
+    next = after(next, interval);
     std::this_thread::sleep_until(next);
     Sample now;
     if (const grpc::Status s = take(client, o.service, now); !s.ok()) {
@@ -129,7 +135,7 @@ int watch(Client& client, const TopOptions& o, Clock::duration interval) {
         before = std::move(now);
         now = std::move(sample);
       }
-      next = std::max(next + interval, Clock::now());
+      next = after(next, interval);
     }
     if (before) top = printable(rates_between(*before, *now, sort));
     terminal.draw(screen(top, trouble, sort, client.style(), terminal.rows()));
