@@ -708,6 +708,8 @@ TEST_CASE("end to end: the CLI writes objects and weights") {
   CHECK(p.cli({"drain", "10.0.0.7"}, out) == 0);
   CHECK(out == "in force for Service demo/shop\n");
   CHECK(contains(p.cli_until({"backends"}, "draining"), "0 (set)"));
+  CHECK(p.cli({"services", "describe", "demo/shop"}, out) == 0);
+  CHECK(contains(out, "0 (set)"));
   const auto shop_is = [&](const std::string& state) {
     CHECK(contains(p.cli_until({"services", "--service", "demo/shop"}, state), state));
   };

@@ -11,15 +11,6 @@
 #include "net/prefix.h"
 
 namespace guideway::mgmt {
-namespace {
-
-// Empty for what the engine doesn't tell.
-std::string text_of(const std::string& bytes) {
-  const auto a = net::ip_of_bytes(bytes);
-  return a ? net::to_string(*a) : std::string();
-}
-
-}  // namespace
 
 absl::StatusOr<engine::ConnectionFilter> to_engine(const v1::ConnectionFilter& filter) {
   engine::ConnectionFilter out;

@@ -1,7 +1,8 @@
-// Fields of requests as what they mean. What is wrong is gathered, so that one bad_request() names all of it; what such
-// a field gives means nothing.
+// Fields of requests as what they mean, and addresses back into text. What is wrong is gathered, so that one
+// bad_request() names all of it; what such a field gives means nothing.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,6 +22,12 @@ inline net::IpAddress read_address(const std::string& text, const std::string& f
   return {};
 }
 
+// Back again; empty for what the engine doesn't tell.
+inline std::string text_of(const std::string& bytes) {
+  const auto a = net::ip_of_bytes(bytes);
+  return a ? net::to_string(*a) : std::string();
+}
+
 inline uint16_t read_port(uint32_t port, const std::string& field, Violations& wrong) {
   if (port > 65'535) wrong.push_back({field, "a port is at most 65535"});
   return static_cast<uint16_t>(port);
@@ -30,6 +37,13 @@ inline uint16_t read_port(uint32_t port, const std::string& field, Violations& w
 inline void check_name(std::string_view text, size_t longest, const std::string& field, Violations& wrong) {
   if (!is_name(text, longest))
     wrong.push_back({field, "is no name: at most " + std::to_string(longest) + " letters, digits, '-', '.' and '_'"});
+}
+
+// `asked`: 0 leaves it to us.
+inline uint32_t rows_of_page(uint32_t asked) {
+  constexpr uint32_t kRows = 100;
+  constexpr uint32_t kMaxRows = 1'000;
+  return asked == 0 ? kRows : std::min(asked, kMaxRows);
 }
 
 inline constexpr const char* kWrongPageToken =

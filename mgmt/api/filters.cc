@@ -2,7 +2,6 @@
 
 #include <absl/strings/numbers.h>
 
-#include <algorithm>
 #include <bitset>
 #include <optional>
 
@@ -11,9 +10,6 @@
 
 namespace guideway::mgmt {
 namespace {
-
-constexpr uint32_t kPage = 100;
-constexpr uint32_t kMaxPage = 1000;
 
 const SourceFilter& body(const OwnedObject& o) { return std::get<SourceFilter>(o.object->body); }
 
@@ -66,7 +62,7 @@ absl::Status fill(const Snapshot& s, const v1::ListDeniedPrefixesRequest& q, v1:
   if (!q.address().empty()) address = read_address(q.address(), "address", wrong);
   const Position from = read_position(q.page_token(), wrong);
   if (!wrong.empty()) return bad_request(wrong);
-  const uint32_t page = q.page_size() == 0 ? kPage : std::min(q.page_size(), kMaxPage);
+  const uint32_t page = rows_of_page(q.page_size());
   bool found = false;
   for (const OwnedObject& o : s.filter_objects) {  // sorted by name
     const std::string& name = o.object->key.name;

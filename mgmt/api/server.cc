@@ -23,6 +23,7 @@
 #include "mgmt/api/connections.h"
 #include "mgmt/api/counters.h"
 #include "mgmt/api/enums.h"
+#include "mgmt/api/fields.h"
 #include "mgmt/api/filters.h"
 #include "mgmt/api/objects.h"
 #include "mgmt/api/reflection_limit.h"
@@ -34,9 +35,7 @@
 namespace guideway::mgmt {
 namespace {
 
-// Rows of a page, and parts of the engine's tables (8,192 buckets each) that are looked through for it.
-constexpr uint32_t kPage = 100;
-constexpr uint32_t kMaxPage = 1'000;
+// Of the engine's tables (8,192 buckets each), that are looked through for a page.
 constexpr int kMaxParts = 512;
 
 // As gRPC names a method of ours.
@@ -182,7 +181,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
   }
   absl::Status list_connections(const Context& context, const v1::ListConnectionsRequest& q,
                                 v1::ListConnectionsResponse& r) {
-    const uint32_t page = q.page_size() == 0 ? kPage : std::min(q.page_size(), kMaxPage);
+    const uint32_t page = rows_of_page(q.page_size());
     return list(context, q, page, r, [&](const engine::Connections& part, engine::ConnectionsRequest& next) {
       for (const engine::Connection& c : part.connections()) fill(c, *r.add_connections());
       const auto rows = static_cast<uint32_t>(r.connections_size());

@@ -55,16 +55,11 @@ void read_chunk(const v1::TraceRequest& q, engine::TraceRequest& out, Violations
   }
 }
 
-std::string address(const std::string& bytes) {
-  const auto a = net::ip_of_bytes(bytes);
-  return a ? net::to_string(*a) : std::string();
-}
-
 void fill(const engine::TraceFlow& f, v1::TraceFlow& out) {
   out.set_ip_protocol(f.protocol());
-  out.set_source(address(f.source()));
+  out.set_source(text_of(f.source()));
   out.set_source_port(f.source_port());
-  out.set_destination(address(f.destination()));
+  out.set_destination(text_of(f.destination()));
   out.set_destination_port(f.destination_port());
 }
 
@@ -76,7 +71,7 @@ void fill(const std::string& entry, v1::TraceService& out) {
 }
 
 void fill(const engine::TraceReal& r, v1::TraceBackend& out) {
-  out.set_address(address(r.address()));
+  out.set_address(text_of(r.address()));
   out.set_port(r.port());
 }
 

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "mgmt/cli/pages.h"
 #include "mgmt/event_loop.h"
 #include "mgmt/source/whole_file.h"
 #include "mgmt/testing/programs.h"
@@ -131,6 +132,12 @@ TEST_CASE("client: a command line that a shell takes has what isn't by default",
   CHECK(client.command_line("doctor") ==
         "guideway --server 'tcp:gw1:9965' --tls-cert 'a.crt' --tls-key 'a.key' --tls-ca 'ca.crt' "
         "--tls-server-name 'gw1.example.net' doctor");
+}
+
+TEST_CASE("client: a larger limit that is suggested is one that is taken", "[client]") {
+  CHECK(show_more(2) == "--limit 20 shows more");
+  CHECK(show_more(kMaxLimit / 2) == "--limit 1000000 shows more");
+  CHECK(show_more(kMaxLimit) == "other options show them in parts");
 }
 
 TEST_CASE("client: what is no address of the daemon is said before anything else", "[client]") {

@@ -1,5 +1,8 @@
 #include "mgmt/cli/show.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "mgmt/cli/cells.h"
 #include "mgmt/cli/table.h"
 #include "mgmt/cli/words.h"
@@ -169,13 +172,9 @@ std::string show(const v1::ListBackendsResponse& r, const Style& style) {
   Table t(style, {"NAMESPACE", "NAME", "VIP", "PROTOCOL", "BACKEND", "STATE", "WEIGHT", wide("CONNECTIONS"), "LIVE",
                   "PACKETS", wide("BYTES"), wide("SLICE"), wide("POD"), wide("NODE")});
   for (const auto& b : r.backends()) {
-    const bool known = b.has_counters();
-    const v1::Counters& c = b.counters();
-    t.add({b.namespace_(), b.name(), endpoint(b.vip(), b.vip_port()), word(b.protocol()),
-           endpoint(b.address(), b.port()), state_cell(b.state()),
-           number(b.weight()) + (b.weight_set() ? " (set)" : ""), counter(known, c.connections()),
-           counter(known, c.live_connections()), counter(known, c.packets()), counter(known, c.bytes()), b.slice(),
-           b.pod(), b.node()});
+    std::vector<Cell> row = {b.namespace_(), b.name(), endpoint(b.vip(), b.vip_port()), word(b.protocol())};
+    std::ranges::move(backend_cells(b), std::back_inserter(row));
+    t.add(std::move(row));
   }
   return t.str();
 }

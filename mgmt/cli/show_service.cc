@@ -30,11 +30,7 @@ std::string show_vip(const v1::GetServiceResponse& r, const v1::VipRow& v, const
   for (const auto& b : r.backends()) {
     if (b.vip() != v.vip() || b.vip_port() != v.port() || b.protocol() != v.protocol()) continue;
     any = true;
-    const bool known = b.has_counters();
-    const v1::Counters& c = b.counters();
-    t.add({endpoint(b.address(), b.port()), state_cell(b.state()), number(b.weight()), counter(known, c.connections()),
-           counter(known, c.live_connections()), counter(known, c.packets()), counter(known, c.bytes()), b.slice(),
-           b.pod(), b.node()});
+    t.add(backend_cells(b));
   }
   return out + (any ? t.str() : "No backends.\n");
 }

@@ -28,9 +28,7 @@ Cells rest_of(const v1::VipRow& r) {
           r.file()};
 }
 
-Cells rest_of(const v1::BackendRow& r) {
-  return {word(r.state()), number(r.weight()) + (r.weight_set() ? " (set)" : ""), r.slice(), r.pod(), r.node()};
-}
+Cells rest_of(const v1::BackendRow& r) { return {word(r.state()), weight(r), r.slice(), r.pod(), r.node()}; }
 
 Cells header_of(const v1::VipRow&) {
   return {"NAMESPACE", "NAME", "PORT", "VIP", "PROTOCOL", "STATE", "MODE", "READY", "DRAINING", "TOTAL", "FILE"};

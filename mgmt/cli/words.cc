@@ -113,6 +113,8 @@ std::string service_name(const std::string& ns, const std::string& name) {
   return name.empty() ? std::string() : ns + "/" + name;
 }
 
+std::string weight(const v1::BackendRow& r) { return number(r.weight()) + (r.weight_set() ? " (set)" : ""); }
+
 std::string place(const std::string& file, uint32_t document, uint32_t line) {
   std::string out = file;
   if (line != 0) out += ":" + number(line);

@@ -15,6 +15,8 @@ std::string duration(uint64_t seconds);
 std::string endpoint(const std::string& address, uint32_t port);
 // "demo/web"; empty if it has no name.
 std::string service_name(const std::string& ns, const std::string& name);
+// "2", and whether it was set beside what the EndpointSlice says.
+std::string weight(const v1::BackendRow& r);
 // Where a file, a document of it and a line are, as far as they are known: "web.yaml:61 (document 3)".
 std::string place(const std::string& file, uint32_t document, uint32_t line);
 

@@ -1,15 +1,13 @@
-#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "mgmt/cli/commands.h"
 #include "mgmt/cli/endpoint.h"
+#include "mgmt/cli/pages.h"
 #include "mgmt/cli/words.h"
 
 namespace guideway::mgmt {
 namespace {
-
-constexpr uint32_t kMaxPage = 1'000;  // that the daemon gives
 
 const OptionNames kNames{{"filter.namespace", "--service"},
                          {"filter.name", "--service"},
@@ -69,19 +67,13 @@ int list(Client& client, const ConnectionOptions& c, const v1::ConnectionFilter&
   v1::ListConnectionsRequest request;
   *request.mutable_filter() = filter;
   v1::ListConnectionsResponse all;
-  do {
-    v1::ListConnectionsResponse page;
-    request.set_page_size(std::min(c.limit - static_cast<uint32_t>(all.connections_size()), kMaxPage));
-    request.set_page_token(all.next_page_token());
-    if (const grpc::Status s = client.ask(&v1::Appliance::Stub::ListConnections, request, &page); !s.ok())
-      return client.fail(s, kNames);
-    all.set_next_page_token(page.next_page_token());
-    all.mutable_connections()->MergeFrom(page.connections());
-  } while (!all.next_page_token().empty() && static_cast<uint32_t>(all.connections_size()) < c.limit);
+  const auto rows = [](auto& r) { return r.mutable_connections(); };
+  if (const auto s = ask_pages(client, &v1::Appliance::Stub::ListConnections, request, c.limit, rows, all); !s.ok())
+    return client.fail(s, kNames);
   if (all.connections().empty()) tell_unknown_service(client, c.service);
   const int code = client.print(all);
   if (!all.next_page_token().empty())
-    std::cerr << "guideway: there may be more: --limit " << uint64_t{c.limit} * 10 << " shows more, --count how many\n";
+    std::cerr << "guideway: there may be more: " << show_more(c.limit) << ", --count how many\n";
   return code;
 }
 
@@ -111,10 +103,7 @@ void add_connections(CLI::App& app, Client& client) {
       ->transform(CLI::IsMember({"udp", "setup", "established", "closing", "closed"}, CLI::ignore_case))
       ->allow_extra_args(false)
       ->type_name("STATE");
-  CLI::Option* limit = sub->add_option("--limit", c->limit, "Show at most so many")
-                           ->check(CLI::Range(1U, 1'000'000U, "1 to 1000000"))
-                           ->capture_default_str()
-                           ->type_name("N");
+  CLI::Option* limit = add_limit(*sub, c->limit);
   sub->add_flag("--count", c->count, "Show only how many there are")->excludes(limit);
   sub->callback([&client, c] { client.exit_code = connections(client, *c); });
 }

@@ -1,13 +1,11 @@
 // filters: whose packets are dropped first of all.
-#include <algorithm>
 #include <memory>
 
 #include "mgmt/cli/commands.h"
+#include "mgmt/cli/pages.h"
 
 namespace guideway::mgmt {
 namespace {
-
-constexpr uint32_t kMaxPage = 1'000;  // that the daemon gives
 
 const OptionNames kNames{{"filter", "--filter"}, {"address", "--address"}};
 
@@ -22,18 +20,11 @@ int prefixes(Client& client, const Options& o) {
   request.set_filter(o.filter);
   request.set_address(o.address);
   v1::ListDeniedPrefixesResponse all;
-  do {
-    v1::ListDeniedPrefixesResponse page;
-    request.set_page_size(std::min(o.limit - static_cast<uint32_t>(all.prefixes_size()), kMaxPage));
-    request.set_page_token(all.next_page_token());
-    if (const grpc::Status s = client.ask(&v1::Appliance::Stub::ListDeniedPrefixes, request, &page); !s.ok())
-      return client.fail(s, kNames);
-    all.set_next_page_token(page.next_page_token());
-    all.mutable_prefixes()->MergeFrom(page.prefixes());
-  } while (!all.next_page_token().empty() && static_cast<uint32_t>(all.prefixes_size()) < o.limit);
+  const auto rows = [](auto& r) { return r.mutable_prefixes(); };
+  if (const auto s = ask_pages(client, &v1::Appliance::Stub::ListDeniedPrefixes, request, o.limit, rows, all); !s.ok())
+    return client.fail(s, kNames);
   const int code = client.print(all);
-  if (!all.next_page_token().empty())
-    std::cerr << "guideway: there are more: --limit " << uint64_t{o.limit} * 10 << " shows more\n";
+  if (!all.next_page_token().empty()) std::cerr << "guideway: there are more: " << show_more(o.limit) << "\n";
   return code;
 }
 
@@ -46,10 +37,7 @@ void add_filters(CLI::App& app, Client& client) {
   CLI::App* sub = client.command(*filters, "prefixes", "The prefixes that they deny, or that an address is in");
   sub->add_option("--filter", o->filter, "Those of one SourceFilter")->type_name("NAME");
   sub->add_option("--address", o->address, "Those that it is in")->type_name("ADDRESS");
-  sub->add_option("--limit", o->limit, "Show at most so many")
-      ->check(CLI::Range(1U, 1'000'000U, "1 to 1000000"))
-      ->capture_default_str()
-      ->type_name("N");
+  add_limit(*sub, o->limit);
   filters->callback([&client, filters, sub, o] {
     client.exit_code =
         filters->got_subcommand(sub) ? prefixes(client, *o) : client.call(&v1::Appliance::Stub::ListSourceFilters);
