@@ -57,7 +57,7 @@ std::vector<Case> cases() {
       {"no kind", second("---\napiVersion: v1\n"), 2, "apiVersion", "", "kind", "is missing"},
       {"no name", second(changed(web(), "name: web", "x: web")), 2, "x: web", "", "metadata.name", "is missing"},
       {"a name that isn't one", second(changed(web(), "name: web", "name: \"we b\"")), 2, "we b", "", "metadata.name",
-       "must be a name"},
+       "must be a name: at most 253 letters, digits, '-', '.' and '_'"},
       {"port out of range", second(changed(web(), "port: 80", "port: 80000")), 2, "port: 80000", w,
        "spec.ports[0].port", "from 1 to 65535"},
       {"port missing", second(changed(web(), "    port: 80\n", "")), 2, "- name: http", w, "spec.ports[0].port",

@@ -35,8 +35,7 @@ inline uint16_t read_port(uint32_t port, const std::string& field, Violations& w
 
 // Empty is fine.
 inline void check_name(std::string_view text, size_t longest, const std::string& field, Violations& wrong) {
-  if (!is_name(text, longest))
-    wrong.push_back({field, "is no name: at most " + std::to_string(longest) + " letters, digits, '-', '.' and '_'"});
+  if (!is_name(text, longest)) wrong.push_back({field, "is no name: " + name_rule(longest)});
 }
 
 // `asked`: 0 leaves it to us.

@@ -48,7 +48,6 @@ std::vector<ObjectKey> Store::put_file(const std::string& file, FileContents con
   std::set<ObjectKey> unread = now;
   for (const ObjectPtr& object : contents.objects) unread.erase(object->key);
   f = {std::move(now), std::move(unread), std::move(contents.problems), std::move(contents.skipped), false};
-  if (!changed.empty()) ++generation_;
   return changed;
 }
 
@@ -59,7 +58,6 @@ std::vector<ObjectKey> Store::remove_file(const std::string& file) {
   for (const ObjectKey& key : it->second.keys)
     if (drop(file, key)) changed.push_back(key);
   files_.erase(it);
-  if (!changed.empty()) ++generation_;
   return changed;
 }
 

@@ -62,8 +62,6 @@ class Store {
   std::vector<ObjectKey> keys(Kind kind) const;
   // Their latest forms, each with its owner.
   std::vector<OwnedObject> objects(Kind kind) const;
-  // Counts the changes.
-  uint64_t generation() const { return generation_; }
   // Those of the files, and objects that two files claim.
   std::vector<Problem> problems() const;
 
@@ -83,7 +81,6 @@ class Store {
   std::map<ObjectKey, Slot> slots_;
   std::set<ObjectKey> contested_;
   Overrides overrides_;
-  uint64_t generation_ = 0;
 };
 
 }  // namespace guideway::mgmt

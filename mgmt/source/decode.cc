@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "mgmt/model/names.h"
 #include "mgmt/source/object_reader.h"
 
 namespace guideway::mgmt {
@@ -92,7 +93,8 @@ std::optional<ObjectKey> Decoder::identity(ObjectReader& r, Kind kind) {
   ObjectKey key{kind, {}, r.text(meta["name"])};
   if (is_namespaced(kind)) key.ns = r.text(meta["namespace"], "default");
   if (key.name.empty() && !r.bad()) r.error(meta["name"], "is missing: every object has one");
-  if (r.bad() || !r.valid_name(meta["name"], key.name, 253) || !r.valid_name(meta["namespace"], key.ns, 63))
+  if (r.bad() || !r.valid_name(meta["name"], key.name, kMaxName) ||
+      !r.valid_name(meta["namespace"], key.ns, kMaxNamespace))
     return std::nullopt;
   return key;
 }

@@ -1,5 +1,6 @@
 // discovery.k8s.io/v1 EndpointSlice: the backends of a Service.
 
+#include "mgmt/model/names.h"
 #include "mgmt/source/object_reader.h"
 
 namespace guideway::mgmt {
@@ -10,7 +11,7 @@ void read_port(ObjectReader& r, EndpointSlice& s, Field f, uint32_t index) {
   SlicePort p;
   p.index = index;
   p.name = r.text(f["name"]);
-  r.valid_name(f["name"], p.name, 63);
+  r.valid_name(f["name"], p.name, kMaxPortName);
   p.protocol = r.protocol(f["protocol"]);
   p.line = f["port"].line();
   if (const auto n = r.number(f["port"], 1, 65535)) p.port = static_cast<uint16_t>(*n);
@@ -42,9 +43,9 @@ void read_endpoint(ObjectReader& r, EndpointSlice& s, Field f) {
   e.serving = r.boolean(conditions["serving"], true);
   e.terminating = r.boolean(conditions["terminating"], false);
   e.target = r.text(f["targetRef"]["name"]);
-  r.valid_name(f["targetRef"]["name"], e.target, 253);
+  r.valid_name(f["targetRef"]["name"], e.target, kMaxName);
   e.node = r.text(f["nodeName"]);
-  r.valid_name(f["nodeName"], e.node, 253);
+  r.valid_name(f["nodeName"], e.node, kMaxName);
   s.endpoints.push_back(std::move(e));
 }
 
@@ -56,7 +57,7 @@ EndpointSlice decode_endpoint_slice(ObjectReader& r) {
   const Field labels = root["metadata"]["labels"];
   r.expect_map(labels);
   s.service = r.text(labels[kServiceNameLabel]);
-  r.valid_name(labels[kServiceNameLabel], s.service, 253);
+  r.valid_name(labels[kServiceNameLabel], s.service, kMaxName);
   const std::string type = r.text(root["addressType"]);
   if (type == "FQDN") return s;  // names aren't for packets
   if (type != "IPv4" && type != "IPv6") {

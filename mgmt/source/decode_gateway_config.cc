@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "mgmt/model/names.h"
 #include "mgmt/source/object_reader.h"
 
 namespace guideway::mgmt {
@@ -96,7 +97,7 @@ GatewayConfig decode_gateway_config(ObjectReader& r, const HostPorts& host) {
   r.only(spec, {"groupName", "hashSeed", "forwardingMode", "dsrMode", "snat", "encapsulation", "announce",
                 "idleTimeouts", "floodGuard", "icmpErrorsPerSecond"});
   g.group = r.text(spec["groupName"], "default");
-  r.valid_name(spec["groupName"], g.group, 253);
+  r.valid_name(spec["groupName"], g.group, kMaxName);
   g.seed = r.number(spec["hashSeed"], 0, UINT64_MAX);
   g.mode = read_mode(r, spec["forwardingMode"], ForwardingMode::kNat, false);
   g.dsr_mode = read_mode(r, spec["dsrMode"], ForwardingMode::kDsrIpip, true);

@@ -1,5 +1,6 @@
 // v1 Service: whether it is the gateway's, and its ports.
 
+#include "mgmt/model/names.h"
 #include "mgmt/source/object_reader.h"
 
 namespace guideway::mgmt {
@@ -18,7 +19,7 @@ void read_port(ObjectReader& r, Service& s, Field f, uint32_t index) {
   ServicePort p;
   p.index = index;
   p.name = r.text(f["name"]);
-  r.valid_name(f["name"], p.name, 63);
+  r.valid_name(f["name"], p.name, kMaxPortName);
   p.protocol = r.protocol(f["protocol"]);
   if (f["port"].empty()) return r.error(f["port"], "is missing: every port of a Service has one");
   const auto port = r.number(f["port"], 1, 65535);
@@ -31,7 +32,7 @@ void read_port(ObjectReader& r, Service& s, Field f, uint32_t index) {
   } else if (target.is_scalar() &&
              (target.quoted() || target.value().find_first_not_of("0123456789") != std::string::npos)) {
     p.target_name = r.text(target);
-    r.valid_name(target, p.target_name, 63);
+    r.valid_name(target, p.target_name, kMaxPortName);
   } else if (const auto n = r.number(target, 1, 65535)) {
     p.target = static_cast<uint16_t>(*n);
   }

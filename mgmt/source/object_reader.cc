@@ -118,7 +118,7 @@ net::Protocol ObjectReader::protocol(Field f) {
 
 bool ObjectReader::valid_name(Field f, std::string_view value, size_t longest) {
   const bool fine = is_name(value, longest);
-  if (!fine) error(f, "must be a name of letters, digits, '-' and '.', at most " + std::to_string(longest) + " long");
+  if (!fine) error(f, "must be a name: " + name_rule(longest));
   return fine;
 }
 

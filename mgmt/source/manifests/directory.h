@@ -30,7 +30,6 @@ class ManifestDirectory {
   // Watches before anything is listed, so that no change falls between.
   static absl::StatusOr<ManifestDirectory> open(const std::string& path);
 
-  const std::string& path() const { return path_; }
   std::string path_of(const std::string& name) const { return path_ + "/" + name; }
   int fd() const { return inotify_.get(); }
   // The names of all manifests, sorted.
