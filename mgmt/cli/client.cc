@@ -94,7 +94,7 @@ bool may_change(const google::protobuf::Message& request) {
   return true;
 }
 
-std::string Client::command_line(const std::string& command) const {
+std::string Client::command_line() const {
   std::string line = "guideway";
   const auto add = [&](const char* option, const std::string& value) {
     line += std::string(" ") + option + " '" + absl::StrReplaceAll(value, {{"'", "'\\''"}}) + "'";
@@ -106,7 +106,7 @@ std::string Client::command_line(const std::string& command) const {
     add("--tls-ca", tls.ca);
     if (!tls_server_name.empty()) add("--tls-server-name", tls_server_name);
   }
-  return line + " " + command;
+  return line;
 }
 
 int Client::print_text(const std::string& text) {

@@ -75,8 +75,9 @@ class Client {
   }
 
   bool for_people() const { return output == "table" || output == "wide"; }
-  // For a shell: "guideway --server tcp:gw1:9965 --tls-cert … doctor", without options that are as by default.
-  std::string command_line(const std::string& command) const;
+  // Before a command, for a shell: "guideway --server tcp:gw1:9965 --tls-cert …", without options that are as by
+  // default.
+  std::string command_line() const;
   // Coloured on a terminal that can, unless NO_COLOR is set (no-color.org).
   Style style() const;
   // Calls `take` for each message of a stream, until it returns false (OK then) or the stream ends. Each time over a

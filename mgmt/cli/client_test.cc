@@ -123,15 +123,15 @@ TEST_CASE("client: the doctor says of a daemon that is away what every command d
 
 TEST_CASE("client: a command line that a shell takes has what isn't by default", "[client]") {
   Client client;
-  CHECK(client.command_line("doctor") == "guideway doctor");
+  CHECK(client.command_line() == "guideway");
   client.server = "unix:/tmp/it's/api.sock";
-  CHECK(client.command_line("doctor") == "guideway --server 'unix:/tmp/it'\\''s/api.sock' doctor");
+  CHECK(client.command_line() == "guideway --server 'unix:/tmp/it'\\''s/api.sock'");
   client.server = "tcp:gw1:9965";
   client.tls = {"a.crt", "a.key", "ca.crt"};
   client.tls_server_name = "gw1.example.net";
-  CHECK(client.command_line("doctor") ==
+  CHECK(client.command_line() ==
         "guideway --server 'tcp:gw1:9965' --tls-cert 'a.crt' --tls-key 'a.key' --tls-ca 'ca.crt' "
-        "--tls-server-name 'gw1.example.net' doctor");
+        "--tls-server-name 'gw1.example.net'");
 }
 
 TEST_CASE("client: a larger limit that is suggested is one that is taken", "[client]") {

@@ -52,13 +52,13 @@ std::map<net::IpAddress, uint32_t> outer_headers(const v1::ListServicesResponse&
 class Examination {
  public:
   Examination(const HostFacts& host, const v1::GetStatusResponse& status, const v1::ListServicesResponse& services,
-              const v1::ListBackendsResponse& backends, const std::string& again)
+              const v1::ListBackendsResponse& backends, const std::string& guideway)
       : host_(host),
         status_(status),
         engine_(status.engine().status()),
         services_(services),
         backends_(backends),
-        again_(again) {}
+        guideway_(guideway) {}
 
   void daemon(const std::string& trouble) {
     if (!trouble.empty()) return away(trouble);
@@ -68,7 +68,7 @@ class Examination {
       return problem("engine", "guidewayd isn't connected to it: " + e.trouble(), "systemctl start guideway-engine");
     if (!e.trouble().empty()) return problem("engine", e.trouble(), kRestart);
     if (!e.has_status())
-      return hint("engine", "it doesn't tell its status now: a large change may keep it busy", "guideway status");
+      return hint("engine", "it doesn't tell its status now: a large change may keep it busy", guideway_ + " status");
     fine("engine", "version " + e.version() + " is connected");
     // Of what is looked at here the engine tells only how it was when it began.
     std::set<std::string> looked_at;
@@ -162,7 +162,7 @@ class Examination {
     if (!host_.engine && absent != host_.interfaces.end())
       return problem("network",
                      "the engine's interface " + absent->first + " isn't here: this isn't its network namespace",
-                     "nsenter --net --target $(pgrep -ox guideway-engine) " + again_);
+                     "nsenter --net --target $(pgrep -ox guideway-engine) " + guideway_ + " doctor");
     neighbors();
     privileges();
     for (const auto& p : engine_.ports()) port(p);
@@ -308,11 +308,11 @@ class Examination {
       problem(
           "desired state",
           number(static_cast<uint64_t>(parts)) + " parts of it aren't in force; the status names each, with its remedy",
-          "guideway status");
+          guideway_ + " status");
     else if (!status_.engine().has_status() || !status_.engine().trouble().empty())
       return;
     else if (status_.applied().counter() != status_.desired().counter())
-      hint("desired state", "the engine hasn't confirmed the last change yet", "guideway status");
+      hint("desired state", "the engine hasn't confirmed the last change yet", guideway_ + " status");
     else
       fine("desired state", "all of it is in force");
   }
@@ -338,7 +338,8 @@ class Examination {
   // What an engine would lack that root starts from here.
   void privileges_here() {
     if (!host_.root)
-      return hint("privileges", "no engine is seen here, nor what one would lack; root sees it", "sudo " + again_);
+      return hint("privileges", "no engine is seen here, nor what one would lack; root sees it",
+                  "sudo " + guideway_ + " doctor");
     const auto missing = missing_in(host_.bounding, true);
     if (missing.empty()) return fine("privileges", "an engine started here would have what it needs");
     std::string options;
@@ -438,7 +439,7 @@ class Examination {
   const v1::EngineStatus& engine_;
   const v1::ListServicesResponse& services_;
   const v1::ListBackendsResponse& backends_;
-  const std::string& again_;
+  const std::string& guideway_;
   std::vector<Finding> findings_;
 };
 
@@ -458,8 +459,8 @@ std::vector<net::IpAddress> encapsulated(const v1::ListServicesResponse& service
 
 std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse& status,
                              const v1::ListServicesResponse& services, const v1::ListBackendsResponse& backends,
-                             const std::string& trouble, const std::string& again) {
-  Examination e(host, status, services, backends, again);
+                             const std::string& trouble, const std::string& guideway) {
+  Examination e(host, status, services, backends, guideway);
   e.daemon(trouble);
   e.kernel();
   e.memory();

@@ -26,11 +26,11 @@ struct Finding {
 std::vector<net::IpAddress> encapsulated(const v1::ListServicesResponse& services,
                                          const v1::ListBackendsResponse& backends);
 
-// `trouble`: what Client::explain() says where the daemon doesn't answer; then the messages are empty. `again`: the
-// command that examines once more, for a shell.
+// `trouble`: what Client::explain() says where the daemon doesn't answer; then the messages are empty. `guideway`:
+// this program as it was called, for a shell.
 std::vector<Finding> examine(const HostFacts& host, const v1::GetStatusResponse& status,
                              const v1::ListServicesResponse& services, const v1::ListBackendsResponse& backends,
-                             const std::string& trouble, const std::string& again);
+                             const std::string& trouble, const std::string& guideway);
 
 // One line a finding and one its remedy, problems first; what is fine at the end.
 std::string show(const std::vector<Finding>& findings, const Style& style);

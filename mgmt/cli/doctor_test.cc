@@ -22,7 +22,7 @@ struct Patient {
   v1::ListServicesResponse services;
   v1::ListBackendsResponse backends;
   std::string trouble;
-  std::string again = "guideway --server 'unix:/tmp/api.sock' doctor";
+  std::string guideway = "guideway --server 'unix:/tmp/api.sock'";
 
   Patient() {
     host.kernel = "6.1.0-18-amd64";
@@ -92,7 +92,7 @@ struct Patient {
   v1::EngineStatus& engine() { return *status.mutable_engine()->mutable_status(); }
   v1::Port& port() { return *engine().mutable_ports(0); }
   InterfaceFacts& eth0() { return host.interfaces["eth0"]; }
-  std::vector<Finding> examine() const { return mgmt::examine(host, status, services, backends, trouble, again); }
+  std::vector<Finding> examine() const { return mgmt::examine(host, status, services, backends, trouble, guideway); }
 };
 
 TEST_CASE("doctor: nothing is wrong with a healthy host", "[doctor]") {
@@ -146,7 +146,8 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
   constexpr Severity kHint = Severity::kHint;
   constexpr Severity kProblem = Severity::kProblem;
   const std::vector<Ill> all{
-      {kProblem, "desired state", "1 parts", "guideway status", [](Patient& p) { p.status.add_problems(); }},
+      {kProblem, "desired state", "1 parts", "guideway --server 'unix:/tmp/api.sock' status",
+       [](Patient& p) { p.status.add_problems(); }},
       {kHint, "kernel", "5.15.0-8", "apt install linux-image-", [](Patient& p) { p.host.kernel = "5.15.0-8-amd64"; }},
       {kProblem, "kernel", "older than 5.12", "apt install linux-image-", [](Patient& p) { p.host.kernel = "4.19.0"; }},
       {kHint, "AF_XDP", "CONFIG_XDP_SOCKETS", "apt install linux-image-", [](Patient& p) { p.host.af_xdp = false; }},
@@ -286,9 +287,9 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          p.status.mutable_engine()->set_trouble("the engine hasn't answered for 3 s");
          p.status.add_problems()->set_object("guideway-engine");
        }},
-      {kHint, "engine", "a large change", "guideway status",
+      {kHint, "engine", "a large change", "guideway --server 'unix:/tmp/api.sock' status",
        [](Patient& p) { p.status.mutable_engine()->clear_status(); }},
-      {kHint, "desired state", "hasn't confirmed", "guideway status",
+      {kHint, "desired state", "hasn't confirmed", "guideway --server 'unix:/tmp/api.sock' status",
        [](Patient& p) { p.status.mutable_desired()->set_counter(p.status.applied().counter() + 1); }},
   };
   for (const Ill& ill : all) find_alone(ill, true);

@@ -23,7 +23,7 @@ int doctor(Client& client) {
   for (const auto& w : status.engine().status().workers()) cores.push_back(w.core());
   const HostFacts host = look_at_host(interfaces, cores, encapsulated(services, backends));
   const auto findings =
-      examine(host, status, services, backends, s.ok() ? "" : client.explain(s), client.command_line("doctor"));
+      examine(host, status, services, backends, s.ok() ? "" : client.explain(s), client.command_line());
   const int code =
       client.for_people() ? client.print_text(show(findings, client.style())) : client.print_json(to_json(findings));
   const bool ill =
