@@ -4,6 +4,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <linux/if_xdp.h>
+#include <net/if.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -133,9 +134,19 @@ void AfXdpPort::close_queues() {
 }
 
 absl::Status AfXdpPort::reopen_queues() {
-  for (unsigned i = 0; i < queues_.size(); ++i)
-    if (absl::Status s = open_queue(queues_[i], i); !s.ok()) return s;
-  return steer();
+  absl::Status s;
+  for (unsigned i = 0; i < queues_.size() && s.ok(); ++i) s = open_queue(queues_[i], i);
+  if (s.ok()) s = steer();
+  if (s.ok() || name_now()) return s;
+  close_queues();
+  return absl::OkStatus();
+}
+
+// Nothing if it is gone: another may have its name by now.
+std::optional<std::string> AfXdpPort::name_now() const {
+  char name[IF_NAMESIZE];
+  if (if_indextoname(static_cast<unsigned>(interface_.ifindex), name) == nullptr) return std::nullopt;
+  return name;
 }
 
 // Once all of them are ready.
@@ -146,19 +157,21 @@ absl::Status AfXdpPort::steer() {
 }
 
 absl::Status AfXdpPort::open_queue(Queue& queue, unsigned index) const {
-  const std::string& name = interface_.name;
+  const auto name = name_now();
+  if (!name)
+    return log::failure(absl::StatusCode::kNotFound, absl::StrCat(interface_.name, " is gone"), "see `ip link`");
   const auto deadline = std::chrono::steady_clock::now() + kBusyFor;
-  int error = bind(queue, name, index);
+  int error = bind(queue, *name, index);
   while (error == EBUSY && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(kBusyPause);
-    error = bind(queue, name, index);
+    error = bind(queue, *name, index);
   }
-  if (error != 0) return socket_error(error, name, index);
+  if (error != 0) return socket_error(error, *name, index);
   if (path::prime(*queue.rings)) return absl::OkStatus();
   return log::failure(
       absl::StatusCode::kResourceExhausted,
-      absl::StrCat("queue ", index, " of ", name, " finds fewer than ", path::kAfXdpRingSize, " free packet buffers"),
-      absl::StrCat("restart guideway-engine; if it goes on, with fewer queues: --port af_xdp:", name, ":QUEUES"));
+      absl::StrCat("queue ", index, " of ", *name, " finds fewer than ", path::kAfXdpRingSize, " free packet buffers"),
+      absl::StrCat("restart guideway-engine; if it goes on, with fewer queues: --port af_xdp:", *name, ":QUEUES"));
 }
 
 // 0 or an errno. Without a program of libxdp's, and with the best copy mode that the driver has.

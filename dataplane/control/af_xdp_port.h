@@ -47,6 +47,8 @@ class AfXdpPort {
   absl::Status open_queues(const path::FrameMemory& memory);
   // Without a worker that polls. Handles stay good: reopened, they are of the new sockets.
   void close_queues();
+  // By the name that the interface has now. One that is gone stays closed, which is no error: its handles carry
+  // nothing.
   absl::Status reopen_queues();
 
   const Interface& interface() const { return interface_; }
@@ -85,6 +87,7 @@ class AfXdpPort {
   AfXdpPort(Interface interface, xdp::Program program, uint16_t mbuf_port)
       : interface_(std::move(interface)), program_(std::move(program)), mbuf_port_(mbuf_port) {}
   absl::Status open_all(const path::FrameMemory& memory);
+  std::optional<std::string> name_now() const;
   absl::Status open_queue(Queue& queue, unsigned index) const;
   static int bind(Queue& queue, const std::string& ifname, unsigned index);
   absl::Status steer();

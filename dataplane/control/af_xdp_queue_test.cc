@@ -125,6 +125,22 @@ TEST_CASE("what the kernel held when the socket closed comes back, once") {
   CHECK(rig.memory->free_frames() == kFrames);
 }
 
+TEST_CASE("a queue without a socket may be polled: nothing comes, and nothing has room") {
+  Rig rig;
+  AfXdpQueue queue{*rig.rings};
+  REQUIRE(prime(*rig.rings));
+  rig.deliver(1);
+  reclaim(*rig.rings);
+  std::vector<rte_mbuf*> burst(32);
+  CHECK(queue.receive(burst) == 0);
+  std::vector<rte_mbuf*> out{rig.packet()};
+  CHECK(queue.send(out) == 0);
+  queue.flush();
+  CHECK(rig.rings->socket == -1);
+  rte_pktmbuf_free(out[0]);
+  CHECK(rig.memory->free_frames() == kFrames);
+}
+
 TEST_CASE("what can't be sent is freed and counted, and the rest goes") {
   Rig rig;
   auto other = control::PacketMemory::create("other", 512, 0, false);

@@ -60,6 +60,12 @@ void reap(AfXdpRings& r) {
   }
 }
 
+template <typename Ring>
+void empty(Ring& ring, uint32_t* nothing) {
+  ring = {};
+  ring.producer = ring.consumer = ring.flags = nothing;
+}
+
 // The rest of a free mbuf (refcnt 1, next null, nb_segs 1) is as the pool keeps it.
 void fill_in(rte_mbuf* m, const xdp_desc& d, uint16_t port) {
   rte_pktmbuf_reset(m);
@@ -154,6 +160,12 @@ void reclaim(AfXdpRings& rings) {
     if (rings.let_go(frame)) rte_mempool_put(rings.memory.pool, rings.memory.mbuf(frame * kFrameSize));
   rings.owed = kAfXdpRingSize;
   rings.sending = 0;
+  rings.tx_rung = true;
+  rings.socket = -1;
+  empty(rings.rx, &rings.nothing);
+  empty(rings.tx, &rings.nothing);
+  empty(rings.fill, &rings.nothing);
+  empty(rings.completion, &rings.nothing);
 }
 
 }  // namespace guideway::path

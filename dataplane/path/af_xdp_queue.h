@@ -50,6 +50,7 @@ struct alignas(64) AfXdpRings {
   bool tx_rung = true;             // no packet was queued since the last doorbell
   AfXdpCounters counters;
   uint64_t* heartbeat = nullptr;  // read by the XDP program
+  uint32_t nothing = 0;           // all that rings without a socket have: read, never written
 
   bool hold(uint64_t frame) {
     uint64_t& word = held[frame / 64];
@@ -92,7 +93,8 @@ class AfXdpQueue {
 
 // Fills the fill ring. Before the first receive(), by control. False if the pool has too few frames.
 bool prime(AfXdpRings& rings);
-// Returns every frame that the kernel held to the pool. Only once the socket is closed.
+// Returns every frame that the kernel held to the pool. Only once the socket is closed. The queue may be polled then:
+// nothing comes, and nothing has room.
 void reclaim(AfXdpRings& rings);
 
 }  // namespace guideway::path
