@@ -500,6 +500,10 @@ std::optional<Refusal> Engine::apply(Batch batch) {
 
 void Engine::follow_routes() {
   if (const absl::Status s = routes_->read(); !s.ok()) log::error(log::trouble_of(s, "routes"));
+  go_by_routes();
+}
+
+void Engine::go_by_routes() {
   const Changes changes = routes_->take_changes();
   if (changes.none()) return;
   const bool neighbors_only = !changes.all && !changes.links && !changes.addresses && changes.routes.empty();
@@ -552,6 +556,7 @@ void Engine::keep_house(Clock::time_point now) {
   log::limit();
   denied_->try_again();
   if (const absl::Status s = routes_->tick(); !s.ok()) log::warn(log::trouble_of(s, "routes"));
+  go_by_routes();
   wanted_neighbors_->age(now);
   if (!solicited_nodes_->trouble().empty()) solicited_nodes_->follow(publisher_->announced());
   const bool recent = publisher_->recent() != nullptr && publisher_->recent()->take_any();

@@ -99,6 +99,7 @@ class Engine {
 
   std::optional<Refusal> apply(Batch batch);
   void follow_routes();
+  void go_by_routes();
   void ask_for_neighbors(Clock::time_point now);
   void announce(Clock::time_point now);
   bool is_up(const EnginePort& port) const;

@@ -166,10 +166,14 @@ bool KernelRoutes::apply(const Decoded& decoded) {
 
 absl::Status KernelRoutes::read() {
   bool neighbors_lost = false;
-  for (int i = 0; i < kDatagramsPerRead; ++i) {
+  bool all_read = false;
+  for (int i = 0; i < kDatagramsPerRead && !all_read; ++i) {
     const ssize_t n = mnl_socket_recvfrom(notifications_.get(), buffer_.data(), buffer_.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0 && errno == EAGAIN) {
+      all_read = true;
+      continue;
+    }
     if (n < 0 && (errno == ENOBUFS || errno == ENOSPC)) {  // an overrun; a datagram larger than the buffer
       lost_ = true;
       continue;
@@ -179,7 +183,9 @@ absl::Status KernelRoutes::read() {
     decode({buffer_.data(), static_cast<size_t>(n)}, decoded);
     neighbors_lost |= apply(decoded);
   }
-  if (lost_ || rib_.stale()) {
+  // Not before: what still waits is older than the dump, and after an overrun what would have followed it is missing.
+  // Nor does the kernel tell of another overrun until it has seen the queue empty (NETLINK_S_CONGESTED).
+  if (all_read && needs_dump()) {
     neighbors_lost = true;
     if (absl::Status s = resync(); !s.ok()) return s;
   }
@@ -187,8 +193,8 @@ absl::Status KernelRoutes::read() {
 }
 
 absl::Status KernelRoutes::tick() {
-  if (lost_)
-    if (absl::Status s = resync(); !s.ok()) return s;
+  if (needs_dump())
+    if (absl::Status s = read(); !s.ok()) return s;
   absl::Status first;
   for (const auto& [key, wanted] : kept_) {
     const Neighbor* n = rib_.neighbor_entry(key);

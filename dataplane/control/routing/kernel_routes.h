@@ -27,10 +27,11 @@ class KernelRoutes {
 
   int fd() const { return mnl_socket_get_fd(notifications_.get()); }
   // Takes in what has been told since, without waiting, at most a few thousand messages at a time; a level-triggered
-  // epoll comes back for the rest. Dumps everything anew (which waits for the kernel: some 100 ms for 100,000 routes)
-  // after an overrun, and where the kernel drops routes in silence.
+  // epoll comes back for the rest. Once all is read, dumps everything anew (which waits for the kernel: some 100 ms for
+  // 100,000 routes) after an overrun, and where the kernel drops routes in silence.
   absl::Status read();
-  // To be called about once a second: asks again for what the kernel doesn't keep resolved by itself.
+  // To be called about once a second: dumps if that is still to be done, and asks again for what the kernel doesn't
+  // keep resolved by itself. As after read(), there may be changes.
   absl::Status tick();
 
   const Rib& rib() const { return rib_; }
@@ -53,6 +54,7 @@ class KernelRoutes {
   KernelRoutes(const Options& options, Socket notifications, Socket requests);
   static absl::StatusOr<Socket> open_socket(int flags);
 
+  bool needs_dump() const { return lost_ || rib_.stale(); }
   absl::Status resync();
   absl::Status dump(uint16_t type, uint8_t family, Rib& into, bool& interrupted);
   absl::Status receive_answer(Decoded& out);

@@ -336,4 +336,46 @@ TEST_CASE("100,000 routes are dumped, and an overrun ends in the right state", "
   unlink(file);
 }
 
+TEST_CASE("what was told before an overrun doesn't come on top of the dump after it", "[root]") {
+  if (!privileged()) return;
+  const Lab lab;
+  char file[] = "/tmp/gw-routes-XXXXXX";
+  close(mkstemp(file));
+  const auto k = follow({.receive_buffer = 3 << 20});  // some 8,000 messages: more than a read takes
+  const uint64_t dumps = k->dumps();
+  for (const char* verb : {"add", "del"}) {
+    write_many_routes(file, verb, 20'000);
+    run(std::string("ip -batch ") + file);
+  }
+  unlink(file);
+  REQUIRE(k->read().ok());
+  CHECK(k->dumps() == dumps);
+  CHECK(k->rib().lookup(ip("10.0.0.0")).kind == RouteKind::kUnicast);
+  CHECK(soon(*k, [&] { return k->dumps() > dumps; }));
+  for (pollfd p{k->fd(), POLLIN, 0}; poll(&p, 1, 50) > 0;) REQUIRE(k->read().ok());
+  CHECK(k->rib().lookup(ip("10.0.20.0")).kind == RouteKind::kNone);  // of those that waited
+  const auto other = follow();
+  REQUIRE(k->read().ok());
+  CHECK(other->rib().prefixes() == k->rib().prefixes());
+
+  run("ip route add 10.1.0.0/16 via 192.0.2.2");
+  CHECK(soon(*k, [&] { return k->rib().lookup(ip("10.1.0.1")).kind == RouteKind::kUnicast; }));
+}
+
+TEST_CASE("a tick takes in what waits, if there is a dump to be made", "[root]") {
+  if (!privileged()) return;
+  const Lab lab;
+  char file[] = "/tmp/gw-routes-XXXXXX";
+  close(mkstemp(file));
+  const auto k = follow({.receive_buffer = 3 << 20});
+  write_many_routes(file, "add", 20'000);
+  run(std::string("ip -batch ") + file);
+  unlink(file);
+  REQUIRE(k->read().ok());
+  const uint64_t dumps = k->dumps();
+  for (int i = 0; i < 10 && k->dumps() == dumps; ++i) REQUIRE(k->tick().ok());
+  CHECK(k->dumps() == dumps + 1);
+  CHECK(k->rib().lookup(ip("10.0.78.31")).kind == RouteKind::kUnicast);  // the last one
+}
+
 }  // namespace guideway::control
