@@ -1,5 +1,8 @@
 #include "dataplane/control/forwarding.h"
 
+#include <algorithm>
+#include <array>
+#include <set>
 #include <unordered_set>
 #include <utility>
 
@@ -10,6 +13,22 @@ namespace {
 net::Prefix host(const net::IpAddress& a) { return prefix_of(a, address_bits(a)); }
 
 bool is_default(const net::Prefix& p) { return p.length == 0; }
+
+// Prefixes, as what an address lies in is looked up: once for each length that there is.
+class Networks {
+ public:
+  explicit Networks(std::span<const net::Prefix> all) : all_(all.begin(), all.end()) {
+    for (const net::Prefix& p : all) lengths_[p.address.is_v4()].insert(p.length);
+  }
+  bool contain(const net::IpAddress& a) const {
+    return std::ranges::any_of(lengths_[a.is_v4()],
+                               [&](unsigned length) { return all_.contains(prefix_of(a, length)); });
+  }
+
+ private:
+  std::unordered_set<net::Prefix> all_;
+  std::array<std::set<unsigned>, 2> lengths_;  // [is IPv4]
+};
 
 }  // namespace
 
@@ -75,6 +94,13 @@ absl::Status Forwarding::update(const Changes& changes) { return status_ = follo
 absl::Status Forwarding::follow(const Changes& changes) {
   std::vector<net::Prefix> touched = changes.routes;
   for (const NeighborKey& k : changes.neighbors) touched.push_back(host(k.address));
+  // A neighbour has a host route where the route around it leads to its link, which another may do now.
+  if (!changes.routes.empty()) {
+    const Networks changed(changes.routes);
+    rib_.for_each_neighbor([&](const NeighborKey& k, const net::MacAddress&) {
+      if (changed.contain(k.address)) touched.push_back(host(k.address));
+    });
+  }
   // What didn't fit before may fit now.
   if (changes.all || !status_.ok()) touched = prefixes();
   std::vector<FibEntry> entries;
