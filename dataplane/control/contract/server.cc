@@ -21,7 +21,8 @@ namespace guideway::control {
 namespace {
 
 constexpr size_t kMaxConnections = 16;
-constexpr size_t kMaxUnsent = 16 << 20;  // bytes a peer may leave unread
+constexpr size_t kMaxUnsent = 16 << 20;   // bytes a peer may leave unread
+constexpr size_t kBytesAtOnce = 1 << 18;  // of a peer, taken in a round: some milliseconds of tiny messages
 
 std::optional<gid_t> guideway_group() {
   const group* g = getgrnam("guideway");
@@ -117,7 +118,7 @@ ContractServer::~ContractServer() { unlink(path_.c_str()); }
 void ContractServer::add_to(std::vector<pollfd>& fds) const {
   fds.push_back({listener_.get(), POLLIN, 0});
   for (const Connection& c : connections_)
-    fds.push_back({c.fd.get(), static_cast<short>(POLLIN | (c.out.empty() && !c.owed() ? 0 : POLLOUT)), 0});
+    fds.push_back({c.fd.get(), static_cast<short>(POLLIN | (c.out.empty() && !c.owed() && !c.waits ? 0 : POLLOUT)), 0});
 }
 
 // Who comes is heard last: where a daemon has come back, its old connection has ended by then.
@@ -128,7 +129,7 @@ void ContractServer::handle(const std::vector<pollfd>& fds) {
     knocked = knocked || p.fd == listener_.get();
     for (Connection& c : connections_) {
       if (p.fd != c.fd.get() || c.closed) continue;
-      if (p.revents & (POLLIN | POLLHUP | POLLERR)) receive(c);
+      if (c.waits || (p.revents & (POLLIN | POLLHUP | POLLERR)) != 0) receive(c);
       if (!c.closed && c.out.empty() && c.owed()) answer_on(c);
       if (!c.closed && !c.out.empty()) send(c);
     }
@@ -192,26 +193,31 @@ void ContractServer::close(Connection& c, const std::string& why, const char* re
   c.fd.reset();
 }
 
+// Up to the first answer, or so many bytes: who asks without end leaves control its time for the rest.
 void ContractServer::receive(Connection& c) {
   char buffer[1 << 16];
-  while (!c.closed) {
+  c.answered = false;
+  take_messages(c);
+  for (size_t taken = 0; !c.closed && !c.answered && taken < kBytesAtOnce;) {
     const ssize_t n = ::recv(c.fd.get(), buffer, sizeof buffer, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) return close(c);
     c.in.append(buffer, static_cast<size_t>(n));
+    taken += static_cast<size_t>(n);
     take_messages(c);
   }
 }
 
 void ContractServer::take_messages(Connection& c) {
   size_t at = 0;
-  while (!c.closed) {
+  while (!c.closed && !c.answered) {
     auto message = take_frame(c.in, &at);
     if (!message.ok()) return close(c, absl::StrCat("closed a peer that sent ", message.status().message()));
     if (!*message) break;
     take(c, **message);
   }
   c.in.erase(0, at);
+  c.waits = c.answered && !c.in.empty();
 }
 
 void ContractServer::take(Connection& c, const engine::Envelope& message) {
@@ -245,6 +251,7 @@ void ContractServer::take(Connection& c, const engine::Envelope& message) {
   if (c.out.size() > kMaxUnsent)
     return close(c, "closed a peer that doesn't read", "if it is guidewayd, it hangs: restart it");
   append_frame(c.out, answer);
+  c.answered = true;
   send(c);
 }
 

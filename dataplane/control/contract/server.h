@@ -58,6 +58,8 @@ class ContractServer {
     engine::Attach::Purpose purpose = engine::Attach::PURPOSE_UNSPECIFIED;
     std::string in;
     std::string out;
+    bool answered = false;  // in this round, which is enough
+    bool waits = false;     // there are messages left in `in`: for the next round, once the peer has room for an answer
     // What is yet to be answered, each time that the peer has room, between control's other work.
     std::optional<CountersCursor> counting;  // what is left of an answer in parts
     std::optional<engine::ConnectionsRequest> listing;

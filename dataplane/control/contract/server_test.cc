@@ -19,7 +19,11 @@ class Listening {
   Listening() {
     auto listening = ContractServer::listen(path(), state_,
                                             {.hello = [] { return engine::Hello(); },
-                                             .status = [] { return engine::Status(); },
+                                             .status =
+                                                 [this] {
+                                                   ++asked;
+                                                   return engine::Status();
+                                                 },
                                              .counters = {},
                                              .connections = {},
                                              .log_level = {},
@@ -32,15 +36,17 @@ class Listening {
     server_.reset();
     std::filesystem::remove_all(directory_);
   }
-  // One round of control's.
-  void turn() {
+  // One round of control's; false if it would have slept.
+  bool turn() {
     std::vector<pollfd> fds;
     server_->add_to(fds);
-    poll(fds.data(), fds.size(), 0);
+    const bool ready = poll(fds.data(), fds.size(), 0) > 0;
     server_->handle(fds);
+    return ready;
   }
   std::string path() const { return directory_ + "/engine.sock"; }
   std::vector<std::string> said;
+  unsigned asked = 0;  // for Status
 
  private:
   std::string directory_ = [] {
@@ -56,12 +62,15 @@ struct Peer {
     const sockaddr_un address = *ContractServer::address_of(server.path());
     REQUIRE(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   }
-  void attach() const {
+  void attach(engine::Attach::Purpose purpose = engine::Attach::PURPOSE_STATE) const {
     engine::Envelope message;
     message.mutable_attach()->set_version(ContractServer::kVersion);
-    message.mutable_attach()->set_purpose(engine::Attach::PURPOSE_STATE);
+    message.mutable_attach()->set_purpose(purpose);
+    say(message);
+  }
+  void say(const engine::Envelope& message, unsigned times = 1) const {
     std::string out;
-    append_frame(out, message);
+    for (unsigned i = 0; i < times; ++i) append_frame(out, message);
     REQUIRE(send(fd.get(), out.data(), out.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(out.size()));
   }
   // What has come; that it was closed is no message.
@@ -110,6 +119,23 @@ TEST_CASE("contract: a daemon that comes back at once doesn't meet itself") {
   Peer after(server);
   server.turn();
   CHECK_FALSE(after.read()->hello().has_daemon_pid());
+}
+
+TEST_CASE("contract: who asks without end is answered, and leaves control time for others") {
+  Listening server;
+  Peer peer(server);
+  server.turn();
+  REQUIRE(peer.read());
+  peer.attach(engine::Attach::PURPOSE_OBSERVE);
+  engine::Envelope question;
+  question.mutable_status_request();
+  constexpr unsigned kQuestions = 1'000;
+  peer.say(question, kQuestions);
+  CHECK(server.turn());
+  CHECK(server.asked == 1);
+  while (server.turn()) peer.read();
+  CHECK(server.asked == kQuestions);
+  CHECK(server.said.empty());
 }
 
 }  // namespace guideway::control
