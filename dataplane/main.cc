@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -144,6 +145,8 @@ std::function<void()> go_to_background() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Who waits for us in the foreground, or reads the log, may end first.
+  std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("Guideway's dataplane: polls its ports on cores of its own and sends every packet on its way.",
                "guideway-engine");
   guideway::control::EngineOptions options;
