@@ -22,7 +22,6 @@ namespace guideway::control {
 
 namespace {
 
-constexpr timeval kPatience{.tv_sec = 10, .tv_usec = 0};
 constexpr auto kDyingFor = std::chrono::seconds(2);
 constexpr auto kPause = std::chrono::milliseconds(50);
 
@@ -46,7 +45,7 @@ bool send_all(int fd, const engine::Envelope& message) {
 
 }  // namespace
 
-absl::StatusOr<std::optional<Predecessor>> Predecessor::find(const std::string& socket) {
+absl::StatusOr<std::optional<Predecessor>> Predecessor::find(const std::string& socket, std::chrono::seconds patience) {
   const auto address = ContractServer::address_of(socket);
   if (!address.ok()) return address.status();
   const auto deadline = std::chrono::steady_clock::now() + kDyingFor;
@@ -55,15 +54,17 @@ absl::StatusOr<std::optional<Predecessor>> Predecessor::find(const std::string& 
     if (!fd)
       return log::failure(absl::StatusCode::kInternal, absl::StrCat("can't make a socket: ", std::strerror(errno)),
                           "restart guideway-engine instead of upgrading");
+    // Before connect(2), which waits where so many have come that nobody took in.
+    const timeval wait{.tv_sec = patience.count(), .tv_usec = 0};
+    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO}) setsockopt(fd.get(), SOL_SOCKET, option, &wait, sizeof wait);
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
       if (errno == ENOENT || errno == ECONNREFUSED) return std::nullopt;
+      if (errno == EAGAIN) return broken("doesn't answer");
       return log::failure(
           absl::StatusCode::kUnavailable,
           absl::StrCat("cannot reach the engine at ", socket, ": ", std::strerror(errno)),
           "see that --socket is that of the engine that runs, or restart guideway-engine instead of upgrading");
     }
-    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
-      setsockopt(fd.get(), SOL_SOCKET, option, &kPatience, sizeof kPatience);
     Predecessor p(std::move(fd));
     const auto hello = p.receive();
     // One that is just ending closes without a word; a moment later nobody listens.

@@ -15,6 +15,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -26,8 +27,9 @@ namespace guideway::control {
 // The older, as the newer sees it. Destroyed before taken_over(), the older goes on.
 class Predecessor {
  public:
-  // Nothing if no engine listens there. Blocks for seconds at most, as all here.
-  static absl::StatusOr<std::optional<Predecessor>> find(const std::string& socket);
+  // Nothing if no engine listens there. Each answer is waited for so long, here and below.
+  static absl::StatusOr<std::optional<Predecessor>> find(const std::string& socket,
+                                                         std::chrono::seconds patience = std::chrono::seconds(10));
   // Until it has stood down. FailedPrecondition: it can't, and why.
   absl::Status relieve();
   // It ends by this. If it has died meanwhile, nobody comes back either.

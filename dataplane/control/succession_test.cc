@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <thread>
+#include <vector>
 
 #include "dataplane/control/contract/framing.h"
 #include "dataplane/control/contract/server.h"
@@ -76,6 +77,11 @@ void say_hello(const xdp::Fd& fd, uint32_t version) {
   hello.mutable_hello()->set_version(version);
   hello.mutable_hello()->set_engine_version("7.8.9");
   send_to(fd, hello);
+}
+
+bool connect_to(const Listener& listener, const xdp::Fd& fd) {
+  const sockaddr_un address = *control::ContractServer::address_of(listener.path());
+  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 // Nothing to read until it is written to.
@@ -152,6 +158,15 @@ TEST_CASE("What keeps an engine from being succeeded is said") {
   SECTION("it talks nonsense, again and again") {
     Listener older([](const xdp::Fd& fd) { REQUIRE(send(fd.get(), "\xff\xff\xff\xff", 4, MSG_NOSIGNAL) == 4); }, 0);
     CHECK(absl::IsUnavailable(Predecessor::find(older.path()).status()));
+  }
+  SECTION("it hangs, and others wait already") {
+    Listener older([](const xdp::Fd& fd) { receive_from(fd); });
+    std::vector<xdp::Fd> waiting;
+    do {
+      waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    } while (connect_to(older, waiting.back()));
+    const auto found = Predecessor::find(older.path(), std::chrono::seconds(1));
+    CHECK_THAT(std::string(found.status().message()), Catch::Contains("doesn't answer"));
   }
   SECTION("it closes without a word, for it is ending") {
     Listener older([](const xdp::Fd&) {});

@@ -91,8 +91,8 @@ absl::StatusOr<std::unique_ptr<ContractServer>> ContractServer::listen(const std
   const auto* a = reinterpret_cast<const sockaddr*>(&*address);
   xdp::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return failed(path, "make");
-  const xdp::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (connect(probe.get(), a, sizeof *address) == 0)
+  const xdp::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (connect(probe.get(), a, sizeof *address) == 0 || errno == EAGAIN)  // it hangs, and others wait already
     return log::failure(absl::StatusCode::kAlreadyExists, absl::StrCat("another process listens on ", path),
                         "stop it or give another --socket");
   struct stat st{};
