@@ -95,6 +95,7 @@ absl::Status Engine::bring_up() {
     auto predecessor = Predecessor::find(options_.socket);
     if (!predecessor.ok()) return predecessor.status();
     predecessor_ = *std::move(predecessor);
+    if (const absl::Status s = predecessor_ ? check_places() : absl::OkStatus(); !s.ok()) return s;
   }
   // What is the predecessor's until it stands down comes as late as can be; the tables, when it won't be needed again.
   using Steps = std::vector<absl::Status (Engine::*)()>;
@@ -116,6 +117,21 @@ absl::Status Engine::bring_up() {
   if (const absl::Status s = launch(); !s.ok()) return s;
   if (const absl::Status s = take_over(); !s.ok() || !options_.seccomp) return s;
   return allow_only_our_calls();
+}
+
+// We go on with what the predecessor has there, and it holds the locks: what can be locked isn't its.
+absl::Status Engine::check_places() const {
+  const auto other = [](const char* option) {
+    return log::failure(absl::StatusCode::kFailedPrecondition,
+                        absl::StrCat("the engine that runs here has another ", option),
+                        "give that one, or restart guideway-engine instead of upgrading");
+  };
+  const auto is_free = [](const std::string& path) { return !absl::IsAlreadyExists(locked(path, O_RDONLY).status()); };
+  if (is_free(options_.state_dir + "/lock")) return other("--state-dir");
+  const bool pins = std::ranges::any_of(options_.ports, [](const auto& p) { return p.kind == PortSpec::Kind::kAfXdp; });
+  if (pins && is_free(options_.bpffs)) return other("--bpffs");
+  // One that isn't fit for it, the predecessor doesn't have either.
+  return TableDirectory::open(options_.table_dir).ok() ? other("--table-dir") : absl::OkStatus();
 }
 
 absl::Status Engine::listen() {

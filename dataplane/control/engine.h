@@ -73,6 +73,7 @@ class Engine {
   absl::Status lock_again();
   void unlock();
   absl::Status bring_up();
+  absl::Status check_places() const;
   absl::Status attach_programs();
   void look_for_others();
   absl::Status drop_privileges();

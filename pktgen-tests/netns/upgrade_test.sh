@@ -97,6 +97,17 @@ equal "the socket's mode, owner and group" "$socket_before" "$(socket)"
 ! lab_in gateway ip -o link show held | grep ' xdp' || fail "the program of the one that couldn't is left"
 loads_ended
 
+say "one with places of its own"
+for option in --state-dir --bpffs --table-dir; do
+  lab_engine_command --upgrade --background
+  for i in "${!LAB_ENGINE[@]}"; do [ "${LAB_ENGINE[i]}" != $option ] || LAB_ENGINE[i + 1]+=-other; done
+  code=0
+  refusal=$(lab_in gateway "${LAB_ENGINE[@]}" 2>&1) || code=$?
+  equal "the exit code of an engine with another $option" 1 "$code"
+  has "the engine that runs here has another $option" <<<"$refusal" || fail "$refusal"
+done
+lab_engine_tells || fail "the old engine doesn't go on"
+
 say "in the background, with other workers, and where none runs"
 lab_engine_command --upgrade --background --workers 2
 loads
