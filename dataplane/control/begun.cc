@@ -24,22 +24,32 @@ void Begun::take_in() {
   // Before there is a state they would belong nowhere.
   if (publisher_.services().empty()) return;
   const std::chrono::seconds now{path::seconds_since_boot()};
-  std::erase_if(flows_, [&](const auto& flow) { return flow.second.until <= now; });
+  while (!ends_.empty() && ends_.begin()->first.first <= now) forget(flows_.find(ends_.begin()->second));
   const path::IdleTimeouts& idle = publisher_.idle_timeouts();
   source_([&](const gw_flow_key& key, const gw_begun& begun) {
     const auto connection = std::bit_cast<net::FlowKey6>(key);
     const auto real = std::bit_cast<net::IpAddress>(begun.real);
-    if (flows_.size() >= kMost && !flows_.contains(connection)) return;
     const auto found = publisher_.find_real(vip_of(connection), real);
     if (!found) return;
     const bool udp = connection.protocol == IPPROTO_UDP;
     // The kernel doesn't tell whether the client has answered.
     const auto state = udp ? path::ConnectionState::kUdp : path::ConnectionState::kEstablished;
-    flows_[connection] = {found->first, found->second, now + std::chrono::seconds(idle[static_cast<size_t>(state)]),
-                          udp};
-    if (!udp) untold_.push_back(connection);
+    if (const auto known = flows_.find(connection); known != flows_.end())
+      forget(known);
+    else if (flows_.size() >= kMost)
+      forget(flows_.find(ends_.begin()->second));
+    const auto until = now + std::chrono::seconds(idle[static_cast<size_t>(state)]);
+    flows_[connection] = {found->first, found->second, until, udp, ++begun_};
+    ends_.insert({{until, begun_}, connection});
+    if (!udp) untold_.insert(connection);
     publisher_.exceptions().amend(connection, found->second);
   });
+}
+
+void Begun::forget(Flows::iterator flow) {
+  ends_.erase({flow->second.until, flow->second.number});
+  untold_.erase(flow->first);
+  flows_.erase(flow);
 }
 
 void Begun::hold(const Batch& batch) {
@@ -62,15 +72,14 @@ bool Begun::learnt(const net::FlowKey6& connection, path::RealIndex real) {
   const auto flow = flows_.find(connection);
   if (flow == flows_.end()) return true;
   if (!flow->second.told) return flow->second.real == real;
-  flows_.erase(flow);
+  forget(flow);
   return true;
 }
 
 std::vector<path::KernelsFlow> Begun::take_untold() {
   std::vector<path::KernelsFlow> flows;
   for (const net::FlowKey6& connection : std::exchange(untold_, {}))
-    if (const auto flow = flows_.find(connection); flow != flows_.end())
-      flows.push_back({connection, flow->second.real});
+    flows.push_back({connection, flows_.at(connection).real});
   return flows;
 }
 

@@ -4,7 +4,10 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "dataplane/control/publisher.h"
@@ -22,13 +25,15 @@ class Begun {
     std::chrono::seconds until;  // since boot
     // Workers have made way for it. Of UDP they needn't: it has no beginning, and what they know they know of the flow.
     bool told = false;
+    uint64_t number = 0;  // in the order of their coming
   };
   // Tells each connection once.
   using Source = std::function<void(const xdp::VisitBegun&)>;
 
   Begun(Publisher& publisher, Source source) : publisher_(publisher), source_(std::move(source)) {}
 
-  // What has been begun since, if it is known where it belongs; forgets what must have ended.
+  // What has been begun since, if it is known where it belongs; forgets what must have ended, and where there are too
+  // many, what would end first.
   void take_in();
   // Before the batch is applied: takes in, and has those that it may move stay where they are until the next sweep.
   void hold(const Batch& batch);
@@ -48,11 +53,15 @@ class Begun {
   struct Hash {
     size_t operator()(const net::FlowKey6& k) const { return net::flow_hash(k, 0); }
   };
+  using Flows = std::unordered_map<net::FlowKey6, Flow, Hash>;
+  void forget(Flows::iterator flow);
 
   Publisher& publisher_;
   Source source_;
-  std::unordered_map<net::FlowKey6, Flow, Hash> flows_;
-  std::vector<net::FlowKey6> untold_;
+  Flows flows_;
+  std::map<std::pair<std::chrono::seconds, uint64_t>, net::FlowKey6> ends_;  // until and number → connection
+  std::unordered_set<net::FlowKey6, Hash> untold_;
+  uint64_t begun_ = 0;
 };
 
 }  // namespace guideway::control
