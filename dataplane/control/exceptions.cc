@@ -38,7 +38,8 @@ bool ExceptionTable::put(const net::FlowKey6& key, path::RealIndex real) {
   const hash_sig_t hash = path::exception_hash(key);
   void* before = nullptr;
   const bool fresh = rte_hash_lookup_with_hash_data(hash_.get(), &key, hash, &before) < 0;
-  if (!fresh && before == value) return true;  // as most are, at each sweep
+  // As most are, at each sweep.
+  if (!fresh && before == value && (mirror_ == nullptr || !mirror_->lacks_exception(key))) return true;
   if (rte_hash_add_key_with_hash_data(hash_.get(), &key, hash, value) != 0) return false;
   if (mirror_ != nullptr) mirror_->put_exception(key, real);
   size_ += fresh ? 1 : 0;

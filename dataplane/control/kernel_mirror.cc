@@ -203,11 +203,18 @@ void KernelMirror::follow(const Publisher& publisher) {
 }
 
 void KernelMirror::put_exception(const net::FlowKey6& connection, path::RealIndex real) {
-  lacks_.note("exceptions", 0, tables_.put_exception(kernel_key(connection), static_cast<uint32_t>(real)));
+  const absl::Status s = tables_.put_exception(kernel_key(connection), static_cast<uint32_t>(real));
+  if (s.ok()) return lacks_no_longer(connection);
+  if (lacking_.insert(connection).second) lacks_.note("exceptions", 0, s);
 }
 
 void KernelMirror::remove_exception(const net::FlowKey6& connection) {
   tables_.remove_exception(kernel_key(connection));
+  lacks_no_longer(connection);
+}
+
+void KernelMirror::lacks_no_longer(const net::FlowKey6& connection) {
+  if (lacking_.erase(connection) > 0 && lacking_.empty()) lacks_.note("exceptions", 0, absl::OkStatus());
 }
 
 void KernelMirror::write_next_hop(path::NextHopIndex i, const path::NextHop& hop) {

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -69,9 +70,10 @@ class KernelMirror {
 
   // Before it is published: what workers are about to see.
   void follow(const Publisher& publisher);
-  // A connection off its slot; or no longer one.
+  // A connection off its slot; or no longer one. What the kernel doesn't take it lacks until it is put again.
   void put_exception(const net::FlowKey6& connection, path::RealIndex real);
   void remove_exception(const net::FlowKey6& connection);
+  bool lacks_exception(const net::FlowKey6& connection) const { return lacking_.contains(connection); }
   // What workers tell the kernel themselves.
   path::Recent& recent() { return recent_; }
   // Maglev tables are built in the kernel's memory.
@@ -97,11 +99,17 @@ class KernelMirror {
   void drop_all(path::ServiceIndex i);
   gw_table write_ordinals(const BuiltTable& built, KernelLists::Run& run, absl::Status& lack);
   uint16_t bucket_of(path::ServiceIndex i, uint32_t rate_limit, absl::Status& lack);
+  void lacks_no_longer(const net::FlowKey6& connection);
   void forget(path::ServiceIndex i);
   void give_back(const Vip& vip);
 
+  struct FlowHash {
+    size_t operator()(const net::FlowKey6& k) const { return net::flow_hash(k, 0); }
+  };
+
   xdp::KernelTables& tables_;
   Lacks lacks_;
+  std::unordered_set<net::FlowKey6, FlowHash> lacking_;  // exceptions: of those that workers have
   std::chrono::nanoseconds heartbeat_;
   std::vector<uint32_t> ifindex_;  // by port; 0: the kernel has no such interface
   std::unordered_map<path::ServiceIndex, Vip> services_;

@@ -2,10 +2,12 @@
 #include "dataplane/control/kernel_mirror.h"
 
 #include <absl/strings/str_cat.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <set>
 
+#include "dataplane/control/exceptions.h"
 #include "dataplane/control/publisher_for_test.h"
 
 namespace guideway::control {
@@ -118,6 +120,43 @@ TEST_CASE("what the kernel's tables can't take stands with its remedy until it i
   lacks.note("addresses", 0, absl::OkStatus());
   REQUIRE(lacks.all().size() == 1);
   CHECK(lacks.all()[0].remedy == "wait");
+}
+
+TEST_CASE("exceptions that the kernel doesn't take are put again, and said until it has them all", "[steering]") {
+  if (geteuid() != 0) return;
+  start_eal();
+  const auto tables = xdp::KernelTables::create();
+  REQUIRE(tables.ok());
+  KernelMirror mirror(**tables, {});
+  Reclaimer reclaimer(1);
+  auto exceptions = ExceptionTable::create(reclaimer, &mirror);
+  REQUIRE(exceptions.ok());
+  const auto other = [](uint32_t n) {
+    gw_flow_key key{};
+    key.protocol = n;
+    return key;
+  };
+  for (uint32_t n = 0; n < GW_MAX_EXCEPTIONS; ++n) REQUIRE((*tables)->put_exception(other(n), 1).ok());
+  const auto connection = [](uint16_t port) {
+    net::FlowKey6 key{};
+    key.source_port = net::Be16{port};
+    return key;
+  };
+  const auto sweep = [&] {
+    for (const uint16_t port : {1, 2, 3}) REQUIRE(exceptions->put(connection(port), path::RealIndex{7}));
+    return mirror.lacks().size();
+  };
+  CHECK(sweep() == 1);
+  (*tables)->remove_exception(other(0));
+  CHECK(sweep() == 1);
+  CHECK_FALSE((*tables)->put_exception(other(0), 1).ok());  // one has its place
+  (*tables)->remove_exception(other(1));
+  CHECK(sweep() == 1);
+  exceptions->remove(connection(3));
+  CHECK(mirror.lacks().empty());
+  CHECK(sweep() == 1);
+  (*tables)->remove_exception(other(2));
+  CHECK(sweep() == 0);
 }
 
 }  // namespace
