@@ -38,10 +38,8 @@ void MaglevTables::release(const Table& t) {
       by_digest_.erase(it);
       break;
     }
-  reclaimer_.later([this, size = t.size(), offset = t.offset] {
-    free_[size].push_back(offset);
-    used_ -= size;
-  });
+  used_ -= t.size();
+  reclaimer_.later([this, size = t.size(), offset = t.offset] { free_[size].push_back(offset); });
 }
 
 MaglevTables::TableRef MaglevTables::find(const lb::TableInput& input, uint64_t digest) const {

@@ -170,6 +170,15 @@ TEST_CASE("limits are refusals that name the entry", "[publisher]") {
   CHECK(f.apply({web("x", "192.0.2.1", {"10.0.0.1"}), web("y", "192.0.2.2", {"10.0.0.2"})}, true) == "");
 }
 
+TEST_CASE("slots of replaced tables are free once workers have passed, whatever is published then", "[publisher]") {
+  Fixture f({.maglev_slots = 1'000});
+  REQUIRE(f.apply({web("a", "192.0.2.1", {"10.0.0.1"}, 401), web("b", "192.0.2.2", {"10.0.0.2"}, 401)}) == "");
+  REQUIRE(f.apply({web("a", "192.0.2.1", {"10.0.0.3"}, 401), web("b", "192.0.2.2", {"10.0.0.4"}, 401)}) == "");
+  f.collect();
+  CHECK(f.publisher->maglev().slots_used() == 802);
+  CHECK(f.apply({web("a", "192.0.2.1", {"10.0.0.5"}, 401), web("c", "192.0.2.3", {"10.0.0.6"}, 151)}) == "");
+}
+
 TEST_CASE("removed reals count against the rows, not against the limit of reals", "[publisher]") {
   Limits limits;
   limits.reals = 2;

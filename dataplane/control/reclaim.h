@@ -35,20 +35,24 @@ class Reclaimer {
 
   rte_rcu_qsbr* qsbr() const { return qsbr_.get(); }
 
-  // Once the next publication has replaced it and all workers have passed.
+  // Once the next publication has replaced it and all workers have passed. What a release asks for is published no
+  // longer: it needs only the second.
   void later(std::function<void()> release) { open_.push_back(std::move(release)); }
 
   // After the new tables are in place.
   void published() {
-    if (!open_.empty()) batches_.push_back({rte_rcu_qsbr_start(qsbr_.get()), std::exchange(open_, {})});
+    close();
     collect();
   }
 
   // Releases what can be, in order.
   void collect() {
     while (!batches_.empty() && rte_rcu_qsbr_check(qsbr_.get(), batches_.front().token, false) == 1) {
+      auto unpublished = std::exchange(open_, {});
       run(batches_.front());
       batches_.pop_front();
+      close();
+      open_ = std::move(unpublished);
     }
   }
 
@@ -65,6 +69,9 @@ class Reclaimer {
   struct Free {
     void operator()(rte_rcu_qsbr* v) const { std::free(v); }
   };
+  void close() {
+    if (!open_.empty()) batches_.push_back({rte_rcu_qsbr_start(qsbr_.get()), std::exchange(open_, {})});
+  }
   static void run(Batch& b) {
     for (auto& f : b.releases) f();
   }
