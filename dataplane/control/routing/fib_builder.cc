@@ -115,12 +115,4 @@ absl::Status FibBuilder::apply(std::span<const FibEntry> changes) {
   return absl::OkStatus();
 }
 
-absl::Status FibBuilder::replace(std::span<const FibEntry> entries) {
-  std::vector<FibEntry> changes;
-  changes.reserve(content_.size() + entries.size());
-  for (const auto& [prefix, index] : content_) changes.push_back({prefix, path::kNoRoute});
-  changes.insert(changes.end(), entries.begin(), entries.end());
-  return apply(changes);
-}
-
 }  // namespace guideway::control

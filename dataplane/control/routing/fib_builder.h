@@ -45,8 +45,6 @@ class FibBuilder {
   // All of the batch or, if something doesn't fit, nothing: ResourceExhausted names the prefix and the limit,
   // InvalidArgument an index that is too large. The last entry of a prefix counts. Removing what isn't there is fine.
   absl::Status apply(std::span<const FibEntry> changes);
-  // The same, where `entries` is all that shall be there.
-  absl::Status replace(std::span<const FibEntry> entries);
 
   // What workers see now.
   const path::Fib* fib() const { return &published_->fib; }

@@ -116,7 +116,9 @@ TEST_CASE("lookups of both families agree with the twin over random changes") {
     check_against(*worker.sees, twin, random, v6);  // left and right by turns
   }
   // All gone, in one batch: the space comes back.
-  REQUIRE(builder->replace({}).ok());
+  std::vector<FibEntry> gone;
+  for (const auto& [prefix, index] : twin.entries()) gone.push_back({prefix, kNoRoute});
+  REQUIRE(builder->apply(gone).ok());
   check_against(*worker.sees, Twin{}, random, v6);
   CHECK(builder->blocks_in_use_v4() == 0);
   CHECK(builder->blocks_in_use_v6() == 0);
@@ -221,7 +223,7 @@ TEST_CASE("figures of the default limits", "[figures]") {
     routes.push_back({prefix_of(net::IpAddress::v4(net::Be32(static_cast<uint32_t>(random()))), 16 + random() % 9),
                       RouteIndex(1 + random() % 100)});
   auto start = std::chrono::steady_clock::now();
-  REQUIRE(builder->replace(routes).ok());
+  REQUIRE(builder->apply(routes).ok());
   auto took = std::chrono::steady_clock::now() - start;
   std::cout << builder->size() << " IPv4 routes at once: " << took / std::chrono::milliseconds(1) << " ms\n";
   const FibEntry one{prefix("10.11.12.13", 32), RouteIndex{7}};

@@ -1,5 +1,5 @@
 // Follows the kernel's routes and neighbours over rtnetlink, and has it keep resolved the neighbours that the engine
-// uses. Belongs to one control thread, whose epoll waits on fd().
+// uses. Belongs to one control thread, which polls fd().
 #pragma once
 
 #include <absl/status/status.h>
@@ -26,8 +26,8 @@ class KernelRoutes {
   static absl::StatusOr<std::unique_ptr<KernelRoutes>> open(const Options& options);
 
   int fd() const { return mnl_socket_get_fd(notifications_.get()); }
-  // Takes in what has been told since, without waiting, at most a few thousand messages at a time; a level-triggered
-  // epoll comes back for the rest. Once all is read, dumps everything anew (which waits for the kernel: some 100 ms for
+  // Takes in what has been told since, without waiting, at most a few thousand messages at a time: poll(2) finds
+  // the rest. Once all is read, dumps everything anew (which waits for the kernel: some 100 ms for
   // 100,000 routes) after an overrun, and where the kernel drops routes in silence.
   absl::Status read();
   // To be called about once a second: dumps if that is still to be done, and asks again for what the kernel doesn't

@@ -122,7 +122,6 @@ void Rib::apply_link(const Link& link, bool removed) {
     links_[link.ifindex] = link;
   if (seen) touch_routes_over(link.ifindex);
   changes_.links = true;
-  ++version_;
 }
 
 void Rib::apply_address(const Address& address, bool removed) {
@@ -141,7 +140,6 @@ void Rib::apply_address(const Address& address, bool removed) {
     *known = address;
   }
   changes_.addresses = true;
-  ++version_;
 }
 
 void Rib::apply_route(const Route& route, Event::Action action) {
@@ -158,7 +156,6 @@ void Rib::apply_route(const Route& route, Event::Action action) {
     if (!add_route(entry->second, route, action)) return;
   }
   touch(route.prefix);
-  ++version_;
 }
 
 void Rib::apply_nexthop(const Nexthop& nexthop, bool removed) {
@@ -171,7 +168,6 @@ void Rib::apply_nexthop(const Nexthop& nexthop, bool removed) {
   } else {
     nexthops_[nexthop.id] = nexthop;
   }
-  ++version_;
 }
 
 void Rib::apply_neighbor(const Neighbor& neighbor, bool removed) {
@@ -185,7 +181,6 @@ void Rib::apply_neighbor(const Neighbor& neighbor, bool removed) {
   const bool usable = neighbor.usable && !removed;
   if (usable == old.usable && (!usable || neighbor.mac == old.mac)) return;
   touch(neighbor.key);
-  ++version_;
 }
 
 void Rib::touch(const net::Prefix& prefix) {
@@ -274,7 +269,6 @@ void Rib::adopt(Rib&& fresh) {
   changes_.addresses |= changes.addresses;
   changes_.routes.insert(changes_.routes.end(), changes.routes.begin(), changes.routes.end());
   changes_.neighbors.insert(changes_.neighbors.end(), changes.neighbors.begin(), changes.neighbors.end());
-  if (!changes_.none()) ++version_;
 }
 
 Changes Rib::take_changes() {

@@ -69,8 +69,6 @@ class Rib {
   const std::map<int, Link>& links() const { return links_; }
   std::vector<Address> addresses(int ifindex) const;  // in the kernel's order
 
-  // Counts every change that a query can see.
-  uint64_t version() const { return version_; }
   Changes take_changes();
 
  private:
@@ -105,7 +103,6 @@ class Rib {
   std::unordered_map<NeighborKey, Neighbor> neighbors_;
 
   bool stale_ = false;
-  uint64_t version_ = 0;
   Changes changes_;
 };
 
