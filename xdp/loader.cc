@@ -229,8 +229,9 @@ absl::Status Program::take_over() {
   if (!waits_) return absl::OkStatus();
   if (bpf_link_update(link_.get(), program_fd(), nullptr) != 0)
     return load_error(errno, absl::StrCat("replacing the XDP program of ", ifname_));
+  if (absl::Status s = pin_maps(); !s.ok()) return s;
   waits_ = false;
-  return pin_maps();
+  return absl::OkStatus();
 }
 
 absl::Status Program::pin_maps() const {

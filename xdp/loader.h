@@ -53,7 +53,7 @@ class Program {
   // one goes on until take_over(). After an error nothing is left.
   absl::Status attach();
   // Once the tables are as they are to be: in the place of the earlier engine's program, if there is one. Its counters
-  // go on.
+  // go on. After an error the next call tries again.
   absl::Status take_over();
 
   Program(Program&&) noexcept;

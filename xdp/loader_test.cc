@@ -195,6 +195,23 @@ TEST_CASE("a map of another shape is replaced") {
   REQUIRE(program->detach().ok());
 }
 
+TEST_CASE("an engine takes over until what it has is pinned") {
+  if (!in_namespaces()) return;
+  const Veth veth;
+  const auto maps = tables();
+  REQUIRE(attached("gwt0", kBpffs, *maps).ok());
+  auto program = attached("gwt0", kBpffs, *maps);
+  REQUIRE(program.ok());
+  const std::filesystem::path in_the_way = kBpffs / "gwt0" / "drops";
+  std::filesystem::remove(in_the_way);
+  std::filesystem::create_directory(in_the_way);
+  for (int i = 0; i < 2; ++i) CHECK_FALSE(program->take_over().ok());
+  std::filesystem::remove(in_the_way);
+  CHECK(program->take_over().ok());
+  CHECK(std::filesystem::is_regular_file(in_the_way));
+  REQUIRE(program->detach().ok());
+}
+
 TEST_CASE("a program that isn't ours is refused by name") {
   if (!in_namespaces()) return;
   const auto maps = tables();

@@ -89,7 +89,9 @@ class Engine {
   void carry_over();
   void tell_begun(const xdp::VisitBegun& visit);
   static constexpr const char* kTakeOverRemedy =
-      "until it is, the kernel balances by an earlier engine's state: restart guideway-engine";
+      "it is tried again, and until then the kernel, or the next engine, goes by an earlier one's state: if it goes "
+      "on, "
+      "restart guideway-engine";
   absl::Status take_over();
   absl::Status listen();
   absl::Status launch();
