@@ -522,8 +522,7 @@ void Engine::follow_routes() {
 void Engine::go_by_routes() {
   const Changes changes = routes_->take_changes();
   if (changes.none()) return;
-  const bool neighbors_only = !changes.all && !changes.links && !changes.addresses && changes.routes.empty();
-  publisher_->routes_changed(neighbors_only);
+  publisher_->routes_changed(changes);
   if (const absl::Status s = forwarding_->update(changes); !s.ok()) log::error(log::trouble_of(s, "routes"));
 }
 

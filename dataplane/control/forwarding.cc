@@ -1,10 +1,9 @@
 #include "dataplane/control/forwarding.h"
 
-#include <algorithm>
-#include <array>
-#include <set>
 #include <unordered_set>
 #include <utility>
+
+#include "dataplane/control/routing/networks.h"
 
 namespace guideway::control {
 
@@ -13,22 +12,6 @@ namespace {
 net::Prefix host(const net::IpAddress& a) { return prefix_of(a, address_bits(a)); }
 
 bool is_default(const net::Prefix& p) { return p.length == 0; }
-
-// Prefixes, as what an address lies in is looked up: once for each length that there is.
-class Networks {
- public:
-  explicit Networks(std::span<const net::Prefix> all) : all_(all.begin(), all.end()) {
-    for (const net::Prefix& p : all) lengths_[p.address.is_v4()].insert(p.length);
-  }
-  bool contain(const net::IpAddress& a) const {
-    return std::ranges::any_of(lengths_[a.is_v4()],
-                               [&](unsigned length) { return all_.contains(prefix_of(a, length)); });
-  }
-
- private:
-  std::unordered_set<net::Prefix> all_;
-  std::array<std::set<unsigned>, 2> lengths_;  // [is IPv4]
-};
 
 }  // namespace
 

@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <map>
+
 #include "dataplane/control/eal_for_test.h"
 
 namespace guideway::control {
@@ -34,7 +36,9 @@ struct Ground {
   }
   void tell(const Event& event) {
     rib.apply(event);
-    REQUIRE(forwarding->update(rib.take_changes()).ok());
+    const Changes changes = rib.take_changes();
+    publisher->routes_changed(changes);
+    REQUIRE(forwarding->update(changes).ok());
   }
   void neighbor(const char* address) {
     tell({Action::kReplace, Neighbor{.key = {1, ip(address)}, .mac = {{2}}, .usable = true}});
@@ -66,6 +70,44 @@ TEST_CASE("a neighbour's host route goes with the route around it") {
   g.tell(gone);
   CHECK(g.lead("10.0.0.200") == g.lead("10.0.0.6"));
   for (const char* known : {"10.0.0.5", "10.0.0.7"}) CHECK(g.lead(known) != g.lead("10.0.0.6"));
+}
+
+TEST_CASE("reals go by the routes that they lie in, the longest first") {
+  Ground g;
+  REQUIRE_FALSE(g.publisher->apply({.gateway = {},
+                                    .services = {{.name = "a",
+                                                  .vip = {ip("192.0.2.1"), net::Be16{80}, 6, 0},
+                                                  .table_size = 251,
+                                                  .reals = {{ip("10.0.0.5"), 80, 1, false},
+                                                            {ip("10.0.0.200"), 80, 1, false},
+                                                            {ip("2001:db8::5"), 80, 1, false}}}},
+                                    .removals = {}}));
+  const auto routes = [&] {
+    std::map<std::string, path::RouteIndex> all;
+    for (uint32_t i = 0; i < 3; ++i) {
+      const path::Real& real = g.publisher->tables().load()->reals[path::RealIndex{i}];
+      all[net::to_string(real.address)] = real.route;
+    }
+    return all;
+  };
+  const auto first = routes();
+  const Event longer{Action::kAdd,
+                     Route{.prefix = prefix("10.0.0.0/25"), .hops = {{2, ip("192.0.2.9"), 1}}, .source = {}}};
+  g.tell(longer);
+  auto now = routes();
+  CHECK(now["10.0.0.5"] != first.at("10.0.0.5"));
+  CHECK(now["10.0.0.200"] == first.at("10.0.0.200"));
+  const path::RouteIndex none = now["2001:db8::5"];
+  g.tell({Action::kAdd, Route{.prefix = prefix("::/0"), .hops = {{2, ip("fe80::9"), 1}}, .source = {}}});
+  CHECK(routes()["2001:db8::5"] != none);
+  g.tell({Action::kRemove, longer.what});
+  now = routes();
+  CHECK(now["10.0.0.5"] != now["10.0.0.200"]);  // each is a neighbour of its own
+  CHECK(now["10.0.0.200"] == first.at("10.0.0.200"));
+
+  // Without its link nothing is left of it.
+  g.tell({Action::kReplace, Link{.ifindex = 1, .name = "eth1", .mtu = 1500, .up = false}});
+  CHECK(routes()["10.0.0.5"] == routes()["10.0.0.200"]);
 }
 
 }  // namespace guideway::control

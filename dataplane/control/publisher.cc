@@ -6,6 +6,7 @@
 #include <cstring>
 #include <set>
 
+#include "dataplane/control/routing/networks.h"
 #include "net/checksum.h"
 #include "net/headers.h"
 
@@ -570,17 +571,21 @@ void Publisher::forget_exceptions() {
   for (const net::FlowKey6& key : keys) exceptions_.remove(key);
 }
 
-void Publisher::routes_changed(bool neighbors_only) {
+// What a real resolves to goes by the routes that it lies in, and their links and addresses.
+void Publisher::routes_changed(const Changes& changes) {
   bool changed = next_hops_.refresh();
-  addresses_changed_ |= !neighbors_only;
-  changed |= addresses_changed_;
-  if (!neighbors_only)
+  const bool any_route = changes.all || changes.links || changes.addresses;
+  addresses_changed_ |= any_route;
+  const Networks networks(changes.routes);
+  if (any_route || !changes.routes.empty())
     for (const auto& [i, record] : real_records_) {
+      if (!any_route && !networks.contain(record.real.address)) continue;
       const path::RouteIndex before = reals_[i].route;
       const Resolution was = record.resolution;
       resolve_real(i);
       changed |= before != reals_[i].route || !(was == record.resolution);
     }
+  changed |= addresses_changed_;
   if (changed) publish();
 }
 

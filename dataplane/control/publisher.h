@@ -48,7 +48,7 @@ class Publisher {
   // In force when this returns, or refused.
   std::optional<Refusal> apply(Batch batch);
   // After the kernel's routes, addresses or neighbours changed.
-  void routes_changed(bool neighbors_only);
+  void routes_changed(const Changes& changes);
   // Lookup structure for destinations that are no reals.
   void set_fib(const path::Fib* fib);
 

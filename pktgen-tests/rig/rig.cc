@@ -156,7 +156,7 @@ unsigned Rig::vlan(unsigned port, uint16_t number, std::string_view mac, uint32_
 
 void Rig::routes_changed() {
   const control::Changes changes = rib_.take_changes();
-  publisher_->routes_changed(false);
+  publisher_->routes_changed(changes);
   const absl::Status s = forwarding_->update(changes);
   if (!s.ok()) std::abort();
 }
