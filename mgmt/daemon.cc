@@ -112,7 +112,7 @@ void Daemon::directory_changed() {
   if (changes.lost) return directory_lost(options_.manifests + " was removed or moved");
   for (const std::string& name : changes.files) read_file(name);
   if (changes.all) return rescan();
-  commit();
+  if (!changes.files.empty()) commit();
 }
 
 // The state stays as it is: an empty mount must not empty the gateway.

@@ -89,9 +89,8 @@ class Engine {
   void carry_over();
   void tell_begun(const xdp::VisitBegun& visit);
   static constexpr const char* kTakeOverRemedy =
-      "it is tried again, and until then the kernel, or the next engine, goes by an earlier one's state: if it goes "
-      "on, "
-      "restart guideway-engine";
+      "it is tried again, and until then the kernel or the next engine goes by an earlier one's state: restart "
+      "guideway-engine if it goes on";
   absl::Status take_over();
   absl::Status listen();
   absl::Status launch();

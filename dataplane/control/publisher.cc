@@ -637,10 +637,8 @@ void Publisher::rebuild_addresses() {
     if (record.announced) announced.insert(record.vip.address);
   }
   for (const net::IpAddress& a : own) add(a, path::kAddressOurs);
-  for (size_t i = 0; i < gateway_.snat.size(); ++i) {
-    add(gateway_.snat[i].address, path::kAddressSnat);
+  for (size_t i = 0; i < gateway_.snat.size(); ++i)
     if (i < gateway_.announced.size() && gateway_.announced[i]) announced.insert(gateway_.snat[i].address);
-  }
   for (const net::IpAddress& a : announced) add(a, path::kAddressAnnounced);
   if (own != own_) ++steering_version_;
   own_ = std::move(own);

@@ -117,8 +117,8 @@ TEST_CASE("workers are told what an address is to us", "[publisher]") {
   g.dedicated = {true, true};
   g.announced = {false, true};
   REQUIRE(f.apply(g) == "");
-  CHECK(f.flags("198.51.100.1") == (path::kAddressOurs | path::kAddressSnat));
-  CHECK(f.flags("198.51.100.2") == (path::kAddressOurs | path::kAddressSnat | path::kAddressAnnounced));
+  CHECK(f.flags("198.51.100.1") == path::kAddressOurs);
+  CHECK(f.flags("198.51.100.2") == (path::kAddressOurs | path::kAddressAnnounced));
 }
 
 // Of 2,400 slots 2,389 are used by and by; what is free of them serves tables of those sizes.

@@ -15,8 +15,7 @@ namespace guideway::path {
 enum AddressFlag : uint8_t {
   kAddressOurs = 1,       // only we send from it: of translation, or a port's
   kAddressVip = 2,        // of a service, whether that has a backend or not
-  kAddressSnat = 4,       // what we translate to
-  kAddressAnnounced = 8,  // we answer for it on the link: a VIP only while one of its services has a backend
+  kAddressAnnounced = 4,  // we answer for it on the link: a VIP only while one of its services has a backend
 };
 
 class AddressTable {
