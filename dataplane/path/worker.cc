@@ -219,8 +219,8 @@ void Worker::prepare(Trace& trace) {
 void Worker::run(const std::atomic<bool>& stop) {
   rte_rcu_qsbr_thread_register(quiescence_, own_.learner.worker);
   rte_rcu_qsbr_thread_online(quiescence_, own_.learner.worker);
-  const uint64_t start = rte_rdtsc();
   const uint64_t millisecond = rte_get_tsc_hz() / 1'000;
+  const uint64_t start = rte_rdtsc() - millisecond;  // the first housekeeping, at once, brings rates a first one
   find_sockets();
   uint64_t awake_until = start;
   uint64_t kept = 0;  // milliseconds, by the last housekeeping
