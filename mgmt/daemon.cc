@@ -279,16 +279,15 @@ Problem Daemon::problem_of(const std::string& refused, const EngineLink::Refusal
 }
 
 // Whether one of them is in what the engine refused.
-bool Daemon::concerns(const std::string& refused, const std::vector<ObjectKey>& keys) const {
+bool Daemon::concerns(const std::string& refused, const std::set<ObjectKey>& keys) const {
+  const auto has = [&](Kind kind) { return std::ranges::any_of(keys, [&](const auto& k) { return k.kind == kind; }); };
+  if (refused == EngineLink::kGateway) return has(Kind::kGatewayConfig) || has(Kind::kSourceFilter);
+  if (refused == EngineLink::kDenied) return has(Kind::kSourceFilter);
   const auto entry = compiler_.entries().find(refused);
-  return std::ranges::any_of(keys, [&](const ObjectKey& key) {
-    if (refused == EngineLink::kGateway) return key.kind == Kind::kGatewayConfig || key.kind == Kind::kSourceFilter;
-    if (refused == EngineLink::kDenied) return key.kind == Kind::kSourceFilter;
-    if (entry == compiler_.entries().end()) return true;  // a batch as a whole
-    return entry->second->service->key == key || std::ranges::any_of(entry->second->backends, [&](const Backend& b) {
-             return b.slice != nullptr && b.slice->key == key;
-           });
-  });
+  if (entry == compiler_.entries().end()) return !keys.empty();  // a batch as a whole
+  return keys.contains(entry->second->service->key) ||
+         std::ranges::any_of(entry->second->backends,
+                             [&](const Backend& b) { return b.slice != nullptr && keys.contains(b.slice->key); });
 }
 
 std::vector<Problem> Daemon::problems() const {
@@ -457,7 +456,7 @@ absl::StatusOr<engine::Connections> Daemon::list_connections(const engine::Conne
 // Nothing more is to be waited for.
 bool Daemon::settled(uint64_t counter) const { return engine_.has_taken(counter) || !engine_.trouble().empty(); }
 
-Confirmation Daemon::confirmation(uint64_t counter, const std::vector<ObjectKey>& changed) const {
+Confirmation Daemon::confirmation(uint64_t counter, const std::set<ObjectKey>& changed) const {
   Confirmation c;
   if (!engine_.has_taken(counter)) {
     c.pending = engine_.trouble();
@@ -469,7 +468,7 @@ Confirmation Daemon::confirmation(uint64_t counter, const std::vector<ObjectKey>
   return c;
 }
 
-Confirmation Daemon::await_applied(const std::vector<ObjectKey>& changed) {
+Confirmation Daemon::await_applied(const std::set<ObjectKey>& changed) {
   auto answer = await<Confirmation>(loop_, [this, changed](const Reply<Confirmation>& reply) {
     const uint64_t counter = engine_.desired().counter();
     if (settled(counter)) return reply(confirmation(counter, changed));

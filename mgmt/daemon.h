@@ -78,7 +78,7 @@ class Daemon {
   // Its writes are for the same threads.
   ApiSource& api() { return api_; }
   // Waits a moment for the engine to take what was changed so far, these objects among it.
-  Confirmation await_applied(const std::vector<ObjectKey>& changed);
+  Confirmation await_applied(const std::set<ObjectKey>& changed);
   // The engine's from now on; unspecified: it stays as it is.
   absl::StatusOr<engine::LogLevel> set_engine_log_level(engine::LogLevel wanted);
 
@@ -99,14 +99,14 @@ class Daemon {
   absl::Status keep_last_good(const std::string& path) const;
   void state_changed();
   bool settled(uint64_t counter) const;
-  Confirmation confirmation(uint64_t counter, const std::vector<ObjectKey>& changed) const;
+  Confirmation confirmation(uint64_t counter, const std::set<ObjectKey>& changed) const;
   void answer_waiters();
   void report_problems();
   std::vector<Problem> problems() const;
   std::vector<Problem> problems_of(const std::set<std::string>& paths) const;
   std::string manifest_of(const ObjectKey& key) const;
   ShownObject shown(const ObjectKey& key, std::string manifest) const;
-  bool concerns(const std::string& refused, const std::vector<ObjectKey>& keys) const;
+  bool concerns(const std::string& refused, const std::set<ObjectKey>& keys) const;
   Problem problem_of(const std::string& refused, const EngineLink::Refusal& refusal) const;
   std::vector<Snapshot::Vip> vips() const;
   std::set<ObjectKey> former() const;
@@ -134,7 +134,7 @@ class Daemon {
   std::set<Problem> reported_;
   struct Waiter {
     uint64_t counter;  // of the generation
-    std::vector<ObjectKey> changed;
+    std::set<ObjectKey> changed;
     Reply<Confirmation> reply;
     EventLoop::TimerId timer;
   };

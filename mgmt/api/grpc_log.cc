@@ -11,7 +11,7 @@
 namespace guideway::mgmt {
 namespace {
 
-// What it says, for developers only, of a call with more than GRPC_ARG_MAX_METADATA_SIZE, and all that is to be had.
+// What it says, for developers only, of a call with more than GRPC_ARG_MAX_METADATA_SIZE.
 constexpr std::string_view kHeadersRefused = "received initial metadata size exceeds limit";
 
 void take(gpr_log_func_args* said) {

@@ -240,13 +240,13 @@ class ApplianceService final : public grpc::CallbackGenericService {
     if (!q.dry_run()) r.set_pending(why_not_in_force(keys_of(*removed)));
     return absl::OkStatus();
   }
-  static std::vector<ObjectKey> keys_of(const std::vector<Applied>& objects) {
-    std::vector<ObjectKey> keys;
-    for (const Applied& a : objects) keys.push_back(a.key);
+  static std::set<ObjectKey> keys_of(const std::vector<Applied>& objects) {
+    std::set<ObjectKey> keys;
+    for (const Applied& a : objects) keys.insert(a.key);
     return keys;
   }
   // Of responses without problems of their own.
-  std::string why_not_in_force(const std::vector<ObjectKey>& changed) {
+  std::string why_not_in_force(const std::set<ObjectKey>& changed) {
     const Confirmation c = daemon_.await_applied(changed);
     return c.refusals.empty() ? c.pending : to_string(c.refusals.front());
   }
@@ -272,7 +272,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto services = daemon_.api().set_weight(*key, q.weight());
     if (!services.ok()) return services.status();
     for (const ObjectKey& s : *services) fill(s, *r.add_services());
-    r.set_pending(why_not_in_force(*services));
+    r.set_pending(why_not_in_force({services->begin(), services->end()}));
     return absl::OkStatus();
   }
   absl::Status reset_backend_weight(const Context&, const v1::ResetBackendWeightRequest& q,
@@ -283,7 +283,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
     if (!reset.ok()) return reset.status();
     if (reset->weight) r.set_weight(*reset->weight);
     for (const ObjectKey& s : reset->services) fill(s, *r.add_services());
-    r.set_pending(why_not_in_force(reset->services));
+    r.set_pending(why_not_in_force({reset->services.begin(), reset->services.end()}));
     return absl::OkStatus();
   }
   absl::Status get_log_levels(const Context&, const v1::GetLogLevelsRequest&, v1::GetLogLevelsResponse& r) {
