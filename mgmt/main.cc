@@ -114,6 +114,7 @@ int run(const Options& options) {
   ::mallopt(M_ARENA_MAX, 4);  // an arena for each of gRPC's threads would keep what each once needed
   const Fd signals = take_signals();
   EventLoop loop;
+  const GrpcLog grpc_log(loop);
   Daemon daemon(loop, options.daemon);
   loop.watch(signals.get(), EPOLLIN, [&](uint32_t) {
     signalfd_siginfo info{};
@@ -153,6 +154,5 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   guideway::log::start("guidewayd", options.log);
-  guideway::mgmt::take_grpc_log();
   return guideway::mgmt::run(options);
 }

@@ -96,9 +96,10 @@ struct TlsSite : Site {
 };
 
 grpc::Status call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                  const std::string& request = "") {
+                  const std::string& request = "", const std::string& header = "") {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
+  if (!header.empty()) context.AddMetadata("x", header);
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
   grpc::CompletionQueue queue;
   const grpc::Slice bytes(request);
@@ -246,6 +247,11 @@ TEST_CASE("tls: who has no good certificate may call nothing, is told why, and n
   for (char c = 'a'; c <= 'z'; ++c)
     CHECK(call(mallory, std::string("/") + c).error_code() == grpc::StatusCode::UNAUTHENTICATED);
   CHECK_FALSE(contains(p.log(), "refused /z"));
+  // Nor is one nameless of whom gRPC hears nothing but too many headers.
+  CHECK(call(p.channel("self"), kHealth, "", std::string(70'000, 'x')).error_code() != grpc::StatusCode::OK);
+  const std::string named = "a call failed for the certificate with the name 'self' at ipv4:127.0.0.1:";
+  CHECK(contains(wait_for(p.dir / "daemon.log", named), named));
+  CHECK_FALSE(contains(p.log(), "a call failed for the certificate with the name 'mallory'"));
   const auto nobody = grpc::CreateChannel(p.address(), grpc::SslCredentials({p.pem("ca.crt"), "", ""}));
   CHECK(call(nobody, kHealth).error_code() == grpc::StatusCode::UNAVAILABLE);
   CHECK(contains(p.log(), "peer did not return a certificate"));

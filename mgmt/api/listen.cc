@@ -16,8 +16,7 @@ namespace {
 constexpr size_t kMaxBytes = 256 << 20;  // of requests and answers under way
 constexpr int kMaxThreads = 16;          // of gRPC's own: one for each stream of reflection, which are 8
 constexpr int kMaxCalls = 384;           // of a connection
-// What is larger gRPC refuses, and grpc_log.h tells of it; what has more than kMaxHeaders we refuse, and name the
-// caller.
+// What is larger gRPC refuses, and grpc_log.h finds out of whom; what has more than kMaxHeaders we refuse.
 constexpr int kMaxReceivedHeaders = 64 << 10;
 
 // A number, not a name: an address has one socket, a name may have several.
