@@ -1206,6 +1206,29 @@ TEST_CASE("end to end: the API tells its health and describes itself") {
   CHECK(contains(call_raw(p.listen, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", ":\x01*"), name));
 }
 
+TEST_CASE("end to end: the log names who keeps more streams of reflection open than there may be") {
+  Site p;
+  Running daemon(p.start());
+  p.cli_until({"status"}, "Daemon");
+  const std::string method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  grpc::GenericStub stub(grpc::CreateChannel(p.listen, grpc::InsecureChannelCredentials()));
+  grpc::CompletionQueue queue;
+  std::array<grpc::ClientContext, 9> contexts;
+  std::vector<std::unique_ptr<grpc::GenericClientAsyncReaderWriter>> streams;
+  for (grpc::ClientContext& c : contexts) streams.push_back(stub.PrepareCall(&c, method, &queue));
+  for (const auto& s : streams) s->StartCall(nullptr);
+  const std::string says = "ServerReflectionInfo failed for ";
+  const std::string log = wait_for(p.dir / "daemon.log", says);
+  INFO(log);
+  CHECK(contains(log.substr(log.find(says)),
+                 "pid " + std::to_string(::getpid()) + "): CANCELLED: there are 8 streams of reflection open"));
+  for (grpc::ClientContext& c : contexts) c.TryCancel();
+  queue.Shutdown();
+  void* tag = nullptr;
+  for (bool ok = false; queue.Next(&tag, &ok);) {
+  }
+}
+
 TEST_CASE("end to end: every method refuses a field that it doesn't know, and that is logged with a name") {
   Site p;
   Running daemon(p.start());

@@ -24,7 +24,7 @@ std::string shown(std::string_view name);
 // `method`: "/guideway.v1.Appliance/GetStatus". PermissionDenied or Unauthenticated with a sentence otherwise. A method
 // asks for an operator unless appliance.proto says that it has no side effects; health and reflection for none.
 bool only_reads(std::string_view method);
-// One of guideway.v1's.
+// One that is described here: guideway.v1's and reflection's.
 bool is_ours(std::string_view method);
 // Those of health and reflection.
 bool for_anybody(std::string_view method);

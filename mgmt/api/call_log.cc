@@ -32,6 +32,30 @@ std::string common_name(const grpc::ServerContextBase& context) {
   return names.empty() ? "" : shown({names[0].data(), names[0].size()});
 }
 
+struct Caller {
+  std::string name;
+  std::string shown;  // in a sentence
+};
+Caller caller_of(const std::optional<LocalCaller>& local, const grpc::ServerContextBase& context) {
+  if (local) return {to_string(*local), to_string(*local)};
+  const std::string name = common_name(context);
+  return {name, "'" + name + "'"};
+}
+
+// As the log shows it: without its service if it is ours.
+std::string shown_method(std::string_view path) {
+  return shown(is_ours(path) ? path.substr(path.rfind('/') + 1) : path);
+}
+
+void write_failure(std::string_view path, const Caller& caller, std::string_view code, const std::string& error) {
+  const std::string method = shown_method(path);
+  const std::string failed = " failed for " + caller.shown + ": " + std::string(code);
+  log::write(spdlog::level::warn, method + failed + ": " + error,
+             {{"method", method}, {"caller", caller.name}, {"code", code}, {"error", error}},
+             // Not in the caller's words: who invents methods mustn't use up what the log tells apart.
+             (is_ours(path) ? method : "no method of ours") + failed);
+}
+
 class CallLog final : public hooks::Interceptor {
  public:
   explicit CallLog(hooks::ServerRpcInfo* call) : call_(call) {}
@@ -50,22 +74,16 @@ class CallLog final : public hooks::Interceptor {
     const std::string_view path = call_->method();
     if (s.error_code() == grpc::StatusCode::CANCELLED) return;  // by the caller: how watches end
     if (s.ok() && (only_reads(path) || for_anybody(path))) return;
-    const bool ours = is_ours(path);
-    const std::string method = shown(ours ? path.substr(path.rfind('/') + 1) : path);
-    const std::string caller = local_ ? to_string(*local_) : common_name(*call_->server_context());
-    const std::string shown = local_ ? caller : "'" + caller + "'";
-    if (s.ok()) {
-      const std::string what = method + " by " + shown;
-      const std::string line = what + (change.empty() ? "" : ": " + change);
-      const log::Fields fields = {{"method", method}, {"caller", caller}, {"change", change}};
-      if (method == "SetLogLevel") return log::write_at_any_level(line, fields, what);
-      return log::write(spdlog::level::info, line, fields, what);
-    }
-    const std::string code = absl::StatusCodeToString(static_cast<absl::StatusCode>(s.error_code()));
-    log::write(spdlog::level::warn, method + " failed for " + shown + ": " + code + ": " + s.error_message(),
-               {{"method", method}, {"caller", caller}, {"code", code}, {"error", s.error_message()}},
-               // Not in the caller's words: who invents methods mustn't use up what the log tells apart.
-               (ours ? method : "no method of ours") + " failed for " + shown + ": " + code);
+    const Caller caller = caller_of(local_, *call_->server_context());
+    if (!s.ok())
+      return write_failure(path, caller, absl::StatusCodeToString(static_cast<absl::StatusCode>(s.error_code())),
+                           s.error_message());
+    const std::string method = shown_method(path);
+    const std::string what = method + " by " + caller.shown;
+    const std::string line = what + (change.empty() ? "" : ": " + change);
+    const log::Fields fields = {{"method", method}, {"caller", caller.name}, {"change", change}};
+    if (method == "SetLogLevel") return log::write_at_any_level(line, fields, what);
+    log::write(spdlog::level::info, line, fields, what);
   }
 
   hooks::ServerRpcInfo* call_;
@@ -83,6 +101,11 @@ std::unique_ptr<hooks::ServerInterceptorFactoryInterface> call_log() { return st
 
 void note_change(grpc::ServerContextBase& context, const std::string& change) {
   context.AddTrailingMetadata(kChange, change);
+}
+
+void log_cancelled(hooks::ServerRpcInfo& call, const std::string& why) {
+  const grpc::ServerContextBase& context = *call.server_context();
+  write_failure(call.method(), caller_of(local_caller(context.peer()), context), "CANCELLED", why);
 }
 
 }  // namespace guideway::mgmt

@@ -16,4 +16,7 @@ std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> call_log(
 // What the call changed, for its line. Before it is answered.
 void note_change(grpc::ServerContextBase& context, const std::string& change);
 
+// A line for a call that we cancel: of others that end so, their callers did it.
+void log_cancelled(grpc::experimental::ServerRpcInfo& call, const std::string& why);
+
 }  // namespace guideway::mgmt

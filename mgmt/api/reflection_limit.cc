@@ -3,7 +3,10 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <string>
 #include <string_view>
+
+#include "mgmt/api/call_log.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -19,8 +22,11 @@ class Stream final : public hooks::Interceptor {
   ~Stream() override { --open_; }
 
   void Intercept(hooks::InterceptorBatchMethods* methods) override {
-    if (beyond_ && methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::POST_RECV_INITIAL_METADATA))
+    if (beyond_ && methods->QueryInterceptionHookPoint(hooks::InterceptionHookPoints::POST_RECV_INITIAL_METADATA)) {
+      log_cancelled(*call_,
+                    "there are " + std::to_string(kMost) + " streams of reflection open, which is all at a time");
       call_->server_context()->TryCancel();
+    }
     methods->Proceed();
   }
 

@@ -8,7 +8,7 @@
 
 namespace guideway::mgmt {
 
-// For the server that is to be built: those beyond end as CANCELLED.
+// For the server that is to be built: those beyond end as CANCELLED, and are logged.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> reflection_limit();
 
 }  // namespace guideway::mgmt
