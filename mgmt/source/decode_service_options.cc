@@ -1,6 +1,6 @@
 // How a Service's packets are treated: what Kubernetes has a field for, and annotations for the rest.
 
-#include <algorithm>
+#include <set>
 
 #include "mgmt/source/object_reader.h"
 
@@ -83,10 +83,10 @@ uint32_t read_affinity(ObjectReader& r, Field spec) {
 
 // The field wins over the annotation, which is older than it.
 void read_source_ranges(ObjectReader& r, Service& s, Field spec, Field annotations) {
+  std::set<net::Prefix> known;
   const auto add = [&](Field f, std::string_view text) {
     const auto p = r.prefix(f, text);
-    if (p && std::find(s.source_ranges.begin(), s.source_ranges.end(), *p) == s.source_ranges.end())
-      s.source_ranges.push_back(*p);
+    if (p && known.insert(*p).second) s.source_ranges.push_back(*p);
   };
   const Field ranges = spec["loadBalancerSourceRanges"];
   const Field older = annotations[kSourceRangesAnnotation];
