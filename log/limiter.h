@@ -14,7 +14,7 @@ namespace guideway::log {
 class Limiter {
  public:
   using Clock = std::chrono::steady_clock;
-  static constexpr uint32_t kBurst = 10;
+  static constexpr size_t kBurst = 10;
   static constexpr std::chrono::seconds kPeriod{10};
   static constexpr size_t kMaxKinds = 1'024;  // that are followed; all further ones count as one
 

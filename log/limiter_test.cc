@@ -42,7 +42,7 @@ TEST_CASE("limiter: addresses are numbers, whatever letters they have; words are
     for (char b = 'a'; b <= 'f'; ++b) {
       const std::string hex{a, b};
       ipv6.push_back("neighbour 2001:db8::" + hex + ":1 on eth0: no");
-      macs.push_back("02:" + hex + ":FF:00:" + hex + ":0c moved");
+      macs.push_back("02:" + hex + ":FF:00:0c:11:22 moved");
       words.push_back("bad " + hex + " in 1.2.3.4");
     }
   CHECK(said_of(ipv6) == Limiter::kBurst);
@@ -58,7 +58,7 @@ TEST_CASE("limiter: it follows so many kinds, and all beyond are one", "[limiter
     return name;
   };
   for (size_t n = 0; n < Limiter::kMaxKinds; ++n) CHECK(l.admit(kind(n), kStart));
-  unsigned said = 0;
+  size_t said = 0;
   for (size_t i = 0; i < 3 * Limiter::kBurst; ++i) said += l.admit(kind(Limiter::kMaxKinds + i), kStart) ? 1 : 0;
   CHECK(said == Limiter::kBurst);
   CHECK(l.admit(kind(1), kStart));  // its own is followed as before

@@ -11,7 +11,8 @@ TEST_CASE("trouble: a status carries its remedy, also where it is copied", "[log
   const absl::Status s = failure(absl::StatusCode::kNotFound, "there is no interface eth7", "ip link shows them");
   CHECK(s.code() == absl::StatusCode::kNotFound);
   CHECK(s.message() == "there is no interface eth7; ip link shows them");
-  const absl::Status copy = s;
+  absl::Status copy;
+  copy = s;
   const Trouble t = trouble_of(copy, "port eth7");
   CHECK(t.text == "there is no interface eth7");
   CHECK(t.remedy == "ip link shows them");

@@ -39,7 +39,7 @@ const google::protobuf::MethodDescriptor* described(std::string_view method) {
 }  // namespace
 
 std::string shown(std::string_view name) {
-  return shortened(absl::Utf8SafeCHexEscape({name.data(), std::min(name.size(), kMaxShown)}), kMaxShown);
+  return shortened(absl::Utf8SafeCHexEscape(std::string(name.substr(0, kMaxShown))), kMaxShown);
 }
 
 bool is_ours(std::string_view method) { return described(method) != nullptr; }

@@ -7,7 +7,8 @@
 namespace guideway::mgmt {
 namespace {
 
-absl::StatusCode judged(const std::vector<std::string>& organizations, std::string_view method, Roles roles = {}) {
+absl::StatusCode judged(const std::vector<std::string>& organizations, std::string_view method,
+                        const Roles& roles = {}) {
   return may_call(roles, {"alice", organizations}, "", method).code();
 }
 

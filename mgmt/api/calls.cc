@@ -35,7 +35,7 @@ class Calls::OneAnswer final : public Call {
 
  private:
   void begin(grpc::ByteBuffer request) override {
-    request_ = std::move(request);
+    request_.Swap(&request);
     all_.enqueue(*this);
   }
   void OnCancel() override { all_.withdraw(*this); }

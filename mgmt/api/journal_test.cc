@@ -46,7 +46,7 @@ TEST_CASE("journal: each row once, in its last form, in the order of change", "[
   Journal::Position nothing;
   std::vector<std::string> seen;
   j.tell(nothing, [&](const Journal::Change& c) {
-    seen.push_back(c.key + "=" + *c.row);
+    seen.push_back(c.key + "=" + (c.row != nullptr ? *c.row : "none"));
     return true;
   });
   CHECK(seen == std::vector<std::string>{"b=1", "a=2"});
@@ -88,8 +88,8 @@ TEST_CASE("journal: readers of any pace come to the state itself", "[watch]") {
   Rows state;
   std::vector<Reader> readers(5);
   size_t seen = 0;
-  constexpr int kChanges = 20'000;
-  for (int i = 0; i < kChanges; ++i) {
+  constexpr size_t kChanges = 20'000;
+  for (size_t i = 0; i < kChanges; ++i) {
     const std::string key = std::to_string(random() % 100);
     if (random() % 4 == 0) {
       j.remove(key);

@@ -41,6 +41,7 @@ absl::Status make_way(const std::string& path, const sockaddr_un& address) {
     return log::failure(absl::StatusCode::kFailedPrecondition, path + " exists and is no socket",
                         "remove it, or choose another with --listen");
   const Fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (!fd) return cant(path, "no socket");
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN)
     return log::failure(absl::StatusCode::kAlreadyExists, "another guidewayd serves " + path,
                         "stop it, or choose another with --listen");

@@ -177,7 +177,7 @@ int Client::fail(const grpc::Status& s, const OptionNames& names) const {
 }
 
 std::string Client::explain(const grpc::Status& s) const {
-  const std::string said = printable_lines(s.error_message());
+  std::string said = printable_lines(s.error_message());
   // gRPC gives its own failures the same code. What guidewayd says there is of itself ("guidewayd is stopping").
   if (s.error_code() != grpc::StatusCode::UNAVAILABLE || said.starts_with("guidewayd ")) return said;
   return "guidewayd can't be reached at " + server + " (" + said + "): " + why_unreachable(said);
