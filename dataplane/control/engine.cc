@@ -469,12 +469,13 @@ void Engine::load_state() {
           "see that guidewayd runs and is connected; then restart guideway-engine, and the file aside isn't needed"});
 }
 
-// Where an earlier engine's programs balance, they do until there is a state to go on by.
+// Where an earlier engine's programs balance, they do until there is a state to go on by. A port that can't doesn't
+// keep the others from it.
 absl::Status Engine::take_over() {
-  if (!state_->generation()) return absl::OkStatus();
-  for (const auto& port : af_xdp_)
-    if (absl::Status s = port->program().take_over(); !s.ok()) return s;
-  return absl::OkStatus();
+  absl::Status first;
+  if (!state_->generation()) return first;
+  for (const auto& port : af_xdp_) first.Update(port->program().take_over());
+  return first;
 }
 
 absl::Status Engine::launch() {

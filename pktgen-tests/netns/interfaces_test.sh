@@ -75,3 +75,15 @@ lab_wait_until 10 get "$vip" / -o /dev/null || fail "it doesn't forward"
 equal "the shape of what is pinned now" '65536' "$(bpftool -j map show pinned "$LAB_PINS/cl0/begun" | jq .max_entries)"
 bpftool -j map show pinned "$LAB_PINS/cl0/begun" | jq -e '.bytes_value == 24' >/dev/null || fail "the old map is still pinned"
 warned 'port srv0: what an earlier' && fail "srv0's maps are of this version" || true
+
+say "a pin can't be made: its port waits, not the others"
+lab_stop daemon
+kill -9 "$(cat "$LAB_RUN/pids/supervisor")" "$(cat "$LAB_RUN/pids/engine")"
+rm "$LAB_RUN/engine/snapshot"* "$LAB_PINS/cl0/addresses"
+mkdir "$LAB_PINS/cl0/addresses"
+lab_start_engine
+lab_start_daemon
+lab_wait_until 10 said "can't replace the pin $LAB_PINS/cl0/addresses" || fail "nothing says that a map isn't pinned"
+lab_wait_until 10 get "$vip" / -o /dev/null || fail "by srv0 the kernel still goes by the earlier engine's state"
+rmdir "$LAB_PINS/cl0/addresses"
+lab_wait_until 5 not_warned "can't replace the pin" || fail "it isn't tried again"
