@@ -45,6 +45,14 @@ lab_wait_until 5 warned 'port spare: its interface has no carrier' || fail "noth
 lab_in gateway ip link set dev other up
 lab_wait_until 5 not_warned 'port spare: its interface has no carrier' || fail "status goes on about it"
 
+say "another MAC address: said until it is as it was"
+mac=$(lab_in gateway cat /sys/class/net/spare/address)
+lab_in gateway ip link set dev spare address 02:00:00:00:77:01
+lab_wait_until 5 said 'port spare: its MAC address is 02:00:00:00:77:01 now' || fail "nothing says that spare has another MAC address"
+warned 'port spare: its MAC' | has "ip link set dev spare address $mac" || fail "no remedy"
+lab_in gateway ip link set dev spare address "$mac"
+lab_wait_until 5 not_warned 'port spare: its MAC' || fail "status goes on about it"
+
 say "gone: the others go on, without a request lost"
 load_ended
 load 3s "$vip"
