@@ -83,9 +83,11 @@ std::vector<path::KernelsFlow> Begun::take_untold() {
   return flows;
 }
 
+// What has begun anew meanwhile may have another real.
 void Begun::told(const std::vector<path::KernelsFlow>& flows) {
   for (const path::KernelsFlow& f : flows)
-    if (const auto flow = flows_.find(f.connection); flow != flows_.end()) flow->second.told = true;
+    if (const auto flow = flows_.find(f.connection); flow != flows_.end() && flow->second.real == f.real)
+      flow->second.told = true;
 }
 
 void Begun::for_each(const std::function<void(const net::FlowKey6&, const Flow&)>& visit) const {

@@ -27,7 +27,7 @@ struct Ground {
       REQUIRE(lone.apply({{.name = std::to_string(protocol),
                            .vip = {ip("192.0.2.1"), net::Be16{80}, protocol, 0},
                            .table_size = 251,
-                           .reals = {{ip("10.0.1.10"), 80, 1, false}}}}) == "");
+                           .reals = {{ip("10.0.1.10"), 80, 1, false}, {ip("10.0.1.11"), 80, 1, false}}}}) == "");
   }
   void begins(uint32_t first, uint32_t count, uint8_t protocol = IPPROTO_TCP) {
     for (uint32_t n = first; n < first + count; ++n) waiting.push_back(connection(n, protocol));
@@ -37,10 +37,11 @@ struct Ground {
   bool holds(uint32_t n) { return !begun.learnt(connection(n, IPPROTO_TCP), path::RealIndex{1'000}); }
 
   LonePublisher lone;
+  const char* real = "10.0.1.10";
   std::vector<net::FlowKey6> waiting;
   Begun begun{*lone.publisher, [this](const xdp::VisitBegun& visit) {
                 gw_begun to{};
-                to.real = std::bit_cast<gw_address>(ip("10.0.1.10"));
+                to.real = std::bit_cast<gw_address>(ip(real));
                 for (const net::FlowKey6& key : waiting) visit(std::bit_cast<gw_flow_key>(key), to);
                 waiting.clear();
               }};
@@ -67,6 +68,21 @@ TEST_CASE("what would be forgotten first makes room before the others") {
   g.begins(0, GW_MAX_BEGUN, IPPROTO_UDP);
   CHECK(g.begun.size() == GW_MAX_BEGUN);
   CHECK(g.holds(0));
+}
+
+TEST_CASE("what begins anew with another real, while workers hear of it, they haven't heard of") {
+  Ground g;
+  g.begins(0, 1);
+  const auto telling = g.begun.take_untold();
+  REQUIRE(telling.size() == 1);
+  g.real = "10.0.1.11";
+  g.begins(0, 1);
+  g.begun.told(telling);
+  CHECK_FALSE(g.begun.learnt(connection(0, IPPROTO_TCP), telling[0].real));
+  const auto anew = g.begun.take_untold();
+  REQUIRE(anew.size() == 1);
+  g.begun.told(anew);
+  CHECK(g.begun.learnt(connection(0, IPPROTO_TCP), anew[0].real));
 }
 
 }  // namespace guideway::control
