@@ -546,7 +546,7 @@ static __always_inline __u32 read_ip(struct xdp_md *ctx, const struct packet *p,
 }
 
 // What is behind the IP header, of a datagram's first piece at least its header: whether that is sound, and opens a
-// connection. A drop reason, or none.
+// connection. It must be within the packet, not only in the frame, which may be padded. A drop reason, or none.
 static __always_inline __u32 read_l4(struct xdp_md *ctx, struct packet *p, __u16 l3_length) {
   void *end = (void *)(long)ctx->data_end;
   void *l4 = (void *)(long)ctx->data + (p->l4 & 0xfff);
@@ -554,17 +554,17 @@ static __always_inline __u32 read_l4(struct xdp_md *ctx, struct packet *p, __u16
   const int whole = p->fragment == WHOLE;
   if (p->flow == IPPROTO_TCP) {
     const struct tcphdr *tcp = l4;
-    if ((void *)(tcp + 1) > end) return GW_DROP_TRUNCATED;
+    if (length < sizeof *tcp || (void *)(tcp + 1) > end) return GW_DROP_TRUNCATED;
     if (tcp->doff < 5) return GW_DROP_BAD_L4_HEADER;
     if (tcp->doff * 4 > length) return whole ? GW_DROP_BAD_L4_HEADER : GW_DROP_TRUNCATED;
     p->opens = tcp->syn && !tcp->ack;
   } else if (p->flow == IPPROTO_UDP) {
     const struct udphdr *udp = l4;
-    if ((void *)(udp + 1) > end) return GW_DROP_TRUNCATED;
+    if (length < sizeof *udp || (void *)(udp + 1) > end) return GW_DROP_TRUNCATED;
     const __u16 said = bpf_ntohs(udp->len);
     if (said < sizeof *udp || (whole && said > length)) return GW_DROP_BAD_L4_HEADER;
   } else {
-    if (l4 + SCTP_LEAST > end) return GW_DROP_TRUNCATED;
+    if (length < SCTP_LEAST || l4 + SCTP_LEAST > end) return GW_DROP_TRUNCATED;
     p->opens = *(__u8 *)(l4 + SCTP_HEADER) == SCTP_INIT;
   }
   return GW_DROP_NONE;

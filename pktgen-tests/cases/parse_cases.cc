@@ -1,9 +1,13 @@
 // What is wrong with a packet before anybody asks where it goes.
+#include "net/checksum.h"
 #include "pktgen-tests/cases/case.h"
 
 namespace guideway::cases {
 
 namespace {
+
+constexpr size_t kL3 = 14;
+constexpr size_t kTcp = kL3 + 20;
 
 void web(Rig& rig) {
   rig.service(service(kVip, 80, Protocol::kTcp, Mode::kDsrIpip, {"10.0.1.10"}));
@@ -38,14 +42,21 @@ rig::Bytes cut(const Frame& frame, size_t length) {
   return b;
 }
 
+// The packet ends within its layer 4's header; what the frame has of that is Ethernet's padding.
+rig::Bytes ends_within(Frame frame, size_t bytes) {
+  rig::Bytes b = frame.pad_to(60).bytes();
+  auto* h = reinterpret_cast<net::Ipv4Header*>(b.data() + kL3);
+  h->total_length = net::Be16{static_cast<uint16_t>(sizeof *h + bytes)};
+  h->checksum = {};
+  h->checksum = net::Be16::from_wire(net::ipv4_header_error(h, sizeof *h));
+  return b;
+}
+
 Frame extended(unsigned headers) {
   Frame f = client6();
   for (unsigned n = 0; n < headers; ++n) f.extension(n == 0 ? 0 : n % 2 == 0 ? 43 : 60, n % 3 == 0 ? 16 : 8);
   return f;
 }
-
-constexpr size_t kL3 = 14;
-constexpr size_t kTcp = kL3 + 20;
 
 }  // namespace
 
@@ -90,6 +101,11 @@ std::vector<Case> parse_cases() {
               with(client().payload(40).piece(7, 0, 24), kTcp + 12, 0x70)),
       dropped("a first fragment that cuts the TCP header over IPv6", DropReason::TRUNCATED,
               client6().piece(7, 0, 16).bytes()),
+      dropped("a TCP header that ends in the padding", DropReason::TRUNCATED, ends_within(client(), 19)),
+      {.description = "a UDP header that ends in the padding",
+       .configure = [](Rig& rig) { rig.service(service(kVip, 80, Protocol::kUdp, Mode::kDsrIpip, {"10.0.1.10"})); },
+       .reason = DropReason::TRUNCATED,
+       .raw = ends_within(Frame().ip("10.0.0.99", kVip).udp(40'000, 80), 7)},
       dropped("ICMP cut short", DropReason::TRUNCATED, Frame().ip("10.0.0.99", kVip).protocol(1).payload(7).bytes()),
       dropped("ICMPv6 over IPv4", DropReason::PROTOCOL_UNSUPPORTED,
               Frame().ip("10.0.0.99", kVip).protocol(58).payload(64).bytes()),
