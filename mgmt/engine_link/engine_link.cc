@@ -232,18 +232,28 @@ void EngineLink::fill_delta(Batch& batch) {
     budget_.remove(*old->second);
     batch.removed.insert(name);
   }
-  for (const std::string& name : dirty_) {
-    const auto entry = entries.find(name);
-    if (entry == entries.end()) continue;
-    const auto old = engine_.find(name);
-    if (old != engine_.end() && old->second->frame == entry->second->frame) {
-      old->second = entry->second;
-      refusals_.erase(name);
-      continue;
-    }
-    if (old != engine_.end()) budget_.remove(*old->second);
-    if (!add(batch, entry->second) && old != engine_.end()) budget_.add(*old->second);
+  // What finds no room is looked at again while others make some.
+  std::set<std::string> left = dirty_;
+  for (size_t n = 0; n != left.size();) {
+    n = left.size();
+    std::erase_if(left, [&](const std::string& name) { return fill_entry(batch, name); });
   }
+}
+
+// False: there is no room for it so far.
+bool EngineLink::fill_entry(Batch& batch, const std::string& name) {
+  const auto entry = compiler_.entries().find(name);
+  if (entry == compiler_.entries().end()) return true;
+  const auto old = engine_.find(name);
+  if (old != engine_.end() && old->second->frame == entry->second->frame) {
+    old->second = entry->second;
+    refusals_.erase(name);
+    return true;
+  }
+  if (old != engine_.end()) budget_.remove(*old->second);
+  if (add(batch, entry->second)) return true;
+  if (old != engine_.end()) budget_.add(*old->second);
+  return !refusals_.at(name).for_room;
 }
 
 void EngineLink::write(const Batch& batch) {

@@ -86,6 +86,7 @@ class EngineLink {
   void fill_denied(Batch& batch);
   void fill_full(Batch& batch);
   void fill_delta(Batch& batch);
+  bool fill_entry(Batch& batch, const std::string& name);
   bool add(Batch& batch, const EntryPtr& entry);
   void undo(const Batch& batch);
   void write(const Batch& batch);

@@ -324,6 +324,24 @@ TEST_CASE("link: the engine's limits are kept, and room that appears is used") {
   CHECK(rig.engine.state().services.at(vip_name("web3", 3)).reals_size() == 1);
 }
 
+TEST_CASE("link: room that a batch makes itself is used in it, whatever the names") {
+  engine::Hello hello = FakeEngine::good_hello();
+  hello.mutable_limits()->set_reals(3);
+  Rig rig(hello);
+  const auto with = [](int i, size_t backends) {
+    const std::string name = "web" + std::to_string(i);
+    std::vector<std::pair<std::string, std::string>> slice;
+    for (size_t n = 1; n <= backends; ++n) slice.emplace_back("10.0.0." + std::to_string(n), "ready");
+    return service_yaml(name, "198.51.100." + std::to_string(i)) + slice_yaml(name, slice);
+  };
+  rig.manifest("a.yaml", with(1, 1) + with(2, 2));
+  REQUIRE(rig.start().ok());
+  REQUIRE(rig.engine.wait(services(2)));
+  rig.manifest("a.yaml", with(1, 2) + with(2, 1));
+  REQUIRE(rig.engine.wait([](const State& s) { return s.services.at(vip_name("web2", 2)).reals_size() == 1; }));
+  CHECK(rig.engine.wait([](const State& s) { return s.services.at(vip_name("web1", 1)).reals_size() == 2; }));
+}
+
 TEST_CASE("link: every limit of the engine is kept before anything is sent, and told with its place") {
   struct Case {
     const char* limit;
