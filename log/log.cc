@@ -167,11 +167,16 @@ void write(spdlog::level::level_enum level, std::string_view message, Fields fie
   kind_now = {};
 }
 
+// Around the logger: its level may be changed at any time.
 void write_at_any_level(std::string_view message, Fields fields, std::string_view kind) {
-  const auto level = spdlog::get_level();
-  spdlog::set_level(std::min(level, spdlog::level::info));
-  write(spdlog::level::info, message, fields, kind);
-  spdlog::set_level(level);
+  fields_now = &fields;
+  kind_now = kind;
+  const spdlog::logger& logger = *spdlog::default_logger_raw();
+  const spdlog::string_view_t text(message.data(), message.size());
+  for (const spdlog::sink_ptr& sink : logger.sinks())
+    sink->log(spdlog::details::log_msg(logger.name(), spdlog::level::info, text));
+  fields_now = nullptr;
+  kind_now = {};
 }
 
 void last_words(const Trouble& why) {

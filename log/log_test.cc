@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include <atomic>
 #include <regex>
 #include <sstream>
+#include <thread>
 
 namespace guideway::log {
 namespace {
@@ -129,6 +131,28 @@ TEST_CASE("log: a level is set, told and said", "[log]") {
   CHECK(log.out.str() ==
         "<6>log level trace, it was info\n<6>log level debug, it was trace\n<6>log level warn, it was debug\n"
         "<6>log level info, it was off\n");
+}
+
+TEST_CASE("log: a line at any level is said whatever the level is, and takes back no change of it", "[log]") {
+  Log log(Format::kJournal);
+  spdlog::set_level(spdlog::level::off);
+  write_at_any_level("said", {});
+  CHECK(log.out.str() == "<6>said\n");
+  Log busy(Format::kJournal);
+  std::atomic<bool> end = false;
+  std::thread others([&] {
+    while (!end) write_at_any_level("said", {});
+  });
+  int lost = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const auto wanted = i % 2 == 0 ? spdlog::level::trace : spdlog::level::debug;
+    spdlog::set_level(wanted);
+    std::this_thread::yield();
+    lost += spdlog::get_level() == wanted ? 0 : 1;
+  }
+  end = true;
+  others.join();
+  CHECK(lost == 0);
 }
 
 }  // namespace
