@@ -214,6 +214,7 @@ TEST_CASE("end to end: the CLI lists what one Service has") {
   CHECK(p.cli({"backends", "--service", "demo/web"}, out) == 0);
   CHECK(contains(out, "10.0.0.1:80"));
   CHECK(lines() == 2);
+  CHECK(p.cli({"top", "--once", "--interval", "nan"}, out) == 2);
   CHECK(p.cli({"top", "--once", "--interval", "0.1", "--service", "demo/web"}, out) == 0);
   CHECK(contains(out, "10.0.0.1:80"));
   CHECK_FALSE(contains(out, "dns"));
@@ -715,6 +716,10 @@ TEST_CASE("end to end: the CLI writes objects and weights") {
   };
   shop_is("NoBackend");  // for new connections there is none
   CHECK(contains(p.cli_until({"status"}, "drained"), "backend 10.0.0.7: drained since 2"));
+  for (const char* wrong : {"010", "0x10", "-18446744073709551615", "65536", "9.0", ""}) {
+    CHECK(p.cli({"weight", "10.0.0.7", "--service", "demo/shop", "--", wrong}, out) == 2);
+    CHECK(contains(out, "whole number from 0 to 65535"));
+  }
   CHECK(p.cli({"weight", "10.0.0.7", "9", "--service", "demo/shop"}, out) == 0);
   CHECK(p.cli({"undrain", "10.0.0.7", "--service", "demo/shop"}, out) == 1);
   CHECK(contains(out, "was given weight 9"));

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -196,6 +197,19 @@ void tell_unknown_service(Client& client, const std::string& text) {
   v1::GetServiceResponse response;
   const grpc::Status s = client.ask(&v1::Appliance::Stub::GetService, request, &response);
   if (s.error_code() == grpc::StatusCode::NOT_FOUND) client.fail(s);
+}
+
+CLI::Validator whole_number(uint32_t min, uint32_t max) {
+  const std::string range = std::to_string(min) + " to " + std::to_string(max);
+  const auto check = [=](const std::string& text) {
+    uint32_t n = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, n);
+    const bool octal = text.size() > 1 && text.starts_with('0');
+    const bool fine = error == std::errc() && rest == end && !octal && n >= min && n <= max;
+    return fine ? "" : text + " is no whole number from " + range;
+  };
+  return {check, range};
 }
 
 int wrong_usage(const std::string& text) {

@@ -151,6 +151,9 @@ void set_service(const std::string& text, Message& m) {
 // failure: one that was deleted a moment ago may still have connections. Nothing if `text` is empty.
 void tell_unknown_service(Client& client, const std::string& text);
 
+// Checks an option's number, decimal as people mean it: to CLI11 "010" is 8, and "-18446744073709551615" is 1.
+CLI::Validator whole_number(uint32_t min, uint32_t max);
+
 // Says on standard error what is wrong with the words given.
 int wrong_usage(const std::string& text);
 

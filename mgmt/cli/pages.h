@@ -13,7 +13,7 @@ inline constexpr uint32_t kMaxLimit = 1'000'000;  // rows
 
 inline CLI::Option* add_limit(CLI::App& sub, uint32_t& limit) {
   return sub.add_option("--limit", limit, "Show at most so many")
-      ->check(CLI::Range(1U, kMaxLimit, "1 to 1000000"))
+      ->check(whole_number(1, kMaxLimit))
       ->capture_default_str()
       ->type_name("N");
 }

@@ -1,6 +1,7 @@
 #include "mgmt/cli/top.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -147,6 +148,7 @@ int watch(Client& client, const TopOptions& o, Clock::duration interval) {
 }
 
 int top(Client& client, TopOptions& o) {
+  if (std::isnan(o.interval)) return wrong_usage("--interval: nan is no number of seconds");  // though in every range
   if (o.once) o.samples = 1;
   const auto interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(o.interval));
   if (o.samples == 0 && client.for_people() && Terminal::there()) return watch(client, o, interval);
@@ -170,7 +172,7 @@ void add_top(CLI::App& app, Client& client) {
   sub->add_option("--service", o->service, "VIPs of one Service; namespace default if none is given")
       ->type_name("[NAMESPACE/]NAME");
   CLI::Option* samples = sub->add_option("-n,--samples", o->samples, "Print so many, one below the other, and end")
-                             ->check(CLI::Range(1U, 1'000'000U, "1 to 1000000"))
+                             ->check(whole_number(1, 1'000'000))
                              ->type_name("N");
   sub->add_flag("--once", o->once, "The same as -n 1")->excludes(samples);
   sub->callback([&client, o] { client.exit_code = top(client, *o); });

@@ -62,7 +62,7 @@ void add_weights(CLI::App& app, Client& client) {
   });
   CLI::App* sub = command(app, client, "weight", "Give a backend another weight than its EndpointSlice does", o);
   CLI::Option* weight = sub->add_option("weight", o->weight, "Its share is weight / sum of the weights; 0 drains")
-                            ->check(CLI::Range(0U, 65'535U, "0 to 65535"))
+                            ->check(whole_number(0, 65'535))
                             ->type_name("WEIGHT");
   sub->add_flag("--reset", o->reset, "Back to the EndpointSlice's")->excludes(weight);
   sub->callback([&client, o] {
