@@ -75,6 +75,9 @@ absl::Status ApiSource::restore_objects(std::vector<ObjectKey>& changed) {
   for (const std::string& path : *paths) {
     const auto text = read_whole_file(path);
     auto kept = text.ok() ? read_kept(path, *text, host_ports_) : text.status();
+    // As where the disk has lost it; that deletes nothing.
+    if (kept.ok() && kept->objects.empty() && kept->problems.empty())
+      kept = absl::DataLossError("has no object: apply it again, or delete it");
     if (!kept.ok()) {
       store_.fail_file(path, {path, 0, 0, "", "", std::string(kept.status().message())});
       continue;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -276,6 +277,25 @@ TEST_CASE("api: what can't be read of the state is told, and the rest is taken",
   CHECK(t.rig.wait([](const Snapshot& s) { return s.problems.empty(); }) != nullptr);
   CHECK(names_in(t.objects()).size() == 2);
   CHECK(names_in(t.weights()).size() == 1);
+}
+
+TEST_CASE("api: an object whose file is empty goes on in its last good form, and is told", "[api]") {
+  Started t;
+  REQUIRE(t.api().apply(shop(), Condition::kNone, false).ok());
+  REQUIRE(t.rig.engine.wait([](const auto& s) { return has(s, kShop); }));
+  const std::string path = t.objects() + "/service@demo@shop.yaml";
+  for (int times = 0; times < 2; ++times) {
+    t.rig.stop();
+    write_file(path, "");
+    REQUIRE(restart(t.rig));
+    const auto told = [&](const Snapshot& s) {
+      return std::ranges::any_of(s.problems, [&](const Problem& p) { return p.file == path; });
+    };
+    CHECK(told(*t.rig.wait(told)));
+    CHECK(has(t.rig.engine.state(), kShop));
+  }
+  REQUIRE(t.api().remove({service_key("shop")}, false, false).ok());
+  CHECK(t.rig.engine.wait([](const auto& s) { return !has(s, kShop); }));
 }
 
 TEST_CASE("api: objects whose names could be taken for each other have files of their own", "[api]") {
