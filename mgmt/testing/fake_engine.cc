@@ -114,6 +114,10 @@ void FakeEngine::run() {
     ::poll(fds.data(), fds.size(), -1);
     eventfd_t n;
     ::eventfd_read(wake_.get(), &n);
+    {
+      const std::lock_guard lock(mutex_);
+      if (stalled_ && !stalled) continue;  // what came after that isn't looked at
+    }
     for (size_t i = peers.size(); i-- > 0;)
       if (fds[i + 2].revents != 0 && !serve(*peers[i])) peers.erase(peers.begin() + static_cast<ptrdiff_t>(i));
     if (fds[1].revents == 0) continue;
