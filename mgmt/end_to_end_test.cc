@@ -652,7 +652,7 @@ TEST_CASE("end to end: a write that the engine refuses is kept, and what it refu
   CHECK(p.cli({"weight", "10.0.0.1", "3", "--service", "demo/shop"}, out) == 0);
   CHECK(out == "in force for Service demo/shop\n");
   CHECK(p.cli({"weight", "10.0.0.1", "--reset", "--service", "demo/shop"}, out) == 0);
-  CHECK(out == "the EndpointSlice's weight holds again instead of 3 for Service demo/shop\n");
+  CHECK(out == "weight 0, that for every Service, holds again instead of 3 for Service demo/shop\n");
   CHECK(p.cli({"undrain", "10.0.0.1"}, out) == 0);
   CHECK(out == "the EndpointSlice's weight holds again instead of 0 for Service demo/shop, Service demo/web\n");
   // Of manifests it is a problem, and that a failure; also where only a slice was applied.
@@ -723,6 +723,18 @@ TEST_CASE("end to end: the CLI writes objects and weights") {
   CHECK(p.cli({"weight", "10.0.0.7", "9", "--service", "demo/shop"}, out) == 0);
   CHECK(p.cli({"undrain", "10.0.0.7", "--service", "demo/shop"}, out) == 1);
   CHECK(contains(out, "was given weight 9"));
+  CHECK(p.cli({"drain", "10.0.0.7"}, out) == 0);
+  CHECK(
+      out ==
+      "not for Service demo/shop, where a weight of its own goes before: guideway weight --reset --service takes that "
+      "back\n");
+  CHECK(p.cli({"drain", "10.0.0.7", "--service", "demo/shop"}, out) == 0);
+  CHECK(p.cli({"undrain", "10.0.0.7", "--service", "demo/shop"}, out) == 0);
+  CHECK(out == "weight 0, that for every Service, holds again instead of 0 for Service demo/shop\n");
+  CHECK(p.cli({"undrain", "10.0.0.7", "--service", "demo/shop"}, out) == 1);
+  CHECK(
+      contains(out, "no weight was set for backend 10.0.0.7 of Service demo/shop, but for 10.0.0.7 of every Service"));
+  CHECK(p.cli({"weight", "10.0.0.7", "9", "--service", "demo/shop"}, out) == 0);
   CHECK(p.cli({"weight", "10.0.0.7", "--reset", "--service", "demo/shop"}, out) == 0);
   CHECK(p.cli({"undrain", "10.0.0.7"}, out) == 0);
   shop_is("Programmed");

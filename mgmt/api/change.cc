@@ -59,8 +59,10 @@ std::string change_of(const v1::SetBackendWeightRequest& q, const v1::SetBackend
 }
 
 std::string change_of(const v1::ResetBackendWeightRequest& q, const v1::ResetBackendWeightResponse& r) {
-  return backend(q) + " has its EndpointSlice's weight again" +
-         (r.has_weight() ? " instead of " + std::to_string(r.weight()) : "");
+  return backend(q) + " has " +
+         (r.has_instead() ? "weight " + std::to_string(r.instead()) + ", that for every Service,"
+                          : "its EndpointSlice's weight") +
+         " again" + (r.has_weight() ? " instead of " + std::to_string(r.weight()) : "");
 }
 
 std::string change_of(const v1::SetLogLevelRequest& q, const v1::SetLogLevelResponse& /*r*/) {

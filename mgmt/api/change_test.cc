@@ -45,6 +45,10 @@ TEST_CASE("change: weights and log levels", "[api]") {
   CHECK(change_of(reset, was) == "backend 10.0.0.1 has its EndpointSlice's weight again");
   was.set_weight(0);
   CHECK(change_of(reset, was) == "backend 10.0.0.1 has its EndpointSlice's weight again instead of 0");
+  reset.set_name("web");
+  was.set_instead(3);
+  CHECK(change_of(reset, was) ==
+        "backend 10.0.0.1 of Service default/web has weight 3, that for every Service, again instead of 0");
   v1::SetLogLevelRequest level;
   level.set_program(v1::PROGRAM_ENGINE);
   level.set_level(v1::LOG_LEVEL_DEBUG);

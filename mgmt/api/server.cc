@@ -269,10 +269,11 @@ class ApplianceService final : public grpc::CallbackGenericService {
                                   v1::SetBackendWeightResponse& r) {
     const auto key = to_override(q.namespace_(), q.name(), q.address());
     if (!key.ok()) return key.status();
-    const auto services = daemon_.api().set_weight(*key, q.weight());
-    if (!services.ok()) return services.status();
-    for (const ObjectKey& s : *services) fill(s, *r.add_services());
-    r.set_pending(why_not_in_force({services->begin(), services->end()}));
+    const auto set = daemon_.api().set_weight(*key, q.weight());
+    if (!set.ok()) return set.status();
+    for (const ObjectKey& s : set->services) fill(s, *r.add_services());
+    for (const ObjectKey& s : set->except) fill(s, *r.add_except());
+    r.set_pending(why_not_in_force({set->services.begin(), set->services.end()}));
     return absl::OkStatus();
   }
   absl::Status reset_backend_weight(const Context&, const v1::ResetBackendWeightRequest& q,
@@ -282,6 +283,7 @@ class ApplianceService final : public grpc::CallbackGenericService {
     const auto reset = daemon_.api().reset_weight(*key, q.only_drained());
     if (!reset.ok()) return reset.status();
     if (reset->weight) r.set_weight(*reset->weight);
+    if (reset->instead) r.set_instead(*reset->instead);
     for (const ObjectKey& s : reset->services) fill(s, *r.add_services());
     r.set_pending(why_not_in_force({reset->services.begin(), reset->services.end()}));
     return absl::OkStatus();

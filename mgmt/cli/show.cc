@@ -271,11 +271,19 @@ std::string show(const v1::DeleteObjectsResponse& r, const Style&) {
 }
 
 std::string show(const v1::SetBackendWeightResponse& r, const Style&) {
-  return (r.pending().empty() ? "in force for " : "kept for ") + names_of(r.services()) + "\n" + not_yet(r.pending());
+  std::string out;
+  if (!r.services().empty())
+    out += (r.pending().empty() ? "in force for " : "kept for ") + names_of(r.services()) + "\n";
+  if (!r.except().empty())
+    out += "not for " + names_of(r.except()) +
+           ", where a weight of its own goes before: guideway weight --reset --service takes that back\n";
+  return out + not_yet(r.pending());
 }
 
 std::string show(const v1::ResetBackendWeightResponse& r, const Style&) {
-  return "the EndpointSlice's weight holds again" + (r.has_weight() ? " instead of " + number(r.weight()) : "") +
+  return (r.has_instead() ? "weight " + number(r.instead()) + ", that for every Service, holds again"
+                          : std::string("the EndpointSlice's weight holds again")) +
+         (r.has_weight() ? " instead of " + number(r.weight()) : "") +
          (r.services().empty() ? "" : " for " + names_of(r.services())) + "\n" + not_yet(r.pending());
 }
 

@@ -250,23 +250,22 @@ absl::StatusOr<std::vector<Applied>> ApiSource::remove_now(const std::vector<Obj
   return result;
 }
 
-absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight(const OverrideKey& key, uint32_t weight) {
+absl::StatusOr<SetWeight> ApiSource::set_weight(const OverrideKey& key, uint32_t weight) {
   if (weight > kMaxWeight) return bad_request("weight", "is at most " + std::to_string(kMaxWeight));
   if (override_name(key).size() > StateFiles::kMaxName) return bad_request("name", "is too long to be kept");
-  using Result = std::vector<ObjectKey>;
   const Override value{weight, rfc3339_now()};
   auto draft = weights_.draft(override_text(key, value));
   if (!draft.ok()) return draft.status();
   const auto shared = std::make_shared<StateFiles::Draft>(std::move(*draft));  // the loop may come to it late
-  return flushed(weights_, await<Result>(loop_, [this, key, value, shared](const Reply<Result>& reply) {
+  return flushed(weights_, await<SetWeight>(loop_, [this, key, value, shared](const Reply<SetWeight>& reply) {
                    reply(set_weight_now(key, value, *shared));
                  }));
 }
 
-absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight_now(const OverrideKey& key, const Override& value,
-                                                                 StateFiles::Draft& draft) {
-  std::vector<ObjectKey> services = hooks_.served_by(key);
-  if (services.empty())
+absl::StatusOr<SetWeight> ApiSource::set_weight_now(const OverrideKey& key, const Override& value,
+                                                    StateFiles::Draft& draft) {
+  SetWeight reach = reach_of(key);
+  if (reach.services.empty() && reach.except.empty())
     return absl::NotFoundError("there is no backend " + backend_text(key) +
                                "; guideway backends lists those there are");
   if (store_.overrides().all().size() >= kMaxOverrides && !store_.overrides().all().contains(key))
@@ -275,8 +274,28 @@ absl::StatusOr<std::vector<ObjectKey>> ApiSource::set_weight_now(const OverrideK
   if (absl::Status s = weights_.accept(draft, override_name(key)); !s.ok()) return s;
   store_.remove_file(weights_.path_of(override_name(key)));  // it couldn't be read, but is replaced now
   store_.overrides().set(key, value);
-  hooks_.commit(services);
-  return services;
+  hooks_.commit(reach.services);
+  return reach;
+}
+
+SetWeight ApiSource::reach_of(const OverrideKey& key) const {
+  SetWeight reach;
+  const auto& all = store_.overrides().all();
+  for (ObjectKey& s : hooks_.served_by(key)) {
+    const bool own = key.service.empty() && all.contains({s.ns, s.name, key.backend});
+    (own ? reach.except : reach.services).push_back(std::move(s));
+  }
+  return reach;
+}
+
+absl::Status ApiSource::no_weight(const OverrideKey& key) const {
+  std::string text = "no weight was set for backend " + backend_text(key);
+  for (const auto& [other, value] : store_.overrides().all())
+    if (other.backend == key.backend)
+      return absl::NotFoundError(text + ", but for " + backend_text(other) +
+                                 (other.service.empty() ? " of every Service" : "") +
+                                 ": guideway status lists what is set");
+  return absl::NotFoundError(text);
 }
 
 absl::StatusOr<ResetWeight> ApiSource::reset_weight(const OverrideKey& key, bool only_drained) {
@@ -292,7 +311,7 @@ absl::StatusOr<ResetWeight> ApiSource::reset_weight_now(const OverrideKey& key, 
   if (it != store_.overrides().all().end())
     weight = it->second.weight;
   else if (!store_.files().contains(weights_.path_of(name)))  // those that couldn't be read
-    return absl::NotFoundError("no weight was set for backend " + backend_text(key));
+    return no_weight(key);
   if (only_drained && weight.value_or(0) != 0)
     return absl::FailedPreconditionError(
         "backend " + backend_text(key) + " isn't drained, but was given weight " + std::to_string(*weight) +
@@ -301,9 +320,10 @@ absl::StatusOr<ResetWeight> ApiSource::reset_weight_now(const OverrideKey& key, 
   if (absl::Status s = weights_.remove(name); !s.ok()) return s;
   store_.remove_file(weights_.path_of(name));
   store_.overrides().reset(key);
-  std::vector<ObjectKey> services = hooks_.served_by(key);
+  std::vector<ObjectKey> services = reach_of(key).services;
   hooks_.commit(services);
-  return ResetWeight{weight, std::move(services)};
+  const Override* left = store_.overrides().find({}, {}, key.backend);
+  return ResetWeight{weight, std::move(services), left != nullptr ? std::optional(left->weight) : std::nullopt};
 }
 
 }  // namespace guideway::mgmt

@@ -36,9 +36,15 @@ struct ApplyResult {
   std::vector<Problem> problems;  // of these objects
 };
 
+struct SetWeight {
+  std::vector<ObjectKey> services;  // that it holds for
+  std::vector<ObjectKey> except;    // that have the backend too, but with a weight of their own, which goes before
+};
+
 struct ResetWeight {
   std::optional<uint32_t> weight;   // that it was set to; nothing if that can't be read any more
   std::vector<ObjectKey> services;  // that it held for
+  std::optional<uint32_t> instead;  // what holds now, set for every Service; nothing: the EndpointSlice's
 };
 
 class ApiSource {
@@ -75,8 +81,7 @@ class ApiSource {
   absl::StatusOr<std::vector<Applied>> remove(std::vector<ObjectKey> keys, bool ignore_missing, bool dry_run);
   // The keys of what stands in manifests.
   absl::StatusOr<std::vector<ObjectKey>> keys_of(std::string_view manifests) const;
-  // The Services that it holds for now.
-  absl::StatusOr<std::vector<ObjectKey>> set_weight(const OverrideKey& key, uint32_t weight);
+  absl::StatusOr<SetWeight> set_weight(const OverrideKey& key, uint32_t weight);
   // `only_drained`: FailedPrecondition for any weight other than 0.
   absl::StatusOr<ResetWeight> reset_weight(const OverrideKey& key, bool only_drained);
 
@@ -99,8 +104,9 @@ class ApiSource {
   absl::StatusOr<ApplyResult> apply_now(Write& write);
   absl::StatusOr<std::vector<Applied>> remove_now(const std::vector<ObjectKey>& keys, bool ignore_missing,
                                                   bool dry_run);
-  absl::StatusOr<std::vector<ObjectKey>> set_weight_now(const OverrideKey& key, const Override& value,
-                                                        StateFiles::Draft& draft);
+  absl::StatusOr<SetWeight> set_weight_now(const OverrideKey& key, const Override& value, StateFiles::Draft& draft);
+  SetWeight reach_of(const OverrideKey& key) const;
+  absl::Status no_weight(const OverrideKey& key) const;
   absl::StatusOr<ResetWeight> reset_weight_now(const OverrideKey& key, bool only_drained);
 
   EventLoop& loop_;

@@ -327,12 +327,22 @@ TEST_CASE("api: a weight that is set wins over the slice's until it is reset", "
 
   const auto services = t.api().set_weight({{}, {}, one}, 0);
   REQUIRE(services.ok());
-  CHECK(*services == std::vector<ObjectKey>{service_key("web")});
+  CHECK(services->services == std::vector<ObjectKey>{service_key("web")});
+  CHECK(services->except.empty());
+  CHECK(
+      t.api().reset_weight({"demo", "web", one}, false).status().message() ==
+      "no weight was set for backend 10.0.0.1 of Service demo/web, but for 10.0.0.1 of every Service: guideway status "
+      "lists what is set");
   CHECK(wait_weight("10.0.0.1", 0));
   CHECK(weight_of(t.rig.engine.state(), kWeb, "10.0.0.2") == 1);
   // A Service's own goes before that of all, whatever the file says, also after a restart.
   REQUIRE(t.api().set_weight({"demo", "web", one}, 5).ok());
   CHECK(wait_weight("10.0.0.1", 5));
+  // Nor is it said to be drained then.
+  const auto none = t.api().set_weight({{}, {}, one}, 0);
+  REQUIRE(none.ok());
+  CHECK(none->services.empty());
+  CHECK(none->except == std::vector<ObjectKey>{service_key("web")});
   t.rig.manifest("web.yaml",
                  service("web", "198.51.100.1") + slice_yaml("web", {{"10.0.0.1", "ready"}, {"10.0.0.3", "ready"}}));
   CHECK(wait_weight("10.0.0.3", 1));
@@ -344,9 +354,15 @@ TEST_CASE("api: a weight that is set wins over the slice's until it is reset", "
   CHECK(s->overrides.at({"demo", "web", one}).since.size() == 20);
 
   CHECK(absl::IsFailedPrecondition(t.api().reset_weight({"demo", "web", one}, true).status()));
-  CHECK(t.api().reset_weight({"demo", "web", one}, false)->weight == 5);
+  const auto own = t.api().reset_weight({"demo", "web", one}, false);
+  REQUIRE(own.ok());
+  CHECK(own->weight == 5);
+  CHECK(own->instead == 0);
   CHECK(wait_weight("10.0.0.1", 0));
-  CHECK(t.api().reset_weight({{}, {}, one}, true)->weight == 0);
+  const auto all = t.api().reset_weight({{}, {}, one}, true);
+  REQUIRE(all.ok());
+  CHECK(all->weight == 0);
+  CHECK(!all->instead);
   CHECK(wait_weight("10.0.0.1", 1));
   CHECK(names_in(t.weights()).empty());
 }
