@@ -77,6 +77,9 @@ absl::Status Daemon::start() {
   auto directory = ManifestDirectory::open(options_.manifests);
   if (!directory.ok()) return directory.status();
   directory_ = std::move(*directory);
+  auto state_dir = take_state_directory(options_.state_dir);
+  if (!state_dir.ok()) return state_dir.status();
+  state_dir_ = std::move(*state_dir);
   for (const LastGoodFiles* files : {&last_good_, &api_last_good_})
     if (absl::Status s = files->prepare(); !s.ok()) return s;
   const auto names = directory_->list();

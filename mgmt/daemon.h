@@ -118,6 +118,7 @@ class Daemon {
   std::optional<ManifestDirectory> directory_;
   std::string directory_trouble_;
   DocumentCache documents_;
+  Fd state_dir_;  // another daemon would take away what we keep there
   LastGoodFiles last_good_;
   LastGoodFiles api_last_good_;
   std::string last_good_trouble_;

@@ -983,6 +983,16 @@ TEST_CASE("end to end: what prevents a start is said in a sentence") {
     Running daemon(p.start());
     p.cli_until({"status"}, "applied");
     fails("another guidewayd serves");
+    // Nor does one that serves elsewhere touch what the first keeps.
+    const std::string kept = p.dir / "s/manifests/web.yaml.last-good";
+    write_file(kept, "");
+    std::filesystem::create_directory(p.dir / "m2");
+    std::vector<std::string> other = p.daemon_arguments();
+    other[1] = p.dir / "m2";
+    other.back() += "2";
+    CHECK(exit_code(spawn("GUIDEWAYD", other, p.dir / "log")) == 1);
+    CHECK(contains(*read_whole_file(p.dir / "log"), "another guidewayd has the state directory"));
+    CHECK(std::filesystem::exists(kept));
   }
   std::filesystem::remove(p.dir / "m");
   fails("doesn't exist; create it");

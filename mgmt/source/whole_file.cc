@@ -1,6 +1,7 @@
 #include "mgmt/source/whole_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,7 +10,6 @@
 #include <filesystem>
 
 #include "log/trouble.h"
-#include "mgmt/event_loop.h"
 
 namespace guideway::mgmt {
 namespace {
@@ -72,6 +72,16 @@ absl::Status make_state_directory(const std::string& path) {
       absl::StatusCode::kFailedPrecondition,
       "the state directory " + path + " can't be used: " + (ec ? ec.message() : std::string(std::strerror(errno))),
       "name another with --state-dir");
+}
+
+absl::StatusOr<Fd> take_state_directory(const std::string& path) {
+  if (absl::Status s = make_state_directory(path); !s.ok()) return s;
+  Fd fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (fd.get() < 0) return failure(path, "can't be opened");
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno != EWOULDBLOCK) return failure(path, "can't be locked");
+  return log::failure(absl::StatusCode::kAlreadyExists, "another guidewayd has the state directory " + path,
+                      "stop it, or name another with --state-dir");
 }
 
 absl::Status write_whole_file(const std::string& path, const std::string& bytes, Flush flush) {

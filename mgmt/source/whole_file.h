@@ -9,6 +9,8 @@
 #include <string>
 #include <system_error>
 
+#include "mgmt/event_loop.h"
+
 namespace guideway::mgmt {
 
 inline constexpr size_t kMaxFileBytes = size_t{256} << 20;
@@ -21,6 +23,8 @@ std::error_code for_each_file(const std::string& directory, const std::function<
 
 // Creates a directory of the state, and those above it; an error if it can't be written to.
 absl::Status make_state_directory(const std::string& path);
+// Likewise; ours for as long as what is returned is kept, and an error while another daemon has it.
+absl::StatusOr<Fd> take_state_directory(const std::string& path);
 
 enum class Flush : bool { kNo, kYes };
 // Creates or empties it, for its owner and group; `kYes`: it is on the disk when this returns. The error is a sentence.
