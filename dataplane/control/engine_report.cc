@@ -131,7 +131,7 @@ std::vector<log::Trouble> Engine::port_troubles() const {
       all.push_back(
           {subject,
            absl::StrCat("its interface is called ", link->name, " now: traffic goes on, but no restart finds it"),
-           absl::StrCat("name it ", p.name, " again: ip link set dev ", link->name, " name ", p.name)});
+           absl::StrCat("ip link set dev ", link->name, " name ", p.name)});
     if (link != nullptr && link->up && link->mac != p.facts.mac)
       all.push_back({subject,
                      absl::StrCat("its MAC address is ", net::to_string(link->mac), " now: we still send from ",

@@ -64,8 +64,7 @@ class Examination {
     if (!trouble.empty()) return away(trouble);
     desired_state();
     const v1::Engine& e = status_.engine();
-    if (!e.connected())
-      return problem("engine", "guidewayd isn't connected to it: " + e.trouble(), "systemctl start guideway-engine");
+    if (!e.connected()) return apart(e.trouble());
     if (!e.trouble().empty()) return problem("engine", e.trouble(), kRestart);
     if (!e.has_status())
       return hint("engine", "it doesn't tell its status now: a large change may keep it busy", guideway_ + " status");
@@ -219,8 +218,10 @@ class Examination {
       return;
     }
     const auto found = host_.interfaces.find(p.name());
-    if (found == host_.interfaces.end() || !found->second.present)
+    if (found == host_.interfaces.end() || !found->second.present) {
+      if (p.up() && renamed(subject)) return;  // that is said already, with its name
       return problem(subject, "there is no such interface: it is gone, or has another name", "ip link");
+    }
     const InterfaceFacts& f = found->second;
     if (!p.up() && f.up) problem(subject, "it has no link: nothing is at its other end", "see to its other end");
     if (!p.up() && !f.up) problem(subject, "it has no link: it is down", "ip link set dev " + p.name() + " up");
@@ -317,6 +318,14 @@ class Examination {
       fine("desired state", "all of it is in force");
   }
   // The daemon can't be asked. Why a socket can't be used, gRPC says in the system's words.
+  // Engine and daemon.
+  void apart(const std::string& trouble) {
+    const auto says = [&](const char* text) { return trouble.find(text) != std::string::npos; };
+    const char* remedy = "systemctl start guideway-engine";
+    if (says("drives this engine")) remedy = "ps -o pid,args -C guidewayd";
+    if (says("of the contract")) remedy = kRestart;  // an upgrade leaves the old one running
+    problem("engine", "guidewayd isn't connected to it: " + trouble, remedy);
+  }
   void away(const std::string& trouble) {
     const auto says = [&](const char* text) { return trouble.find(text) != std::string::npos; };
     if (says("Permission denied") && !host_.user.empty())
@@ -326,6 +335,10 @@ class Examination {
       return problem("daemon", trouble + "; guidewayd runs here and serves elsewhere: --server must be as its --listen",
                      "ps -o args -C guidewayd");
     problem("daemon", trouble + "; guidewayd runs here, and its log may say why", "journalctl -n 20 -u guidewayd");
+  }
+  // A port that is up without an interface of its name: the engine warns of nothing else then.
+  bool renamed(const std::string& subject) const {
+    return std::ranges::any_of(engine_.warnings(), [&](const auto& w) { return w.subject() == subject; });
   }
   const v1::Port* port_of(const Egress& way) const {
     for (const auto& p : engine_.ports())

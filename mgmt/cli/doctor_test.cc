@@ -182,6 +182,14 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
          p.eth0().up = false;
        }},
       {kProblem, "port eth0", "no such interface", "ip link", [](Patient& p) { p.eth0() = {}; }},
+      {kHint, "port eth0", "is called ethx now", "ip link set dev ethx name eth0",
+       [](Patient& p) {
+         p.eth0() = {};
+         v1::Warning& w = *p.engine().add_warnings();
+         w.set_subject("port eth0");
+         w.set_text("its interface is called ethx now: traffic goes on, but no restart finds it");
+         w.set_remedy("ip link set dev ethx name eth0");
+       }},
       {kProblem, "network", "eth1 isn't here",
        "nsenter --net --target $(pgrep -ox guideway-engine) guideway --server 'unix:/tmp/api.sock' doctor",
        [](Patient& p) {  // nothing is said of another eth0, of addresses and neighbours that aren't the engine's
@@ -281,6 +289,17 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
        [](Patient& p) {
          p.status.mutable_engine()->set_connected(false);
          p.status.mutable_engine()->set_trouble("no socket");
+       }},
+      {kProblem, "engine", "stop one of the two", "ps -o pid,args -C guidewayd",
+       [](Patient& p) {
+         p.status.mutable_engine()->set_connected(false);
+         p.status.mutable_engine()->set_trouble("another guidewayd (pid 7) drives this engine; stop one of the two");
+       }},
+      {kProblem, "engine", "of the contract", "systemctl restart guideway-engine",
+       [](Patient& p) {
+         p.status.mutable_engine()->set_connected(false);
+         p.status.mutable_engine()->set_trouble(
+             "the engine (0.1.0) speaks version 1 of the contract, guidewayd version 2; install both from one release");
        }},
       {kProblem, "engine", "hasn't answered for 3 s", "systemctl restart guideway-engine",
        [](Patient& p) {
