@@ -163,7 +163,9 @@ void add_trace(CLI::App& app, Client& client) {
       ->transform(CLI::IsMember(words(kChunks), CLI::ignore_case))
       ->type_name("CHUNK");
   sub->add_option("--size", o->size, "Bytes of IP; by default the headers alone")->type_name("N");
-  sub->add_option("--ttl", o->ttl, "TTL or hop limit; by default 64")->type_name("N");
+  sub->add_option("--ttl", o->ttl, "TTL or hop limit; by default 64")
+      ->check(CLI::Range(1U, 255U, "1 to 255"))
+      ->type_name("N");
   sub->add_flag("--no-df", o->no_df, "IPv4 that may be fragmented");
   CLI::Option* fragment =
       sub->add_option("--fragment", o->fragment, "A fragment of a datagram: the first, or a later one")
