@@ -49,11 +49,18 @@ std::string program_name(uint32_t id) {
   return info.name;
 }
 
-absl::Status foreign(const std::string& ifname, uint32_t id) {
-  return log::failure(absl::StatusCode::kFailedPrecondition,
-                      absl::StrCat(ifname, " already runs XDP program ", id, " (", program_name(id),
-                                   "), which this engine didn't attach"),
-                      absl::StrCat("stop its owner, or detach it with `ip link set dev ", ifname, " xdp off`"));
+absl::Status foreign(const std::string& ifname, const Attached& a) {
+  const std::string name = program_name(a.id);
+  // Of a link, as an engine's is, `ip` doesn't take it away; and of a generic one only if told that it is one.
+  const std::string remedy =
+      name == "gw_steer"
+          ? "stop the engine that did, then `guideway-engine detach --bpffs DIR` with the one that it had"
+          : absl::StrCat("stop its owner, or detach it with `ip link set dev ", ifname,
+                         a.mode == Mode::kGeneric ? " xdpgeneric" : " xdp", " off`");
+  return log::failure(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat(ifname, " already runs XDP program ", a.id, " (", name, "), which this engine didn't attach"),
+      remedy);
 }
 
 constexpr const char* kClear = "remove it or choose another --bpffs";
@@ -139,7 +146,7 @@ absl::Status Program::find_earlier() {
   }
   if (target.ifindex == 0) {  // nothing is pinned, or the interface that it was on is gone
     outlived_ = static_cast<bool>(pinned);
-    return attached->id == 0 ? absl::OkStatus() : foreign(ifname_, attached->id);
+    return attached->id == 0 ? absl::OkStatus() : foreign(ifname_, *attached);
   }
   // Interface indices repeat between network namespaces, program ids don't.
   if (target.ifindex != static_cast<uint32_t>(ifindex_) || target.program != attached->id)

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "log/trouble.h"
 #include "xdp/pins.h"
 
 namespace guideway::xdp {
@@ -222,6 +223,7 @@ TEST_CASE("a program that isn't ours is refused by name") {
   CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK(std::string(refused.status().message()).find("gwt0 already runs XDP program") == 0);
   CHECK(std::string(refused.status().message()).find("(gw_steer)") != std::string::npos);
+  CHECK(log::trouble_of(refused.status()).remedy.find("`guideway-engine detach --bpffs DIR`") != std::string::npos);
   CHECK_FALSE(std::filesystem::exists("/mnt/other"));
   REQUIRE(ours->detach().ok());
 }
