@@ -218,6 +218,8 @@ TEST_CASE("end to end: the CLI lists what one Service has") {
   CHECK(p.cli({"top", "--once", "--interval", "0.1", "--service", "demo/web"}, out) == 0);
   CHECK(contains(out, "10.0.0.1:80"));
   CHECK_FALSE(contains(out, "dns"));
+  CHECK(p.cli({"top", "--once", "--interval", "0.1", "--service", "web"}, out) == 0);
+  CHECK(contains(out, "guideway: there is no Service default/web;"));
   for (const char* command : {"services", "backends"}) {
     CHECK(p.cli({command, "--service", "web"}, out) == 0);  // of namespace default
     CHECK_FALSE(contains(out, "demo"));

@@ -150,6 +150,7 @@ int watch(Client& client, const TopOptions& o, Clock::duration interval) {
 int top(Client& client, TopOptions& o) {
   if (std::isnan(o.interval)) return wrong_usage("--interval: nan is no number of seconds");  // though in every range
   if (o.once) o.samples = 1;
+  tell_unknown_service(client, o.service);
   const auto interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(o.interval));
   if (o.samples == 0 && client.for_people() && Terminal::there()) return watch(client, o, interval);
   return print_samples(client, o, interval);
