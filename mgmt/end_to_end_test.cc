@@ -971,6 +971,10 @@ TEST_CASE("end to end: wrong command lines") {
   CHECK(contains(*read_whole_file(p.dir / "out"), "Usage: guideway services describe [OPTIONS]"));
   CHECK(exit_code(spawn("GUIDEWAYD", {"--help"}, p.dir / "out")) == 0);
   CHECK(exit_code(spawn("GUIDEWAYD", {"--manifests", p.dir / "m", "--listen", "0.0.0.0:1"}, p.dir / "out")) == 2);
+  std::vector<std::string> metrics = p.daemon_arguments();
+  metrics.insert(metrics.end(), {"--metrics", "9964"});  // would be everybody's
+  CHECK(exit_code(spawn("GUIDEWAYD", metrics, p.dir / "out")) == 2);
+  CHECK(contains(*read_whole_file(p.dir / "out"), "must be ADDRESS:PORT"));
 }
 
 TEST_CASE("end to end: what prevents a start is said in a sentence") {

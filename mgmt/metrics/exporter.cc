@@ -187,6 +187,10 @@ MetricsExporter::MetricsExporter(std::unique_ptr<Impl> impl) : impl_(std::move(i
 MetricsExporter::~MetricsExporter() = default;
 
 absl::StatusOr<std::unique_ptr<MetricsExporter>> MetricsExporter::start(const std::string& listen, Daemon& daemon) {
+  // The server below takes a port alone for every address of the host, and more than one behind commas.
+  if (listen.find(':') == std::string::npos || listen.find(',') != std::string::npos)
+    return log::failure(absl::StatusCode::kInvalidArgument, "--metrics " + listen + " is no place to listen at",
+                        "it must be ADDRESS:PORT, as 127.0.0.1:9964; 0.0.0.0 is every address");
   auto impl = std::make_unique<Impl>();
   impl->collector = std::make_shared<Collector>(daemon);
   try {
