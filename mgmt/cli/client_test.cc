@@ -358,9 +358,9 @@ TEST_CASE("client: nothing is sent when one of the files can't be read", "[clien
   p.cli_until({"status"}, "Daemon");
   std::string out;
   CHECK(p.cli({"apply", "-f", good, "-f", "/nowhere.yaml"}, out) == 2);
-  CHECK(out == "guideway: -f /nowhere.yaml can't be read\n");
+  CHECK(out == "guideway: -f /nowhere.yaml can't be read: No such file or directory\n");
   CHECK(p.cli({"apply", "-f", p.dir / "mixed"}, out) == 2);
-  CHECK(out == "guideway: -f " + (p.dir / "mixed/b.yaml") + " can't be read\n");
+  CHECK(out == "guideway: -f " + (p.dir / "mixed/b.yaml") + " can't be read: Is a directory\n");
   CHECK(p.cli({"diff", "-f", good, "-f", "/nowhere.yaml"}, out) == 2);
   CHECK_FALSE(contains(out, "name: web"));
   CHECK(p.cli({"delete", "--ignore-not-found", "-f", good}, out) == 0);

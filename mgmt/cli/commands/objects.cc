@@ -68,9 +68,11 @@ int read_all(const std::vector<std::string>& names, std::vector<File>& files) {
     }
     for (const std::string& path : paths) {
       std::ifstream file;
+      errno = 0;
       if (path != "-") file.open(path);
       if ((path != "-" && !file) || !read(path == "-" ? std::cin : file, path, files))
-        return wrong_usage("-f " + path + " can't be read");
+        return wrong_usage("-f " + path + " can't be read" +
+                           (errno != 0 ? std::string(": ") + std::strerror(errno) : ""));
       if (!google::protobuf::internal::IsStructurallyValidUTF8(files.back().text))  // a request's strings are
         return wrong_usage(shown(path) + " isn't UTF-8 text");
     }
