@@ -262,6 +262,8 @@ TEST_CASE("end to end: the CLI describes a Service") {
   CHECK(contains(out, "  slice: web-2\n"));
 
   // One that was never good, one whose VIP another has, and one that isn't the gateway's.
+  CHECK(p.cli({"services", "--watch", "describe", "demo/web"}, out) == 2);
+  CHECK(contains(out, "services describe has neither --watch nor --service"));
   CHECK(p.cli({"services", "describe", "demo/bad"}, out) == 0);
   INFO(out);
   CHECK(out.starts_with("PROBLEMS (1):\n  ! "));
@@ -495,6 +497,8 @@ TEST_CASE("end to end: the CLI traces a packet", "[trace]") {
            {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--flags", "urg"}, 2, "urg not in"},
            {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--id", "1"}, 2, "--fragment"},
            {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--size", "-1"}, 2, "--size"},
+           {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--size", "0100"}, 2, "0100 is no whole number"},
+           {{"tcp", "203.0.113.7:1", "192.0.2.10:80", "--ttl", "0"}, 2, "0 is no whole number from 1 to 255"},
            {{"tcp", "203.0.113:1", "192.0.2.10:80"}, 2, "from: '203.0.113' is no address"},
            {{"tcp", "203.0.113.7:1", "web.example:80"}, 2, "to: 'web.example' is no address"},
            {{"udp", "203.0.113.7:1", "192.0.2.10:80", "--chunk", "data"}, 2, "--chunk: only SCTP has chunks"},
@@ -971,10 +975,12 @@ TEST_CASE("end to end: wrong command lines") {
   CHECK(contains(*read_whole_file(p.dir / "out"), "Usage: guideway services describe [OPTIONS]"));
   CHECK(exit_code(spawn("GUIDEWAYD", {"--help"}, p.dir / "out")) == 0);
   CHECK(exit_code(spawn("GUIDEWAYD", {"--manifests", p.dir / "m", "--listen", "0.0.0.0:1"}, p.dir / "out")) == 2);
-  std::vector<std::string> metrics = p.daemon_arguments();
-  metrics.insert(metrics.end(), {"--metrics", "9964"});  // would be everybody's
-  CHECK(exit_code(spawn("GUIDEWAYD", metrics, p.dir / "out")) == 2);
-  CHECK(contains(*read_whole_file(p.dir / "out"), "must be ADDRESS:PORT"));
+  for (const char* at : {"9964", "127.0.0.1", "[::1]:9964", "127.0.0.1:9964,9965"}) {
+    std::vector<std::string> metrics = p.daemon_arguments();
+    metrics.insert(metrics.end(), {"--metrics", at});
+    CHECK(exit_code(spawn("GUIDEWAYD", metrics, p.dir / "out")) == 2);
+    CHECK(contains(*read_whole_file(p.dir / "out"), "must be ADDRESS:PORT"));
+  }
 }
 
 TEST_CASE("end to end: what prevents a start is said in a sentence") {

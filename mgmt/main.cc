@@ -84,7 +84,8 @@ void declare(CLI::App& app, Options& o) {
       ->allow_extra_args(false)
       ->capture_default_str()
       ->type_name("O");
-  app.add_option("--metrics", o.metrics, "Where Prometheus finds /metrics, as 127.0.0.1:9964; nowhere if not given")
+  app.add_option("--metrics", o.metrics,
+                 "Where Prometheus finds /metrics, as 127.0.0.1:9964, of IPv4; nowhere if not given")
       ->type_name("ADDRESS:PORT");
   log::add_options(app, o.log);
 }

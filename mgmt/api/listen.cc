@@ -19,7 +19,12 @@ constexpr int kMaxCalls = 384;           // of a connection
 // What is larger gRPC refuses, and grpc_log.h finds out of whom; what has more than kMaxHeaders we refuse.
 constexpr int kMaxReceivedHeaders = 64 << 10;
 
-// A number, not a name: an address has one socket, a name may have several.
+absl::Status wrong(const std::string& text, std::string_view remedy) {
+  return log::failure(absl::StatusCode::kInvalidArgument, text, remedy);
+}
+
+}  // namespace
+
 bool is_address_and_port(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return false;
@@ -32,12 +37,6 @@ bool is_address_and_port(std::string_view text) {
   const auto [rest, error] = std::from_chars(text.data() + colon + 1, end, port);
   return ip && ip->is_v4() != brackets && error == std::errc() && rest == end;
 }
-
-absl::Status wrong(const std::string& text, std::string_view remedy) {
-  return log::failure(absl::StatusCode::kInvalidArgument, text, remedy);
-}
-
-}  // namespace
 
 absl::StatusOr<Listeners> Listeners::prepare(const ListenOptions& options) {
   Listeners out;

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mgmt/api/access.h"
@@ -14,6 +15,10 @@
 #include "mgmt/tls/certificates.h"
 
 namespace guideway::mgmt {
+
+// "ADDRESS:PORT", an IPv6 address in brackets: numbers, not names, for an address has one socket, a name may have
+// several.
+bool is_address_and_port(std::string_view text);
 
 struct ListenOptions {
   // "unix:PATH", "tcp:ADDRESS:PORT" or "ADDRESS:PORT"; an IPv6 address in brackets, port 0 for a free one.

@@ -9,6 +9,7 @@
 
 #include "log/trouble.h"
 #include "mgmt/api/counters.h"
+#include "mgmt/api/listen.h"
 #include "mgmt/api/responses.h"
 
 namespace guideway::mgmt {
@@ -187,10 +188,11 @@ MetricsExporter::MetricsExporter(std::unique_ptr<Impl> impl) : impl_(std::move(i
 MetricsExporter::~MetricsExporter() = default;
 
 absl::StatusOr<std::unique_ptr<MetricsExporter>> MetricsExporter::start(const std::string& listen, Daemon& daemon) {
-  // The server below takes a port alone for every address of the host, and more than one behind commas.
-  if (listen.find(':') == std::string::npos || listen.find(',') != std::string::npos)
+  // The server below takes a port alone for every address of the host, and more than one behind commas; in Debian it
+  // knows no IPv6.
+  if (!is_address_and_port(listen) || listen.starts_with('['))
     return log::failure(absl::StatusCode::kInvalidArgument, "--metrics " + listen + " is no place to listen at",
-                        "it must be ADDRESS:PORT, as 127.0.0.1:9964; 0.0.0.0 is every address");
+                        "it must be ADDRESS:PORT, as 127.0.0.1:9964, of IPv4; 0.0.0.0 is every address");
   auto impl = std::make_unique<Impl>();
   impl->collector = std::make_shared<Collector>(daemon);
   try {

@@ -54,7 +54,10 @@ void add_services(CLI::App& app, Client& client) {
       ->required()
       ->type_name("[NAMESPACE/]NAME");
   services->callback([&client, services, sub, service, o] {
-    if (services->got_subcommand(sub))
+    if (services->got_subcommand(sub) && (o->watching || !o->service.empty()))
+      client.exit_code =
+          wrong_usage("services describe has neither --watch nor --service: it tells of the one it names");
+    else if (services->got_subcommand(sub))
       client.exit_code = describe(client, *service);
     else
       client.exit_code = o->watching ? watch_services(client, o->service)

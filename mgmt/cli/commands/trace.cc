@@ -13,6 +13,7 @@ namespace {
 using Request = v1::TraceRequest;
 
 constexpr int kNotForwarded = 3;
+constexpr uint32_t kMaxNumber = ~0U;  // of what the daemon has bounds of its own for
 
 const std::map<std::string, Request::TcpFlag> kFlags{{"fin", Request::TCP_FLAG_FIN},
                                                      {"syn", Request::TCP_FLAG_SYN},
@@ -153,6 +154,7 @@ void add_trace(CLI::App& app, Client& client) {
   sub->add_option("to", o->destination, "Where it goes, as a VIP")->required()->type_name("ADDRESS:PORT");
   sub->add_option("--port", o->port, "Port of the engine that it comes in by; by default the first")->type_name("NAME");
   sub->add_option("--queue", o->queue, "Receive queue of that port, which says who looks at it first")
+      ->check(whole_number(0, kMaxNumber))
       ->capture_default_str()
       ->type_name("N");
   sub->add_option("--flags", o->flags, "TCP's flags, as syn or fin,ack; by default syn")
@@ -162,16 +164,19 @@ void add_trace(CLI::App& app, Client& client) {
   sub->add_option("--chunk", o->chunk, "SCTP's chunk; by default init")
       ->transform(CLI::IsMember(words(kChunks), CLI::ignore_case))
       ->type_name("CHUNK");
-  sub->add_option("--size", o->size, "Bytes of IP; by default the headers alone")->type_name("N");
-  sub->add_option("--ttl", o->ttl, "TTL or hop limit; by default 64")
-      ->check(CLI::Range(1U, 255U, "1 to 255"))
+  sub->add_option("--size", o->size, "Bytes of IP; by default the headers alone")
+      ->check(whole_number(0, kMaxNumber))
       ->type_name("N");
+  sub->add_option("--ttl", o->ttl, "TTL or hop limit; by default 64")->check(whole_number(1, 255))->type_name("N");
   sub->add_flag("--no-df", o->no_df, "IPv4 that may be fragmented");
   CLI::Option* fragment =
       sub->add_option("--fragment", o->fragment, "A fragment of a datagram: the first, or a later one")
           ->transform(CLI::IsMember(words(kFragments), CLI::ignore_case))
           ->type_name("WHICH");
-  sub->add_option("--id", o->id, "The datagram's, which all its fragments have")->needs(fragment)->type_name("N");
+  sub->add_option("--id", o->id, "The datagram's, which all its fragments have")
+      ->check(whole_number(0, kMaxNumber))
+      ->needs(fragment)
+      ->type_name("N");
   CLI::Option* error =
       sub->add_option("--icmp-error", o->icmp_error,
                       "Instead of the packet, an ICMP error about one that came back from where it goes")
