@@ -63,6 +63,7 @@ class Examination {
   void daemon(const std::string& trouble) {
     if (!trouble.empty()) return away(trouble);
     desired_state();
+    without_backend();
     const v1::Engine& e = status_.engine();
     if (!e.connected()) return apart(e.trouble());
     if (!e.trouble().empty()) return problem("engine", e.trouble(), kRestart);
@@ -299,6 +300,15 @@ class Examination {
               "ip address del " + text + "/" + number(a.length) + " dev " + a.interface);
     }
     if (!any && !vips.empty()) fine("VIPs", "none of them is an address of this host");
+  }
+
+  void without_backend() {
+    std::set<std::string> names;
+    for (const auto& s : services_.services())
+      if (s.state() == v1::VipRow::STATE_NO_BACKEND) names.insert(s.namespace_() + "/" + s.name());
+    if (names.empty()) return;
+    const std::string others = names.size() > 1 ? " and " + number(names.size() - 1) + " more" : "";
+    hint("backends", "none takes new connections of " + *names.begin() + others, guideway_ + " backends");
   }
 
   // Of an engine in trouble that is said once, as the engine's.

@@ -308,6 +308,13 @@ TEST_CASE("doctor: each trouble is found alone, with its remedy", "[doctor]") {
        }},
       {kHint, "engine", "a large change", "guideway --server 'unix:/tmp/api.sock' status",
        [](Patient& p) { p.status.mutable_engine()->clear_status(); }},
+      {kHint, "backends", "new connections of demo/web", "guideway --server 'unix:/tmp/api.sock' backends",
+       [](Patient& p) {
+         v1::VipRow& s = *p.services.add_services();
+         s.set_namespace_("demo");
+         s.set_name("web");
+         s.set_state(v1::VipRow::STATE_NO_BACKEND);
+       }},
       {kHint, "desired state", "hasn't confirmed", "guideway --server 'unix:/tmp/api.sock' status",
        [](Patient& p) { p.status.mutable_desired()->set_counter(p.status.applied().counter() + 1); }},
   };
