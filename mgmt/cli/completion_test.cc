@@ -13,7 +13,11 @@
 namespace guideway::mgmt {
 namespace {
 
-std::string completions() { return std::string(std::getenv("GUIDEWAY_SOURCE")) + "/configs/completions/"; }
+std::string completions() {
+  const char* source = std::getenv("GUIDEWAY_SOURCE");
+  REQUIRE(source != nullptr);
+  return std::string(source) + "/configs/completions/";
+}
 
 // What a script for a shell prints, the last newline cut off.
 std::string run(const std::string& shell, const std::string& script) {

@@ -33,7 +33,7 @@ const char* name_of(TopSort sort) { return kTopSorts[static_cast<size_t>(sort)];
 grpc::Status take(Client& client, const std::string& service, Sample& out) {
   using Api = v1::Appliance::Stub;
   grpc::Status s;
-  const auto ask = [&](auto method, auto request, auto& timed) {
+  const auto ask = [&](auto method, auto&& request, auto& timed) {
     if (!s.ok()) return;
     if constexpr (requires { request.name(); })
       if (!service.empty()) set_service(service, request);
