@@ -10,7 +10,7 @@
 namespace guideway::control {
 namespace {
 
-ServiceSpec web(const std::string& name, std::string_view vip, std::vector<std::string_view> reals,
+ServiceSpec web(const std::string& name, std::string_view vip, const std::vector<std::string_view>& reals,
                 uint32_t table_size = 251) {
   ServiceSpec s{.name = name,
                 .vip = {net::parse_ip(vip).value(), net::Be16{80}, 6, 0},

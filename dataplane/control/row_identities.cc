@@ -22,8 +22,11 @@ absl::StatusOr<RowIdentities> RowIdentities::open(TableDirectory* directory) {
   r.provided_.resize((kServices + kReals) / kStep);
   if (directory != nullptr) {
     auto memory = directory->map_sparse("rows", kBytes, &kept);
-    if (memory.ok()) r.memory_ = *std::move(memory);
-    r.whole_ = memory.ok() && r.memory_.populate(0, sizeof(Head));
+    r.whole_ = memory.ok();
+    if (memory.ok()) {
+      r.memory_ = *std::move(memory);
+      r.whole_ = r.memory_.populate(0, sizeof(Head));
+    }
   }
   if (directory == nullptr || !r.whole_) {
     auto memory = reserve_memory(kBytes, "rows");

@@ -49,7 +49,7 @@ class Listener {
  private:
   std::string directory_ = [] {
     char name[] = "/tmp/guideway-succession.XXXXXX";
-    return std::string(mkdtemp(name));
+    return std::string(mkdtemp(name) != nullptr ? name : "");
   }();
   xdp::Fd fd_;
   std::jthread thread_;

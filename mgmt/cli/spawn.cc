@@ -8,7 +8,6 @@ namespace guideway::mgmt {
 
 std::optional<int> run(std::vector<std::string> words) {
   std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
   for (std::string& w : words) argv.push_back(w.data());
   argv.push_back(nullptr);
   pid_t pid = 0;

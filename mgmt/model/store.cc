@@ -61,9 +61,9 @@ std::vector<ObjectKey> Store::remove_file(const std::string& file) {
   return changed;
 }
 
-void Store::fail_file(const std::string& file, Problem problem) {
+void Store::fail_file(const std::string& file, const Problem& problem) {
   File& f = files_[file];
-  f.problems.assign(1, std::move(problem));
+  f.problems.assign(1, problem);
   f.broken = true;
 }
 

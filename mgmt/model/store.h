@@ -43,7 +43,7 @@ class Store {
   std::vector<ObjectKey> put_file(const std::string& file, FileContents contents);
   std::vector<ObjectKey> remove_file(const std::string& file);
   // The file can't be read as a whole: its objects stay as they are.
-  void fail_file(const std::string& file, Problem problem);
+  void fail_file(const std::string& file, const Problem& problem);
   // At start, before the file is read: the forms that were good when the daemon last ran.
   std::vector<ObjectKey> restore_file(const std::string& file, const std::vector<ObjectPtr>& last_good);
 

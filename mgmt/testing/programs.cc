@@ -22,8 +22,7 @@ pid_t spawn(const char* program, std::vector<std::string> arguments, const std::
   const pid_t pid = ::fork();
   if (pid == 0) {
     const int fd = ::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    ::dup2(fd, 1);
-    ::dup2(fd, 2);
+    if (fd < 0 || ::dup2(fd, 1) < 0 || ::dup2(fd, 2) < 0) ::_exit(127);
     ::execv(path, argv.data());
     ::_exit(127);
   }

@@ -99,6 +99,7 @@ std::optional<Observer> Observer::connect_once(const std::string& path) {
   sockaddr_un a{};
   a.sun_family = AF_UNIX;
   std::strncpy(a.sun_path, path.c_str(), sizeof a.sun_path - 1);
+  if (!o.fd_) return std::nullopt;
   if (::connect(o.fd_.get(), reinterpret_cast<sockaddr*>(&a), sizeof a) != 0 || !o.receive()) return std::nullopt;
   engine::Envelope attach;
   attach.mutable_attach()->set_version(1);
@@ -136,7 +137,7 @@ std::optional<engine::Envelope> Observer::receive() {
     auto message = control::take_frame(in_, &at);
     if (!message.ok()) return std::nullopt;
     in_.erase(0, at);
-    if (*message) return std::move(**message);
+    if (*message) return *std::move(message);
     const ssize_t n = ::read(fd_.get(), buffer, sizeof buffer);
     if (n <= 0) return std::nullopt;
     in_.append(buffer, static_cast<size_t>(n));
@@ -164,6 +165,10 @@ std::string service_manifest(unsigned i, bool weak) {
 
 Clock::time_point write_file(const std::string& path, const std::string& text) {
   std::FILE* f = std::fopen(path.c_str(), "w");
+  if (f == nullptr) {
+    std::perror(path.c_str());
+    std::exit(1);
+  }
   std::fwrite(text.data(), 1, text.size(), f);
   std::fflush(f);
   const auto closed = Clock::now();

@@ -313,8 +313,9 @@ TEST_CASE("a VIP that passes from one service to another is steered and balanced
     return a.kind == Answer::kSent ? a.sent[5] : 0U;  // the last byte of the real's MAC address
   };
   const auto apply = [&](std::vector<control::ServiceSpec> services, std::vector<std::string> removals) {
-    REQUIRE_FALSE(
-        rig.apply({.full = false, .gateway = {}, .services = std::move(services), .removals = std::move(removals)}));
+    const auto refused =
+        rig.apply({.full = false, .gateway = {}, .services = std::move(services), .removals = std::move(removals)});
+    REQUIRE_FALSE(refused);
   };
   apply({named("a", "192.0.2.1", "10.0.1.10"), named("b", "192.0.2.2", "10.0.1.11")}, {});
   CHECK(meets("192.0.2.1") == 10);
@@ -452,8 +453,8 @@ TEST_CASE("a VIP's rate limit outlives changes of its row, and goes when it is t
   auto s = service(kVip, 80, Protocol::kTcp, Mode::kDsrL2, {"10.0.1.10"});
   const auto passed = [&](unsigned of) {
     unsigned n = 0;
-    for (uint16_t port = 1'000; port < 1'000 + of; ++port)
-      n += kernel.run(flow(port, net::kTcpSyn).bytes()).kind == Answer::kSent;
+    for (unsigned i = 0; i < of; ++i)
+      n += kernel.run(flow(static_cast<uint16_t>(1'000 + i), net::kTcpSyn).bytes()).kind == Answer::kSent;
     return n;
   };
   rig.service(s);

@@ -51,7 +51,7 @@ class Listening {
  private:
   std::string directory_ = [] {
     char name[] = "/tmp/guideway-server.XXXXXX";
-    return std::string(mkdtemp(name));
+    return std::string(mkdtemp(name) != nullptr ? name : "");
   }();
   ContractState state_{directory_, [](const Batch&) { return std::nullopt; }};
   std::unique_ptr<ContractServer> server_;

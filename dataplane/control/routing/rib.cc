@@ -53,9 +53,11 @@ bool add_route(std::vector<Route>& ranked, const Route& r, Event::Action action)
     return true;
   }
   if (merges(r) && alike != last) {
-    const Route old = *alike;
-    merge_hops(*alike, r);
-    return !(old == *alike);
+    Route merged = *alike;
+    merge_hops(merged, r);
+    if (merged == *alike) return false;
+    *alike = std::move(merged);
+    return true;
   }
   if (std::find(first, last, r) != last) return false;
   // IPv6 keeps equals in the order of their coming, IPv4 puts the new one in front unless it is appended.
@@ -364,6 +366,7 @@ std::optional<Resolution> Rib::resolve(const Ranked& ranked) const {
     r.on_link = !r.hops.empty() && std::all_of(r.hops.begin(), r.hops.end(), [](const Hop& h) { return h.on_link(); });
     r.source = route.source;
     r.mtu = route.mtu;
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): hops_of() takes those of links that there are.
     for (const Hop& h : r.hops) r.mtu = r.mtu == 0 ? link(h.ifindex)->mtu : std::min(r.mtu, link(h.ifindex)->mtu);
     return r;
   }

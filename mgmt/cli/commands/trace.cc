@@ -77,7 +77,6 @@ Value value_of(const std::map<std::string, Value>& values, const std::string& wo
 template <typename Value>
 std::vector<std::string> words(const std::map<std::string, Value>& values) {
   std::vector<std::string> all;
-  all.reserve(values.size());
   for (const auto& [word, value] : values) all.push_back(word);
   return all;
 }
