@@ -9,6 +9,7 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/proto_buffer_writer.h>
 
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,9 @@
 
 namespace guideway::mgmt {
 namespace {
+
+// A call whose request is too large gRPC cancels, but may tell us first that its read has failed, as others' do.
+constexpr std::chrono::milliseconds kUntilCancelled{100};
 
 constexpr size_t kMaxSentence = 2'000;  // bytes of an error's, which go into trailers
 
@@ -47,16 +51,21 @@ void Call::give_up(const absl::Status& why) { Finish(to_grpc(why)); }
 
 void Call::OnReadDone(bool ok) {
   if (!arrivals_.remove(*this)) return;
-  // gRPC has an answer of its own for most of these: what follows is for the log, above all.
   if (!ok && grpc_call_failed_before_recv_message(context_.c_call()) != 0)
     return give_up(
         absl::AbortedError("the request broke off: the caller has gone, or requests take too much memory together"));
-  if (!ok && context_.IsCancelled())
-    return give_up(absl::ResourceExhaustedError("the request has more than " + std::to_string(kMaxReceived) +
-                                                " bytes, or was taken back"));
-  if (!ok) return give_up(absl::InvalidArgumentError("the request is missing or incomplete"));
+  if (!ok && context_.IsCancelled()) return unread();
+  if (!ok) return until_cancelled_.Set(std::chrono::system_clock::now() + kUntilCancelled, [this](bool) { unread(); });
   if (incoming_.Length() > largest_) return give_up(too_large("the request has", incoming_.Length(), largest_));
   begin(std::exchange(incoming_, {}));
+}
+
+// gRPC has an answer of its own for what is too large: that is for the log.
+void Call::unread() {
+  give_up(context_.IsCancelled()
+              ? absl::ResourceExhaustedError("the request has more than " + std::to_string(kMaxReceived) +
+                                             " bytes, or was taken back")
+              : absl::InvalidArgumentError("the request is missing or incomplete"));
 }
 
 Refusal::Refusal(const absl::Status& why) { Finish(to_grpc(why)); }

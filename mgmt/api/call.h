@@ -3,6 +3,7 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <grpcpp/alarm.h>
 #include <grpcpp/generic/async_generic_service.h>
 
 #include <cstddef>
@@ -42,11 +43,13 @@ class Call : public grpc::ServerGenericBidiReactor {
   virtual void begin(grpc::ByteBuffer request) = 0;
 
   void OnReadDone(bool ok) final;
+  void unread();
 
   CallContext& context_;
   const size_t largest_;  // bytes
   Arrivals& arrivals_;
   grpc::ByteBuffer incoming_;
+  grpc::Alarm until_cancelled_;
 };
 
 // One that ends as it begins.

@@ -21,8 +21,8 @@ constexpr std::string_view kHeadersRefused = "received initial metadata size exc
 constexpr std::chrono::milliseconds kLookEvery{5};
 constexpr int kLooks = 40;  // it ends at once, but for a client that doesn't read
 
-std::mutex mutex;         // guards what follows
-GrpcLog* log_ = nullptr;  // that stands
+std::mutex current_mutex;
+GrpcLog* current = nullptr;  // guarded by that
 
 void take(gpr_log_func_args* said) {
   if (said->severity == GPR_LOG_SEVERITY_ERROR) {
@@ -31,24 +31,24 @@ void take(gpr_log_func_args* said) {
   } else if (said->severity == GPR_LOG_SEVERITY_INFO) {
     spdlog::debug("gRPC: {}", said->message);
   } else if (const std::string_view text = said->message; text.starts_with(kHeadersRefused)) {
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(current_mutex);
     // "(70557 vs. 65536)" and what developers do about it.
-    if (log_ != nullptr) log_->refused(std::string(text.substr(0, text.find(')') + 1)));
+    if (current != nullptr) current->refused(std::string(text.substr(0, text.find(')') + 1)));
   }
 }
 
 }  // namespace
 
 GrpcLog::GrpcLog(EventLoop& loop) : loop_(loop) {
-  const std::lock_guard lock(mutex);
-  log_ = this;
+  const std::lock_guard lock(current_mutex);
+  current = this;
   ::gpr_set_log_verbosity(GPR_LOG_SEVERITY_DEBUG);
   ::gpr_set_log_function(take);
 }
 
 GrpcLog::~GrpcLog() {
-  const std::lock_guard lock(mutex);
-  log_ = nullptr;
+  const std::lock_guard lock(current_mutex);
+  current = nullptr;
 }
 
 void GrpcLog::refused(const std::string& why) {
