@@ -327,8 +327,7 @@ class Examination {
     else
       fine("desired state", "all of it is in force");
   }
-  // The daemon can't be asked. Why a socket can't be used, gRPC says in the system's words.
-  // Engine and daemon.
+  // The daemon answers, but has no engine.
   void apart(const std::string& trouble) {
     const auto says = [&](const char* text) { return trouble.find(text) != std::string::npos; };
     const char* remedy = "systemctl start guideway-engine";
@@ -336,6 +335,7 @@ class Examination {
     if (says("of the contract")) remedy = kRestart;  // an upgrade leaves the old one running
     problem("engine", "guidewayd isn't connected to it: " + trouble, remedy);
   }
+  // The daemon can't be asked. Why a socket can't be used, gRPC says in the system's words.
   void away(const std::string& trouble) {
     const auto says = [&](const char* text) { return trouble.find(text) != std::string::npos; };
     if (says("Permission denied") && !host_.user.empty())
@@ -346,7 +346,7 @@ class Examination {
                      "ps -o args -C guidewayd");
     problem("daemon", trouble + "; guidewayd runs here, and its log may say why", "journalctl -n 20 -u guidewayd");
   }
-  // A port that is up without an interface of its name: the engine warns of nothing else then.
+  // A port that is up without an interface of its name: what the engine warns of is the new one.
   bool renamed(const std::string& subject) const {
     return std::ranges::any_of(engine_.warnings(), [&](const auto& w) { return w.subject() == subject; });
   }
