@@ -19,7 +19,8 @@
 namespace guideway::mgmt {
 namespace {
 
-// A call whose request is too large gRPC cancels, but may tell us first that its read has failed, as others' do.
+// A call whose request is too large gRPC cancels, but may tell us first that its read has failed, as others' do. So
+// long it may take.
 constexpr std::chrono::milliseconds kUntilCancelled{100};
 
 constexpr size_t kMaxSentence = 2'000;  // bytes of an error's, which go into trailers
@@ -58,6 +59,11 @@ void Call::OnReadDone(bool ok) {
   if (!ok) return until_cancelled_.Set(std::chrono::system_clock::now() + kUntilCancelled, [this](bool) { unread(); });
   if (incoming_.Length() > largest_) return give_up(too_large("the request has", incoming_.Length(), largest_));
   begin(std::exchange(incoming_, {}));
+}
+
+void Call::OnCancel() {
+  until_cancelled_.Cancel();
+  cancelled();
 }
 
 // gRPC has an answer of its own for what is too large: that is for the log.

@@ -41,8 +41,11 @@ class Call : public grpc::ServerGenericBidiReactor {
  private:
   // The request has come, on a thread of gRPC's.
   virtual void begin(grpc::ByteBuffer request) = 0;
+  // The caller has ended it, or gRPC; whether the request has come or not.
+  virtual void cancelled() = 0;
 
   void OnReadDone(bool ok) final;
+  void OnCancel() final;
   void unread();
 
   CallContext& context_;

@@ -38,7 +38,7 @@ class Calls::OneAnswer final : public Call {
     request_.Swap(&request);
     all_.enqueue(*this);
   }
-  void OnCancel() override { all_.withdraw(*this); }
+  void cancelled() override { all_.withdraw(*this); }
   void OnDone() override {
     all_.end(*this);
     delete this;

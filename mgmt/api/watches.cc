@@ -185,7 +185,7 @@ class Watches::WatchOf final : public Watch, public Call {
     if (more) write();
     if (over) end();
   }
-  void OnCancel() override {
+  void cancelled() override {
     bool over = false;
     {
       const std::lock_guard lock(all_.mutex_);
