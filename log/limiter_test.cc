@@ -42,7 +42,7 @@ TEST_CASE("limiter: addresses are numbers, whatever letters they have; words are
     for (char b = 'a'; b <= 'f'; ++b) {
       const std::string hex{a, b};
       ipv6.push_back("neighbour 2001:db8::" + hex + ":1 on eth0: no");
-      macs.push_back("02:" + hex + ":FF:00:0c:11:22 moved");
+      macs.push_back("02:" + hex + ":FF:00:" + hex + ":0c moved");
       words.push_back("bad " + hex + " in 1.2.3.4");
     }
   CHECK(said_of(ipv6) == Limiter::kBurst);
