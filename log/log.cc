@@ -24,6 +24,16 @@ std::atomic<bool> limiting{false};
 // Of the message that this thread writes.
 thread_local const Fields* fields_now = nullptr;
 thread_local std::string_view kind_now;
+struct Now {
+  Now(const Fields& fields, std::string_view kind) {
+    fields_now = &fields;
+    kind_now = kind;
+  }
+  ~Now() {
+    fields_now = nullptr;
+    kind_now = {};
+  }
+};
 
 constexpr const char* kTime = "%Y-%m-%dT%H:%M:%S.%eZ";
 
@@ -160,23 +170,17 @@ void start(const char* program, const Options& options) {
 }
 
 void write(spdlog::level::level_enum level, std::string_view message, Fields fields, std::string_view kind) {
-  fields_now = &fields;
-  kind_now = kind;
+  const Now now(fields, kind);
   spdlog::log(level, "{}", message);
-  fields_now = nullptr;
-  kind_now = {};
 }
 
 // Around the logger: its level may be changed at any time.
 void write_at_any_level(std::string_view message, Fields fields, std::string_view kind) {
-  fields_now = &fields;
-  kind_now = kind;
+  const Now now(fields, kind);
   const spdlog::logger& logger = *spdlog::default_logger_raw();
   const spdlog::string_view_t text(message.data(), message.size());
   for (const spdlog::sink_ptr& sink : logger.sinks())
     sink->log(spdlog::details::log_msg(logger.name(), spdlog::level::info, text));
-  fields_now = nullptr;
-  kind_now = {};
 }
 
 void last_words(const Trouble& why) {
